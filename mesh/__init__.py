@@ -1,0 +1,1 @@
+"""The local mesh: what runs, in which order, on which port."""

@@ -1,0 +1,90 @@
+"""Which port each part of a mesh listens on: one base, a fixed offset for each, all on 127.0.0.1."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+HOST = "127.0.0.1"
+DEFAULT_BASE = 8080
+
+_OFFSETS = {
+    "edge": 0,
+    "envoy_admin": 1,
+    "postgres": 2,
+    "valkey": 3,
+    "nats": 4,
+    "nats_monitor": 5,
+    "triton_http": 6,
+    "triton_grpc": 7,
+    "triton_metrics": 8,
+    "otlp_grpc": 9,
+    "otlp_http": 10,
+    "supervisor": 11,
+    "asr": 20,
+    "asr_metrics": 21,
+    "metadata": 22,
+    "metadata_metrics": 23,
+    "embeddings": 24,
+    "embeddings_metrics": 25,
+    "search": 26,
+    "search_metrics": 27,
+}
+SPAN = max(_OFFSETS.values())
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The ports of one mesh. Two meshes on one machine differ only in their base and their home folder."""
+
+    edge: int
+    envoy_admin: int
+    postgres: int
+    valkey: int
+    nats: int
+    nats_monitor: int
+    triton_http: int
+    triton_grpc: int
+    triton_metrics: int
+    otlp_grpc: int
+    otlp_http: int
+    supervisor: int
+    asr: int
+    asr_metrics: int
+    metadata: int
+    metadata_metrics: int
+    embeddings: int
+    embeddings_metrics: int
+    search: int
+    search_metrics: int
+
+    @classmethod
+    def from_base(cls, base: int) -> "Ports":
+        """The ports above `base`, which must leave room for all of them.
+
+        Raises ValueError when `base` is below 1024 (an ordinary user cannot bind it) or too near 65535.
+        """
+        if not 1024 <= base <= 65535 - SPAN:
+            raise ValueError(f"the port base must lie between 1024 and {65535 - SPAN}, not {base}")
+        return cls(**{name: base + offset for name, offset in _OFFSETS.items()})
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> "Ports":
+        """The ports above AI2TEXT_PORT_BASE (default 8080). Raises ValueError when it is no usable number."""
+        given = (os.environ if environ is None else environ).get("AI2TEXT_PORT_BASE", str(DEFAULT_BASE))
+        if not given.isdigit():
+            raise ValueError(f"AI2TEXT_PORT_BASE must be a number, not {given!r}")
+        return cls.from_base(int(given))
+
+    @property
+    def base(self) -> int:
+        """The number that the others are counted from."""
+        return self.edge
+
+    def address(self, name: str) -> str:
+        """`127.0.0.1:PORT` of the port called `name`. Raises AttributeError when there is none."""
+        port: int = getattr(self, name)
+        return f"{HOST}:{port}"
+
+    def names(self) -> dict[str, int]:
+        """Every port by its name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
