@@ -1,0 +1,1 @@
+"""ai2text-common: what every server needs and no server owns."""

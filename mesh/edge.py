@@ -1,0 +1,113 @@
+"""The edge's configuration: `envoy/envoy.yaml` with the values of one environment filled in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mesh.home import REPOSITORY, Home
+from mesh.keys import AUDIENCE, ISSUER
+from mesh.ports import HOST, Ports
+
+SOURCE = REPOSITORY / "envoy" / "envoy.yaml"
+DESCRIPTOR = REPOSITORY / "gen" / "descriptor.binpb"
+LOCAL_ORIGINS = r"https?://(localhost|127\.0\.0\.1)(:\d+)?"
+
+Value = int | str | dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where an upstream listens."""
+
+    host: str
+    port: int
+
+    def socket_address(self) -> dict[str, Any]:
+        """The form that Envoy reads."""
+        return {"address": self.host, "port_value": self.port}
+
+
+@dataclass(frozen=True)
+class Edge:
+    """What differs from one environment's edge to the next."""
+
+    listen: Endpoint
+    admin_port: int
+    asr: Endpoint
+    metadata: Endpoint
+    embeddings: Endpoint
+    search: Endpoint
+    otlp: Endpoint
+    jwks: Path
+    descriptor: Path
+    issuer: str
+    audience: str
+    origins: str
+    sampling: int
+    max_requests_per_second: int
+
+    @classmethod
+    def local(cls, ports: Ports, home: Home) -> "Edge":
+        """The edge of a mesh on this machine: every request traced, any page on localhost may call."""
+        return cls(
+            listen=Endpoint(HOST, ports.edge),
+            admin_port=ports.envoy_admin,
+            asr=Endpoint(HOST, ports.asr),
+            metadata=Endpoint(HOST, ports.metadata),
+            embeddings=Endpoint(HOST, ports.embeddings),
+            search=Endpoint(HOST, ports.search),
+            otlp=Endpoint(HOST, ports.otlp_grpc),
+            jwks=home.keys / "jwks.json",
+            descriptor=DESCRIPTOR,
+            issuer=ISSUER,
+            audience=AUDIENCE,
+            origins=LOCAL_ORIGINS,
+            sampling=100,
+            max_requests_per_second=5000,
+        )
+
+    def values(self) -> dict[str, Value]:
+        """The value of each name that the source may use."""
+        upstreams = ("asr", "metadata", "embeddings", "search", "otlp")
+        return {
+            "listen_host": self.listen.host,
+            "listen_port": self.listen.port,
+            "admin_port": self.admin_port,
+            "jwks": str(self.jwks),
+            "descriptor": str(self.descriptor),
+            "issuer": self.issuer,
+            "audience": self.audience,
+            "origins": self.origins,
+            "sampling": self.sampling,
+            "max_requests_per_second": self.max_requests_per_second,
+        } | {name: getattr(self, name).socket_address() for name in upstreams}
+
+
+class _Expanded(yaml.SafeDumper):
+    """Writes every anchor out: Envoy's reader refuses merge keys."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def render(edge: Edge, source: Path = SOURCE) -> str:
+    """Envoy's configuration for `edge`, as YAML without anchors.
+
+    Raises KeyError when the source uses a name that an Edge does not have.
+    """
+    filled = _fill(yaml.safe_load(source.read_text(encoding="utf-8")), edge.values())
+    return yaml.dump(filled, Dumper=_Expanded, sort_keys=False, width=200)
+
+
+def _fill(node: Any, values: Mapping[str, Value]) -> Any:
+    """A scalar that is `${name}` and nothing else becomes the value itself, so numbers stay numbers."""
+    if isinstance(node, dict):
+        return {key: _fill(value, values) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_fill(value, values) for value in node]
+    if isinstance(node, str) and node.startswith("${") and node.endswith("}"):
+        return values[node[2:-1]]
+    return node

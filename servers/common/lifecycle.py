@@ -1,0 +1,144 @@
+"""The life of a server: start, say whether it is well, drain, stop."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+
+import grpc
+import structlog
+from ai2text.asr.v1 import speech_service_pb2
+from ai2text.embeddings.v1 import embedding_service_pb2
+from ai2text.metadata.v1 import recording_service_pb2, transcript_service_pb2
+from ai2text.search.v1 import search_service_pb2
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from opentelemetry.instrumentation.grpc import aio_server_interceptor, filters
+
+from servers.common import backoff
+from servers.common.channel import MAX_MESSAGE_BYTES
+from servers.common.settings import ServerSettings
+from servers.common.status import ErrorInterceptor
+
+log = structlog.get_logger(__name__)
+
+Mount = Callable[[grpc.aio.Server], str]
+"""Adds a servicer to a server and returns the service's full name."""
+
+Check = Callable[[], Awaitable[None]]
+"""Raises when a dependency does not answer. Called every CHECK_INTERVAL_S with CHECK_TIMEOUT_S."""
+
+Job = Callable[[], Awaitable[None]]
+"""Work beside the calls, such as a consumer; begun again, with back-off, when it fails."""
+
+CHECK_INTERVAL_S = 2.0
+CHECK_TIMEOUT_S = 2.0
+
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+PUBLIC_SERVICES: tuple[str, ...] = tuple(
+    service.full_name
+    for module in (
+        speech_service_pb2,
+        embedding_service_pb2,
+        recording_service_pb2,
+        transcript_service_pb2,
+        search_service_pb2,
+    )
+    for service in module.DESCRIPTOR.services_by_name.values()
+)
+"""Every server reflects the whole contract: the edge sends reflection to one of them, whichever it is."""
+
+
+def build(mounts: Sequence[Mount]) -> tuple[grpc.aio.Server, health.aio.HealthServicer, list[str]]:
+    """A server with error table, tracing, health and reflection; its health servicer; the names of its services."""
+    traced = aio_server_interceptor(filter_=filters.negate(filters.health_check()))
+    server = grpc.aio.server(
+        interceptors=[traced, ErrorInterceptor()],
+        options=[
+            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.so_reuseport", 0),
+            ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+        ],
+    )
+    checks = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(checks, server)
+    names = [mount(server) for mount in mounts]
+    reflection.enable_server_reflection([*PUBLIC_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
+    return server, checks, names
+
+
+async def run(
+    settings: ServerSettings, mounts: Sequence[Mount], needs: Mapping[str, Check], jobs: Mapping[str, Job] | None = None
+) -> None:
+    """Serve until SIGTERM or SIGINT, then drain: refuse new calls, let those in flight end within `drain_s`.
+
+    Health of "" says that the process serves; health of each service's name says whether all its `needs` answer.
+    """
+    server, checks, names = build(mounts)
+    port = server.add_insecure_port(settings.listen)
+    stop = _stop_signal()
+    await server.start()
+    await checks.set("", _SERVING)
+    log.info("serving", port=port, services=names)
+    async with _background({"health": lambda: _watch(checks, names, needs), **(jobs or {})}):
+        await stop.wait()
+        log.info("draining", seconds=settings.drain_s)
+        await checks.enter_graceful_shutdown()
+        await server.stop(settings.drain_s)
+    log.info("stopped")
+
+
+def _stop_signal() -> asyncio.Event:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _watch(checks: health.aio.HealthServicer, names: Sequence[str], needs: Mapping[str, Check]) -> None:
+    was: set[str] | None = None
+    while True:
+        asked = await asyncio.gather(*(_failing(check) for check in needs.values()))
+        failing = {name for name, failed in zip(needs, asked, strict=True) if failed}
+        for name in names:
+            await checks.set(name, _NOT_SERVING if failing else _SERVING)
+        if failing != was and (failing or was):
+            log.warning("dependencies", failing=sorted(failing))
+        was = failing
+        await asyncio.sleep(CHECK_INTERVAL_S)
+
+
+async def _failing(check: Check) -> bool:
+    try:
+        await asyncio.wait_for(check(), CHECK_TIMEOUT_S)
+    except Exception:  # noqa: BLE001 - whatever it is, the dependency is not well; `_watch` logs the change
+        return True
+    return False
+
+
+@contextlib.asynccontextmanager
+async def _background(jobs: Mapping[str, Job]) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(_kept_going(name, job), name=name) for name, job in jobs.items()]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _kept_going(name: str, job: Job) -> None:
+    """Run `job` for ever: when it fails, log the error whole and begin again after a pause that grows."""
+    waits = backoff.delays()
+    while True:
+        began = asyncio.get_running_loop().time()
+        try:
+            await job()
+        except Exception:
+            log.exception("job failed", job=name)
+        if asyncio.get_running_loop().time() - began > 60:
+            waits = backoff.delays()
+        await asyncio.sleep(next(waits))

@@ -1,0 +1,27 @@
+"""The metrics that every server has: OpenTelemetry instruments, shown on the server's Prometheus endpoint."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from opentelemetry import metrics
+
+_METER = metrics.get_meter("ai2text")
+
+CALLS = _METER.create_counter("ai2text.rpc.calls", description="Calls answered, by method and status code.")
+DURATION = _METER.create_histogram(
+    "ai2text.rpc.duration", unit="s", description="Time from the request's arrival to the end of the answer."
+)
+IN_FLIGHT = _METER.create_up_down_counter("ai2text.rpc.in_flight", description="Calls that are being answered.")
+
+
+@contextmanager
+def timed(method: str) -> Iterator[None]:
+    """Measure one call of `method`, however it ends."""
+    began = time.perf_counter()
+    IN_FLIGHT.add(1, {"method": method})
+    try:
+        yield
+    finally:
+        IN_FLIGHT.add(-1, {"method": method})
+        DURATION.record(time.perf_counter() - began, {"method": method})

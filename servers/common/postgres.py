@@ -1,0 +1,65 @@
+"""A pool of connections to Postgres whose transactions see the rows of one tenant only."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import psycopg
+from psycopg.rows import TupleRow
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from servers.common.errors import DependencyUnavailable
+
+Connection = psycopg.AsyncConnection[TupleRow]
+
+UNAVAILABLE = (psycopg.OperationalError, PoolTimeout, psycopg.errors.QueryCanceled)
+
+
+class Database:
+    """Bounded pool; connects in the background, so that a server can start before Postgres does."""
+
+    def __init__(self, pool: AsyncConnectionPool[Any]) -> None:
+        self._pool = pool
+
+    @asynccontextmanager
+    async def transaction(self, tenant: str | None) -> AsyncIterator[Connection]:
+        """One transaction as `tenant`: row-level security hides the rows of all others.
+
+        None is the server itself, for rows that have no tenant or for the outbox. DependencyUnavailable when Postgres
+        is away, or does not answer within the statement's time.
+        """
+        try:
+            async with self._pool.connection(timeout=3.0) as connection, connection.transaction():
+                await connection.execute("SELECT set_config('ai2text.tenant', %s, true)", (tenant or "",))
+                yield connection
+        except UNAVAILABLE as error:
+            raise DependencyUnavailable("postgres") from error
+
+    async def check(self) -> None:
+        """Raise when Postgres does not answer."""
+        async with self.transaction(None) as connection:
+            await connection.execute("SELECT 1")
+
+
+@asynccontextmanager
+async def connected(dsn: str, *, max_size: int = 10, statement_timeout_s: float = 5.0) -> AsyncIterator[Database]:
+    """A database whose connections are closed at the end of the block."""
+    pool: AsyncConnectionPool[Any] = AsyncConnectionPool(
+        dsn,
+        min_size=1,
+        max_size=max_size,
+        max_waiting=100,
+        open=False,
+        check=AsyncConnectionPool.check_connection,
+        reconnect_timeout=float("inf"),
+        kwargs={
+            "connect_timeout": 3,
+            "options": f"-c statement_timeout={int(statement_timeout_s * 1000)} -c lock_timeout=3000",
+        },
+    )
+    await pool.open(wait=False)
+    try:
+        yield Database(pool)
+    finally:
+        await asyncio.wait_for(pool.close(), 5)

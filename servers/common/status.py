@@ -1,0 +1,128 @@
+"""The one place where an error becomes a gRPC status."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import grpc
+import structlog
+from google.protobuf import any_pb2, duration_pb2
+from google.protobuf.message import Message
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from grpc_status import rpc_status
+from opentelemetry import trace
+
+from servers.common import errors, metrics
+
+log = structlog.get_logger(__name__)
+
+DOMAIN = "ai2text"
+REASON_PREFIX = "ERROR_REASON_"
+
+CODES: tuple[tuple[type[errors.Ai2TextError], int], ...] = (
+    (errors.InvalidInput, code_pb2.INVALID_ARGUMENT),
+    (errors.IdentityMissing, code_pb2.UNAUTHENTICATED),
+    (errors.ScopeMissing, code_pb2.PERMISSION_DENIED),
+    (errors.NotFound, code_pb2.NOT_FOUND),
+    (errors.AlreadyExists, code_pb2.ALREADY_EXISTS),
+    (errors.Overloaded, code_pb2.RESOURCE_EXHAUSTED),
+    (errors.DependencyUnavailable, code_pb2.UNAVAILABLE),
+    (errors.Draining, code_pb2.UNAVAILABLE),
+    (errors.StreamIdle, code_pb2.DEADLINE_EXCEEDED),
+)
+
+
+def of(error: Exception) -> status_pb2.Status:
+    """The status of an error: the table's for ours, INTERNAL with a fixed sentence for any other."""
+    if not isinstance(error, errors.Ai2TextError):
+        error = errors.Ai2TextError("an internal error; it is logged under the trace of this call")
+    code = next((code for kind, code in CODES if isinstance(error, kind)), code_pb2.INTERNAL)
+    return status_pb2.Status(code=code, message=str(error), details=[_packed(detail) for detail in _details(error)])
+
+
+def _details(error: errors.Ai2TextError) -> list[Message]:
+    details: list[Message] = [
+        error_details_pb2.ErrorInfo(reason=REASON_PREFIX + error.reason, domain=DOMAIN, metadata=dict(error.metadata))
+    ]
+    if error.retry_after_s is not None:
+        delay = duration_pb2.Duration(nanos=0)
+        delay.FromNanoseconds(int(error.retry_after_s * 1e9))
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+    if isinstance(error, errors.FieldInvalid):
+        violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=error.problem)
+        details.append(error_details_pb2.BadRequest(field_violations=[violation]))
+    return details
+
+
+def _packed(detail: Message) -> any_pb2.Any:
+    packed = any_pb2.Any()
+    packed.Pack(detail)
+    return packed
+
+
+async def _abort(context: Any, method: str, error: Exception) -> str:
+    """End the call with the status of `error`; does not return. Unexpected errors are logged whole."""
+    status = of(error)
+    name: str = code_pb2.Code.Name(status.code)
+    if isinstance(error, errors.Ai2TextError):
+        log.info("call refused", method=method, code=name, reason=error.reason, message=str(error))
+    else:
+        log.error("call failed", method=method, exc_info=error)
+        trace.get_current_span().record_exception(error)
+    metrics.CALLS.add(1, {"method": method, "code": name})
+    await context.abort_with_status(rpc_status.to_status(status))
+    raise AssertionError("abort_with_status returned")
+
+
+class ErrorInterceptor(grpc.aio.ServerInterceptor):
+    """Wraps every handler, unary and streaming, so that servicers may simply raise; counts calls by code."""
+
+    async def intercept_service(
+        self, continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]], details: grpc.HandlerCallDetails
+    ) -> Any:
+        handler: Any = await continuation(details)
+        if handler is None:
+            return handler
+        if handler.response_streaming:
+            return _streaming(handler, details.method)
+        return _unary(handler, details.method)
+
+
+def _streaming(handler: Any, method: str) -> Any:
+    inner = handler.stream_stream if handler.request_streaming else handler.unary_stream
+    make = grpc.stream_stream_rpc_method_handler if handler.request_streaming else grpc.unary_stream_rpc_method_handler
+
+    async def behaviour(request: Any, context: Any) -> AsyncIterator[Any]:
+        with metrics.timed(method):
+            try:
+                async for response in inner(request, context):
+                    yield response
+            except (asyncio.CancelledError, grpc.aio.AbortError):
+                raise
+            except Exception as error:  # noqa: BLE001 - the boundary: whatever it is becomes a status
+                await _abort(context, method, error)
+        metrics.CALLS.add(1, {"method": method, "code": "OK"})
+
+    return make(
+        behaviour, request_deserializer=handler.request_deserializer, response_serializer=handler.response_serializer
+    )
+
+
+def _unary(handler: Any, method: str) -> Any:
+    inner = handler.stream_unary if handler.request_streaming else handler.unary_unary
+    make = grpc.stream_unary_rpc_method_handler if handler.request_streaming else grpc.unary_unary_rpc_method_handler
+
+    async def behaviour(request: Any, context: Any) -> Any:
+        with metrics.timed(method):
+            try:
+                response = await inner(request, context)
+            except (asyncio.CancelledError, grpc.aio.AbortError):
+                raise
+            except Exception as error:  # noqa: BLE001 - the boundary: whatever it is becomes a status
+                await _abort(context, method, error)
+        metrics.CALLS.add(1, {"method": method, "code": "OK"})
+        return response
+
+    return make(
+        behaviour, request_deserializer=handler.request_deserializer, response_serializer=handler.response_serializer
+    )
