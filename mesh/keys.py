@@ -56,9 +56,7 @@ class Keys:
         _write_private(self.private, _pem(key))
         self.jwks.write_text(json.dumps({"keys": [_jwk(key)]}, indent=2) + "\n", encoding="utf-8")
 
-    def mint(
-        self, subject: str, tenant: str, scopes: Iterable[str] = SCOPES, ttl: float = DEFAULT_TTL_S
-    ) -> str:
+    def mint(self, subject: str, tenant: str, scopes: Iterable[str] = SCOPES, ttl: float = DEFAULT_TTL_S) -> str:
         """A signed token for `subject` of `tenant` that ends in `ttl` seconds.
 
         Raises KeysMissing when the folder has no key pair, ValueError for an empty subject or tenant.
@@ -68,7 +66,9 @@ class Keys:
         if not self.exist():
             raise KeysMissing(f"there are no keys in {self.folder}: run `make up` first")
         kid = json.loads(self.jwks.read_text(encoding="utf-8"))["keys"][0]["kid"]
-        return jwt.encode(_claims(subject, tenant, scopes, ttl), self.private.read_bytes(), "RS256", headers={"kid": kid})
+        return jwt.encode(
+            _claims(subject, tenant, scopes, ttl), self.private.read_bytes(), "RS256", headers={"kid": kid}
+        )
 
 
 def _claims(subject: str, tenant: str, scopes: Iterable[str], ttl: float) -> dict[str, Any]:

@@ -19,8 +19,9 @@ UNAVAILABLE = (psycopg.OperationalError, PoolTimeout, psycopg.errors.QueryCancel
 class Database:
     """Bounded pool; connects in the background, so that a server can start before Postgres does."""
 
-    def __init__(self, pool: AsyncConnectionPool[Any]) -> None:
+    def __init__(self, pool: AsyncConnectionPool[Any], wait_s: float) -> None:
         self._pool = pool
+        self._wait_s = wait_s
 
     @asynccontextmanager
     async def transaction(self, tenant: str | None) -> AsyncIterator[Connection]:
@@ -30,7 +31,7 @@ class Database:
         is away, or does not answer within the statement's time.
         """
         try:
-            async with self._pool.connection(timeout=3.0) as connection, connection.transaction():
+            async with self._pool.connection(timeout=self._wait_s) as connection, connection.transaction():
                 await connection.execute("SELECT set_config('ai2text.tenant', %s, true)", (tenant or "",))
                 yield connection
         except UNAVAILABLE as error:
@@ -43,8 +44,14 @@ class Database:
 
 
 @asynccontextmanager
-async def connected(dsn: str, *, max_size: int = 10, statement_timeout_s: float = 5.0) -> AsyncIterator[Database]:
-    """A database whose connections are closed at the end of the block."""
+async def connected(
+    dsn: str, *, max_size: int = 10, wait_s: float = 3.0, statement_timeout_s: float = 5.0
+) -> AsyncIterator[Database]:
+    """A database whose connections are closed at the end of the block; a transaction waits `wait_s` for one at most.
+
+    The pool gives a failed connection up after a second and tries anew at the next call: its own pauses would double
+    without bound, and keep a server from a Postgres that is long back.
+    """
     pool: AsyncConnectionPool[Any] = AsyncConnectionPool(
         dsn,
         min_size=1,
@@ -52,7 +59,7 @@ async def connected(dsn: str, *, max_size: int = 10, statement_timeout_s: float 
         max_waiting=100,
         open=False,
         check=AsyncConnectionPool.check_connection,
-        reconnect_timeout=float("inf"),
+        reconnect_timeout=1.0,
         kwargs={
             "connect_timeout": 3,
             "options": f"-c statement_timeout={int(statement_timeout_s * 1000)} -c lock_timeout=3000",
@@ -60,6 +67,6 @@ async def connected(dsn: str, *, max_size: int = 10, statement_timeout_s: float 
     )
     await pool.open(wait=False)
     try:
-        yield Database(pool)
+        yield Database(pool, wait_s)
     finally:
         await asyncio.wait_for(pool.close(), 5)

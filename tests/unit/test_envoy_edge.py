@@ -2,7 +2,7 @@
 
 import base64
 import json
-import socket
+import random
 import struct
 import subprocess
 import sys
@@ -25,10 +25,11 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 from grpc_status import rpc_status
 
-from mesh.edge import Edge, Endpoint, render
+from mesh.edge import AWAY, Edge, Endpoint, render
 from mesh.home import Home
 from mesh.keys import Keys
 from mesh.ports import Ports
+from mesh.processes import holders
 
 SERVICES = ("ai2text.asr.v1.SpeechService", "ai2text.search.v1.SearchService", "ai2text.metadata.v1.TranscriptService")
 ORIGIN = "http://localhost:5173"
@@ -102,9 +103,11 @@ class Mesh:
 
 
 def _free_ports() -> Ports:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return Ports.from_base(min(probe.getsockname()[1], 65000))
+    """Below the range from which the kernel takes ports for outgoing connections."""
+    while True:
+        ports = Ports.from_base(random.randrange(12000, 30000))
+        if not holders(ports.names().values()):
+            return ports
 
 
 def _serve(headers: Headers) -> tuple[grpc.Server, int]:
@@ -263,8 +266,11 @@ def test_an_upstream_that_is_away_is_unavailable(mesh: Mesh, channel: grpc.Chann
         channel.unary_unary("/ai2text.embeddings.v1.EmbeddingService/Embed")(
             b"", metadata=[mesh.authorization()], timeout=10
         )
-    assert away.value.code() == grpc.StatusCode.UNAVAILABLE
-    assert not (away.value.details() or "").startswith("{")
+    status = rpc_status.from_call(away.value)
+    assert (status.code, status.message) == (code_pb2.UNAVAILABLE, AWAY)
+    retry = error_details_pb2.RetryInfo()
+    assert status.details[1].Unpack(retry)
+    assert retry.retry_delay.seconds == 1
 
 
 def test_an_unknown_method_is_unimplemented(mesh: Mesh, channel: grpc.Channel) -> None:
@@ -310,7 +316,7 @@ def test_json_errors_are_the_servers_status(mesh: Mesh) -> None:
 
 @pytest.mark.parametrize(
     ("path", "with_token", "http", "code"),
-    [("/v1/search", False, 401, 16), ("/v1/nothing", True, 404, 5), ("/v1/embeddings", True, 503, 14)],
+    [("/v1/search", False, 401, 16), ("/v1/nothing", True, 404, 5), ("/v1/embeddings:embed", True, 503, 14)],
 )
 def test_json_errors_of_the_edge(mesh: Mesh, path: str, with_token: bool, http: int, code: int) -> None:
     answer = mesh.post(path, json={}, headers=mesh.headers() if with_token else {})
@@ -318,6 +324,13 @@ def test_json_errors_of_the_edge(mesh: Mesh, path: str, with_token: bool, http: 
     assert answer.headers["content-type"] == "application/json"
     assert answer.json()["code"] == code
     assert answer.json()["message"]
+
+
+def test_json_of_a_server_that_is_away(mesh: Mesh) -> None:
+    answer = mesh.post("/v1/embeddings:embed", json={}, headers=mesh.headers())
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    reasons = [detail.get("reason", detail.get("retryDelay")) for detail in answer.json()["details"]]
+    assert reasons == ["ERROR_REASON_DEPENDENCY_UNAVAILABLE", "1s"]
 
 
 def test_json_that_is_no_json_is_refused(mesh: Mesh) -> None:
@@ -377,6 +390,21 @@ def test_preflight(mesh: Mesh, origin: str, allowed: bool) -> None:
         timeout=5,
     )
     assert (answer.headers.get("access-control-allow-origin") == origin) is allowed
+
+
+def test_too_many_requests_are_resource_exhausted(mesh: Mesh, tmp_path: Path) -> None:
+    home, ports = Home.from_env({"AI2TEXT_HOME": str(mesh.keys.folder.parent)}), _free_ports()
+    envoy = _start_envoy(tmp_path, replace(_edge(home, ports, mesh.ports.edge), max_requests_per_second=1))
+    narrow = Mesh(ports, mesh.keys, mesh.headers_seen)
+    try:
+        _wait_ready(ports, tmp_path / "envoy.log")
+        web = [_web(narrow, "/ai2text.search.v1.SearchService/Search", b"").headers["grpc-status"] for _ in range(3)]
+        json_codes = {narrow.post("/v1/search", json={}).json()["code"] for _ in range(3)}
+    finally:
+        envoy.terminate()
+        envoy.wait(10)
+    assert "8" in web
+    assert 8 in json_codes
 
 
 def test_healthz_needs_no_token(mesh: Mesh) -> None:

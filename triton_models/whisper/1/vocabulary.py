@@ -29,17 +29,21 @@ class Vocabulary:
                 raise UnusableRequest(f"LANGUAGE {code!r} is not one of Whisper's codes, such as vi or en") from None
         return self._languages[code]
 
-    def prompt(self, code: str, previous_text: str) -> list[int]:
-        """The tokens that the decoder starts from: the end of the text before, the language, the task, no timestamps.
+    def previous(self, text: str) -> list[int]:
+        """The end of the text before, as tokens behind `<|startofprev|>`; nothing when there is too little of it.
 
-        The text before is cut to a multiple of 8 tokens, at most 96, so that requests share prompt lengths:
-        CTranslate2 decodes only prompts of one length together.
+        It is cut to a multiple of 8 tokens, at most 96, so that requests share prompt lengths: CTranslate2 decodes
+        only prompts of one length together.
         """
-        tokens = self.language(code)
-        start = [*tokens.sot_sequence, tokens.no_timestamps]
-        before = tokens.encode(" " + previous_text.strip()) if previous_text.strip() else []
+        tokens = self.language("en")
+        before = tokens.encode(f" {text.strip()}") if text.strip() else []
         kept = min(LONGEST_PREVIOUS_TEXT, len(before)) // PREVIOUS_TEXT_STEP * PREVIOUS_TEXT_STEP
-        return [tokens.sot_prev, *before[-kept:], *start] if kept else start
+        return [tokens.sot_prev, *before[-kept:]] if kept else []
+
+    def prompt(self, code: str, previous_text: str) -> list[int]:
+        """The tokens that the decoder starts from: the text before, the language, the task, no timestamps."""
+        tokens = self.language(code)
+        return [*self.previous(previous_text), *tokens.sot_sequence, tokens.no_timestamps]
 
     @cached_property
     def unspeakable(self) -> list[int]:

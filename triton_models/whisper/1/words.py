@@ -4,11 +4,14 @@ The way there is faster-whisper's (`find_alignment`, `merge_punctuations`), afte
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
+from statistics import median
 
 SECONDS_PER_POSITION = 0.02
 LONGEST_WORD_SECONDS = 2.0
+LONGEST_IN_MEDIANS = 4
+SHORTEST_LIMIT_SECONDS = 0.4
 _OPENING = "\"'“¿([{-"
 _CLOSING = "\"'.。,，!！?？:：”)]}、"
 
@@ -34,20 +37,20 @@ class Piece:
 def time_words(
     pieces: Sequence[Piece], token_probabilities: Sequence[float], alignment: Sequence[tuple[int, int]], duration: float
 ) -> list[Word]:
-    """The words of one transcript.
+    """The words of one transcript of `duration` seconds.
 
-    `alignment` is the path of (token, encoder position) pairs that CTranslate2 returns, positions 20 ms apart, whose
-    last token is the end of the text. Every time lies in 0..duration and no word starts before the one before it.
+    `alignment` is the path of (token, encoder position) pairs that CTranslate2 returns, positions 20 ms apart; behind
+    the last text token it has one more for the end of the text. Every time lies in 0..duration, and no word starts
+    before the one before it.
     """
-    starts = _token_starts(alignment)
+    starts = [min(duration, start) for start in _token_starts(alignment)]
     bounds = [0, *accumulate(piece.token_count for piece in pieces)]
     timed = []
     for piece, (first, beyond) in zip(pieces, pairwise(bounds), strict=True):
-        start, end = (min(duration, starts[min(i, len(starts) - 1)]) for i in (first, beyond))
+        start, end = (starts[min(token, len(starts) - 1)] for token in (first, beyond))
         probabilities = token_probabilities[first:beyond]
-        mean = sum(probabilities) / len(probabilities) if probabilities else 0.0
-        timed.append(Word(piece.text, max(start, end - LONGEST_WORD_SECONDS), end, mean))
-    return [_trimmed(word) for word in _joined(timed)]
+        timed.append(Word(piece.text, start, end, sum(probabilities) / max(1, len(probabilities))))
+    return _shortened([replace(word, text=word.text.strip()) for word in _joined(timed) if word.text.strip()])
 
 
 def _token_starts(alignment: Sequence[tuple[int, int]]) -> list[float]:
@@ -68,16 +71,25 @@ def _joined(words: list[Word]) -> list[Word]:
     opening = ""
     for word in words:
         bare = word.text.strip()
-        if word.text.startswith(" ") and bare and bare in _OPENING:
+        if word.text.startswith(" ") and bare in _OPENING:
             opening += word.text
         elif joined and not opening and bare in _CLOSING:
-            last = joined[-1]
-            joined[-1] = Word(last.text + word.text, last.start, last.end, last.probability)
+            joined[-1] = replace(joined[-1], text=joined[-1].text + word.text)
         else:
-            joined.append(Word(opening + word.text, word.start, word.end, word.probability))
+            joined.append(replace(word, text=opening + word.text))
             opening = ""
     return joined
 
 
-def _trimmed(word: Word) -> Word:
-    return Word(word.text.strip(), round(word.start, 3), round(word.end, 3), word.probability)
+def _shortened(words: list[Word]) -> list[Word]:
+    """Takes silence away from words that the alignment stretched over it.
+
+    The first word is given all audio before it, the last all behind it, and a word after a pause the pause: none may
+    last longer than four times the median word, nor than 2 s. A stretched word keeps its end, the last its start.
+    """
+    if not words:
+        return []
+    longest = min(LONGEST_WORD_SECONDS, LONGEST_IN_MEDIANS * median(word.end - word.start for word in words))
+    longest = max(longest, SHORTEST_LIMIT_SECONDS)
+    cut = [replace(word, start=max(word.start, word.end - longest)) for word in words[:-1]]
+    return [*cut, replace(words[-1], end=min(words[-1].end, words[-1].start + longest))]

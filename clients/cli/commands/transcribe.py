@@ -1,0 +1,114 @@
+"""`ai2text transcribe`: files as text, as fast as the mesh can."""
+
+import functools
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from clients.cli import finals, running, terminal
+from clients.cli.commands.options import Language, NoStore
+from clients.cli.connection import Connection
+from clients.cli.finals import Format
+from clients.cli.problem import Problem, UsageProblem
+from clients.cli.sources import AudioFile
+from clients.cli.stream import Heard, SpeechStream, Wish
+from clients.cli.tally import Tally
+from clients.cli.times import clock
+
+
+def transcribe(
+    context: typer.Context,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Sound or video of any format and length.")],
+    language: Language = "",
+    form: Annotated[Format, typer.Option("--format", "-f", help="How to write the transcript.")] = Format.TXT,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Where to write it: a file, or with several FILEs a folder."),
+    ] = None,
+    no_store: NoStore = False,
+) -> None:
+    """Turn sound files into text, subtitles or JSON.
+
+    The text is printed, or written with --output. Each file becomes a recording that search finds, unless --no-store.
+    """
+    sources = [AudioFile(file) for file in files]
+    targets = _targets(files, output, form)
+    setup = running.setup_of(context)
+    for source, target in zip(sources, targets, strict=True):
+        wish = Wish(language, partials_disabled=True, storage_disabled=no_store, title=source.title)
+        work = functools.partial(_listened, source=source, wish=wish)
+        tally = running.connected_run(setup, "ai2text transcribe", work)
+        if len(sources) > 1 and target is None and form is Format.TXT:
+            terminal.output().print(f"== {source.path}", markup=False, soft_wrap=True)
+        _deliver(finals.written(tally.finals, form, _about(source, tally)), target)
+        _note(source, tally, target)
+
+
+def _targets(files: list[Path], output: Path | None, form: Format) -> list[Path | None]:
+    """Where each file's transcript goes; None is standard output. Raises UsageProblem."""
+    if output is None:
+        if len(files) > 1 and form is not Format.TXT:
+            raise UsageProblem(f"Several files as {form} need a folder.", "Name one with --output.")
+        return [None] * len(files)
+    if len(files) == 1 and not output.is_dir():
+        return [output]
+    output.mkdir(parents=True, exist_ok=True)
+    targets = [output / f"{file.stem}.{form}" for file in files]
+    if len(set(targets)) < len(targets):
+        raise UsageProblem("Two of the files have the same name.", "Transcribe them one by one.")
+    return list(targets)
+
+
+async def _listened(connection: Connection, source: AudioFile, wish: Wish) -> Tally:
+    tally = Tally()
+    with _progress() as progress:
+        task = progress.add_task(source.path.name, total=source.duration_ms, position="")
+
+        def show(heard: Heard) -> None:
+            done = heard.response.cursors.processed_ms
+            progress.update(task, completed=done, position=clock(done))
+
+        await SpeechStream(connection, wish).unpaced(source, tally.counting(show))
+    return tally
+
+
+def _progress() -> Progress:
+    console = terminal.notes()
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.fields[position]}"),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+
+
+def _about(source: AudioFile, tally: Tally) -> dict[str, Any]:
+    return {
+        "file": source.path.name,
+        "recording_id": tally.recording_id,
+        "duration_ms": tally.processed_ms,
+    }
+
+
+def _deliver(text: str, target: Path | None) -> None:
+    if target is None:
+        terminal.output().out(text, end="", highlight=False)
+        return
+    try:
+        target.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Problem(f"{target} cannot be written: {error.strerror}.") from error
+
+
+def _note(source: AudioFile, tally: Tally, target: Path | None) -> None:
+    parts = [f"{source.path.name}: {tally.count()} in {clock(tally.processed_ms)}"]
+    if target is not None:
+        parts.append(f"written to {target}")
+    if tally.recording_id:
+        parts.append(f"recording {tally.recording_id}")
+    terminal.notes().print(" · ".join(parts), style="dim", markup=False, soft_wrap=True)

@@ -1,0 +1,96 @@
+"""The recordings of the tenant: listed, found by the beginning of their id, read, exported."""
+
+from collections.abc import AsyncIterator
+
+from ai2text.metadata.v1 import (
+    recording_pb2,
+    recording_service_pb2,
+    transcript_pb2,
+    transcript_service_pb2,
+)
+from ai2text.metadata.v1.recording_service_pb2_grpc import RecordingServiceStub
+from ai2text.metadata.v1.transcript_service_pb2_grpc import TranscriptServiceStub
+
+from clients.cli.connection import Connection
+from clients.cli.finals import Format
+from clients.cli.problem import Problem
+
+PAGE_SIZE = 200
+UUID_LENGTH = 36
+PREFIX_LOOKS_AT = 1000
+"""How many of the newest recordings an abbreviated id is looked for in."""
+
+EXPORT_FORMATS = {
+    Format.SRT: transcript_service_pb2.EXPORT_FORMAT_SRT,
+    Format.VTT: transcript_service_pb2.EXPORT_FORMAT_VTT,
+    Format.JSON: transcript_service_pb2.EXPORT_FORMAT_JSON,
+    Format.TXT: transcript_service_pb2.EXPORT_FORMAT_TXT,
+}
+
+
+class Library:
+    """Everything this command asks of the metadata server."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._recordings = RecordingServiceStub(connection.channel)
+        self._transcripts = TranscriptServiceStub(connection.channel)
+
+    async def newest(self, limit: int) -> list[recording_pb2.Recording]:
+        """Up to `limit` recordings, the newest first, page by page."""
+        found: list[recording_pb2.Recording] = []
+        token = ""
+        while len(found) < limit:
+            request = recording_service_pb2.ListRecordingsRequest(
+                page_size=min(PAGE_SIZE, limit - len(found)), page_token=token
+            )
+            page = await self._connection.call(self._recordings.ListRecordings, request)
+            found += page.recordings
+            token = page.next_page_token
+            if not token:
+                break
+        return found[:limit]
+
+    async def full_id(self, given: str) -> str:
+        """The id that begins with `given`. Raises Problem when no recording's does, or when several do."""
+        if len(given) >= UUID_LENGTH:
+            return given
+        ids = [recording.recording_id for recording in await self.newest(PREFIX_LOOKS_AT)]
+        matching = [id_ for id_ in ids if id_.startswith(given.lower())]
+        if not matching:
+            raise Problem(f"No recording's id begins with {given!r}.", "`ai2text recordings list` shows what there is.")
+        if len(matching) > 1:
+            raise Problem(f"{len(matching)} recordings' ids begin with {given!r}.", f"One of them: {matching[0]}.")
+        return matching[0]
+
+    async def recording(self, recording_id: str) -> recording_pb2.Recording:
+        """One recording. Raises Refusal (NOT_FOUND)."""
+        request = recording_service_pb2.GetRecordingRequest(recording_id=recording_id)
+        return (await self._connection.call(self._recordings.GetRecording, request)).recording
+
+    async def segments(self, recording_id: str) -> list[transcript_pb2.Segment]:
+        """The segments of the newest transcript, in order; none when there is no transcript."""
+        request = transcript_service_pb2.ListTranscriptsRequest(recording_id=recording_id)
+        transcripts = (await self._connection.call(self._transcripts.ListTranscripts, request)).transcripts
+        if not transcripts:
+            return []
+        return [segment async for segment in self._segments(transcripts[0].transcript_id)]
+
+    async def _segments(self, transcript_id: str) -> AsyncIterator[transcript_pb2.Segment]:
+        token = ""
+        while True:
+            request = transcript_service_pb2.ListSegmentsRequest(
+                transcript_id=transcript_id, page_size=PAGE_SIZE, page_token=token
+            )
+            page = await self._connection.call(self._transcripts.ListSegments, request)
+            for segment in page.segments:
+                yield segment
+            token = page.next_page_token
+            if not token:
+                return
+
+    async def export(self, recording_id: str, form: Format) -> AsyncIterator[str]:
+        """The newest transcript as a file, piece by piece."""
+        request = transcript_service_pb2.ExportTranscriptRequest(recording_id=recording_id, format=EXPORT_FORMATS[form])
+        async for piece in self._connection.download(self._transcripts.ExportTranscript, request):
+            yield piece.text

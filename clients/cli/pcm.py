@@ -1,0 +1,37 @@
+"""What is sent to the mesh: headerless 16-bit PCM, one channel, 16 kHz, in pieces of equal length."""
+
+from collections.abc import Iterable, Iterator
+
+from av import AudioFrame, AudioResampler
+
+SAMPLE_RATE_HZ = 16_000
+BYTES_PER_MS = 2 * SAMPLE_RATE_HZ // 1000
+LIVE_CHUNK_MS = 100
+FILE_CHUNK_MS = 1000
+
+
+def from_frames(frames: Iterable[AudioFrame]) -> Iterator[bytes]:
+    """PCM of decoded frames of any rate, layout and sample format."""
+    resampler = AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ)
+    for frame in frames:
+        for resampled in resampler.resample(frame):
+            yield _bytes(resampled)
+    for rest in resampler.resample(None):
+        yield _bytes(rest)
+
+
+def cut(pieces: Iterable[bytes], chunk_ms: int) -> Iterator[bytes]:
+    """The same bytes in chunks of `chunk_ms` milliseconds; the last may be shorter."""
+    size, waiting = chunk_ms * BYTES_PER_MS, bytearray()
+    for piece in pieces:
+        waiting += piece
+        while len(waiting) >= size:
+            yield bytes(waiting[:size])
+            del waiting[:size]
+    if waiting:
+        yield bytes(waiting)
+
+
+def _bytes(frame: AudioFrame) -> bytes:
+    """The samples of a packed mono frame. (Its plane may be longer than its samples.)"""
+    return bytes(frame.planes[0])[: frame.samples * 2]

@@ -1,0 +1,134 @@
+"""One question to each kind of part: are you there, and can you do your work? Each answers within two seconds."""
+
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+import grpc
+import httpx
+import psycopg
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from mesh.ports import HOST
+
+DEADLINE_S = 2.0
+
+
+class State(Enum):
+    """How a part is."""
+
+    WELL = "well"
+    UNREADY = "unready"  # it answers, but lacks something it needs
+    SILENT = "silent"  # it does not answer
+
+
+@dataclass(frozen=True)
+class Health:
+    """How a part is, and what it said, for people."""
+
+    state: State
+    words: str
+
+    @property
+    def well(self) -> bool:
+        """Whether it can do its work."""
+        return self.state is State.WELL
+
+    @property
+    def answers(self) -> bool:
+        """Whether it is alive, able to work or not."""
+        return self.state is not State.SILENT
+
+
+Check = Callable[[], Health]
+
+
+def http(port: int, path: str, well: str = "answers") -> Check:
+    """Well when GET `path` answers 200."""
+
+    def check() -> Health:
+        status = _get(port, path)
+        if isinstance(status, Health):
+            return status
+        return Health(State.WELL, well) if status == 200 else Health(State.UNREADY, f"{path} answers {status}")
+
+    return check
+
+
+def triton(port: int, models: tuple[str, ...]) -> Check:
+    """Well when the server and each of the models are ready."""
+
+    def check() -> Health:
+        live = _get(port, "/v2/health/live")
+        if isinstance(live, Health):
+            return live
+        missing = [model for model in models if _get(port, f"/v2/models/{model}/ready") != 200]
+        if missing:
+            return Health(State.UNREADY, f"not ready: {', '.join(missing)}")
+        return Health(State.WELL, f"ready: {', '.join(models)}")
+
+    return check
+
+
+def grpc_server(port: int) -> Check:
+    """Well when the health service says SERVING."""
+
+    def check() -> Health:
+        with grpc.insecure_channel(f"{HOST}:{port}", options=[("grpc.enable_http_proxy", 0)]) as channel:
+            try:
+                answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=DEADLINE_S)
+            except grpc.RpcError as error:
+                return Health(State.SILENT, f"no answer on port {port} ({error.code().name})")
+        if answer.status == health_pb2.HealthCheckResponse.SERVING:
+            return Health(State.WELL, "serving")
+        return Health(State.UNREADY, "up, but something it needs is missing")
+
+    return check
+
+
+def postgres(port: int, dsn: str) -> Check:
+    """Well when the application's role can ask it something."""
+
+    def check() -> Health:
+        try:
+            with psycopg.connect(dsn, connect_timeout=2, options="-c statement_timeout=2000") as connection:
+                connection.execute("SELECT 1")
+        except psycopg.OperationalError as error:
+            words = str(error).strip().splitlines()
+            starting = any("starting up" in line or "recovery" in line for line in words)
+            state = State.UNREADY if starting else State.SILENT
+            return Health(state, words[-1] if words else f"no answer on port {port}")
+        return Health(State.WELL, "answers queries")
+
+    return check
+
+
+def valkey(port: int) -> Check:
+    """Well when PING is answered; it says LOADING while it reads its snapshot."""
+
+    def check() -> Health:
+        try:
+            with socket.create_connection((HOST, port), timeout=DEADLINE_S) as connection:
+                connection.settimeout(DEADLINE_S)
+                connection.sendall(b"PING\r\n")
+                answer = connection.recv(256)
+        except OSError as error:
+            return Health(State.SILENT, f"no answer on port {port} ({error.strerror or error})")
+        if answer.startswith(b"+PONG"):
+            return Health(State.WELL, "answers PING")
+        return Health(State.UNREADY, answer.decode(errors="replace").strip())
+
+    return check
+
+
+def alive() -> Health:
+    """For a part that serves nobody: that the supervisor sees it running is all there is to know."""
+    return Health(State.WELL, "runs")
+
+
+def _get(port: int, path: str) -> int | Health:
+    try:
+        return httpx.get(f"http://{HOST}:{port}{path}", timeout=DEADLINE_S, trust_env=False).status_code
+    except httpx.HTTPError as error:
+        return Health(State.SILENT, f"no answer on port {port} ({type(error).__name__})")

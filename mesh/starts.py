@@ -1,0 +1,68 @@
+"""Who was started when: one small file a part, written by the process that becomes the part.
+
+It counts restarts, and it tells, after the supervisor was killed, which processes on the machine are ours: a process
+id alone may have been given to a stranger, a process id with its start time may not.
+"""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from mesh.home import Home
+
+
+@dataclass(frozen=True)
+class Start:
+    """The latest start of a part."""
+
+    pid: int
+    created: float
+    """When the process began, as the kernel tells it, in seconds since 1970."""
+    count: int
+    """How often the part has been started since `make up`."""
+
+    def process(self) -> psutil.Process | None:
+        """The process, if it still is that one."""
+        try:
+            process = psutil.Process(self.pid)
+            return process if abs(process.create_time() - self.created) < 0.1 else None
+        except psutil.NoSuchProcess:
+            return None
+
+
+def note(home: Home, name: str) -> None:
+    """Writes down that this process is now the part called `name`."""
+    before = read(home, name)
+    start = Start(os.getpid(), psutil.Process().create_time(), before.count + 1 if before else 1)
+    path = _path(home, name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".new")
+    draft.write_text(json.dumps(asdict(start)), encoding="utf-8")
+    draft.replace(path)
+
+
+def read(home: Home, name: str) -> Start | None:
+    """The latest start of a part; None when there was none, or its file is damaged."""
+    try:
+        return Start(**json.loads(_path(home, name).read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+
+
+def read_all(home: Home) -> dict[str, Start]:
+    """The latest start of each part that was started."""
+    found = {path.stem: read(home, path.stem) for path in (home.run / "starts").glob("*.json")}
+    return {name: start for name, start in found.items() if start}
+
+
+def forget(home: Home) -> None:
+    """Counting begins anew."""
+    for path in (home.run / "starts").glob("*.json"):
+        path.unlink(missing_ok=True)
+
+
+def _path(home: Home, name: str) -> Path:
+    return home.run / "starts" / f"{name}.json"

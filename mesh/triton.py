@@ -1,0 +1,188 @@
+"""Triton from the nvidia-pytriton wheel: `python -m mesh.triton` becomes the server, as an ordinary user.
+
+The wheel's server needs its own libraries on the library path (without them it hangs and ignores signals) and one
+backend folder that holds the Python backend together with the stub of the Python that runs the models.
+"""
+
+import ctypes
+import os
+import re
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mesh.home import REPOSITORY, Home
+from mesh.ports import HOST, Ports
+
+PYTHON = "3.11"
+LIBPYTHON = f"libpython{PYTHON}.so.1.0"
+EXIT_SECONDS = 10
+SHARED_MEMORY = Path("/dev/shm")
+MODEL_REPOSITORY = REPOSITORY / "triton_models"
+DEFAULT_VENV = REPOSITORY / ".venv-triton"
+
+
+class TritonMissing(Exception):
+    """Triton cannot start on this machine; the message says what is missing and how to get it."""
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Where the parts of the wheel lie in one virtual environment."""
+
+    venv: Path
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> "Installation":
+        """AI2TEXT_TRITON_VENV, default `.venv-triton` in the repository."""
+        env = os.environ if environ is None else environ
+        return cls(Path(env.get("AI2TEXT_TRITON_VENV") or DEFAULT_VENV).absolute())
+
+    @property
+    def packages(self) -> Path:
+        """The environment's site-packages."""
+        return self.venv / "lib" / f"python{PYTHON}" / "site-packages"
+
+    @property
+    def server(self) -> Path:
+        """The folder with Triton's binary, backend and stubs."""
+        return self.packages / "pytriton" / "tritonserver"
+
+    @property
+    def binary(self) -> Path:
+        """The server itself."""
+        return self.server / "bin" / "tritonserver"
+
+    @property
+    def libraries(self) -> Path:
+        """The shared libraries that the binary and the stubs link to."""
+        return self.packages / "nvidia_pytriton.libs"
+
+    @property
+    def base(self) -> dict[str, str]:
+        """What `pyvenv.cfg` says of the interpreter that the environment was made with: `home`, `version`, ..."""
+        lines = (self.venv / "pyvenv.cfg").read_text().splitlines()
+        return dict((part.strip() for part in line.split("=", 1)) for line in lines if "=" in line)
+
+    @property
+    def own_libpython(self) -> Path:
+        """Where libpython lies when that interpreter brings its own, as pyenv's may. A distribution's does not."""
+        return Path(self.base["home"]).parent / "lib" / LIBPYTHON
+
+    @property
+    def library_path(self) -> list[str]:
+        """The folders in which the server and its stubs look for shared libraries before the system's."""
+        own = [str(self.own_libpython.parent)] if self.own_libpython.exists() else []
+        return [str(self.libraries), *own]
+
+    def missing(self) -> list[str]:
+        """What keeps Triton from starting, one sentence each; empty when nothing does."""
+        if not self.binary.exists():
+            return [f"there is no Triton in {self.venv}: run `make setup`"]
+        library = str(self.own_libpython) if self.own_libpython.exists() else LIBPYTHON
+        try:
+            version = _version_of(library)
+        except OSError:
+            return [f"{LIBPYTHON} is missing: install it with `apt install libpython{PYTHON}`"]
+        if version != self.base["version"]:
+            return [
+                f"{LIBPYTHON} is Python {version} but {self.venv} was made with Python {self.base['version']}:"
+                f" remove {self.venv} and make it with the Python that the library belongs to"
+            ]
+        return []
+
+
+def _version_of(library: str) -> str:
+    """`3.11.2`, as libpython itself says. Raises OSError when it cannot be loaded."""
+    get_version = ctypes.CDLL(library).Py_GetVersion
+    get_version.restype = ctypes.c_char_p
+    return bytes(get_version()).split()[0].decode()
+
+
+def shared_memory_prefix(home: Home) -> str:
+    """The prefix of this mesh's regions in /dev/shm, so that one mesh never removes another's."""
+    return f"ai2text_{re.sub(r'[^A-Za-z0-9]+', '_', str(home.root)).strip('_')}_shm"
+
+
+def remove_leaked_memory(prefix: str, folder: Path = SHARED_MEMORY) -> list[str]:
+    """Removes regions that a killed server left behind; call it only while none with this prefix runs."""
+    leaked = sorted(folder.glob(f"{prefix}*"))
+    for region in leaked:
+        region.unlink(missing_ok=True)
+    return [region.name for region in leaked]
+
+
+def assemble_backends(installation: Installation, folder: Path) -> Path:
+    """A backend directory under `folder` with the Python backend and the stub of our Python beside it.
+
+    Files are copied, not linked: the backend looks for the stub next to its own library.
+    """
+    backend = folder / "backends" / "python"
+    shutil.copytree(installation.server / "backends" / "python", backend, dirs_exist_ok=True)
+    stub = installation.server / "python_backend_stubs" / PYTHON / "triton_python_backend_stub"
+    shutil.copy2(stub, backend / stub.name)
+    return backend.parent
+
+
+def command(installation: Installation, home: Home, ports: Ports) -> list[str]:
+    """The server's argument vector: all on 127.0.0.1, metrics on, every request traced to the mesh's collector."""
+    return [
+        str(installation.binary),
+        f"--model-repository={MODEL_REPOSITORY}",
+        f"--backend-directory={home.triton / 'backends'}",
+        f"--backend-config=python,shm-region-prefix-name={shared_memory_prefix(home)}",
+        f"--http-address={HOST}",
+        f"--http-port={ports.triton_http}",
+        "--http-thread-count=2",
+        f"--grpc-address={HOST}",
+        f"--grpc-port={ports.triton_grpc}",
+        f"--metrics-address={HOST}",
+        f"--metrics-port={ports.triton_metrics}",
+        "--allow-gpu-metrics=false",
+        f"--exit-timeout-secs={EXIT_SECONDS}",
+        "--trace-config=mode=opentelemetry",
+        "--trace-config=level=TIMESTAMPS",
+        "--trace-config=rate=1",
+        f"--trace-config=opentelemetry,url=http://{HOST}:{ports.otlp_http}/v1/traces",
+        "--trace-config=opentelemetry,resource=service.name=triton",
+    ]
+
+
+def environment(installation: Installation, home: Home, environ: Mapping[str, str]) -> dict[str, str]:
+    """`environ` with the library path, the environment's Python first, and the models as full paths."""
+
+    def model(variable: str, default: str) -> str:
+        return str(home.models / environ.get(variable, default))  # an absolute path in the variable stands
+
+    paths = [*installation.library_path, *filter(None, [environ.get("LD_LIBRARY_PATH")])]
+    return {
+        **{name: value for name, value in environ.items() if name not in ("PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV")},
+        "LD_LIBRARY_PATH": ":".join(paths),
+        "PATH": f"{installation.venv / 'bin'}:{environ.get('PATH', os.defpath)}",
+        "AI2TEXT_WHISPER_MODEL": model("AI2TEXT_WHISPER_MODEL", "whisper-base"),
+        "AI2TEXT_EMBEDDER_MODEL": model("AI2TEXT_EMBEDDER_MODEL", "multilingual-e5-small"),
+        # Whisper and the embedder share the cores: threads that spin while they wait slow each other twentyfold.
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "KMP_BLOCKTIME": "0",
+        "HF_HUB_OFFLINE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
+def main() -> None:
+    """Replaces this process by Triton, so that a supervisor sees one. Exits 1 and says why when it cannot."""
+    installation, home, ports = Installation.from_env(), Home.from_env(), Ports.from_env()
+    if faults := installation.missing():
+        sys.exit("Triton cannot start: " + "; ".join(faults))
+    home.triton.mkdir(parents=True, exist_ok=True)
+    assemble_backends(installation, home.triton)
+    remove_leaked_memory(shared_memory_prefix(home))
+    argv = command(installation, home, ports)
+    os.execve(argv[0], argv, environment(installation, home, os.environ))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""The watchdog: one part of the mesh that looks after the others.
+
+The supervisor sees a process end; it does not see one that hangs. The watchdog asks every part the question that
+`status` asks, and kills one that has not answered for 20 seconds though it has been up for longer than its patience;
+the supervisor then starts it anew. To lack something one needs is an answer, and no reason to be killed.
+
+It looks after the supervisor too: when that was killed, the watchdog becomes `mesh up`, which ends what was left
+behind and starts everything again.
+"""
+
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from mesh.home import Home
+from mesh.lifecycle import read_selection
+from mesh.parts import Part, parts
+from mesh.ports import Ports
+from mesh.supervision import Process, Supervisor, SupervisorAway
+from mesh.wheels import BIN
+
+log = logging.getLogger("watchdog")
+
+INTERVAL_S = 2.0
+SILENCE_S = 20.0
+
+
+@dataclass
+class Silences:
+    """Since when each part has been silent."""
+
+    clock: Callable[[], float] = time.monotonic
+    since: dict[str, float] = field(default_factory=dict)
+
+    def hung(self, part: Part, process: Process, answers: bool) -> bool:
+        """Whether the part has to be killed. It gets its patience back after each start."""
+        if answers or process.state != "RUNNING" or process.uptime_s < part.patience_s:
+            self.since.pop(part.name, None)
+            return False
+        if self.clock() - self.since.setdefault(part.name, self.clock()) < SILENCE_S:
+            return False
+        del self.since[part.name]
+        return True
+
+
+def watch(supervisor: Supervisor, watched: list[Part], silences: Silences, pool: ThreadPoolExecutor) -> None:
+    """Looks at every part once, and kills those that hang. Raises SupervisorAway."""
+    processes = supervisor.processes()
+    running = [part for part in watched if processes[part.name].state == "RUNNING"]
+    for part, health in zip(running, pool.map(lambda part: part.check(), running), strict=True):
+        if silences.hung(part, processes[part.name], health.answers):
+            log.warning("%s has not answered for %.0f s (%s): restarting it", part.name, SILENCE_S, health.words)
+            supervisor.signal(part.name, part.kill_signal)
+
+
+def orphaned(home: Home) -> bool:
+    """Whether the supervisor that started us has gone."""
+    try:
+        return os.getppid() != int((home.run / "supervisord.pid").read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return True
+
+
+def revive(home: Home) -> None:
+    """Becomes `mesh up` for the parts that ran; our own output led to the supervisor, so it goes to the log itself."""
+    with (home.logs / "watchdog.log").open("ab") as file:
+        os.dup2(file.fileno(), sys.stdout.fileno())
+        os.dup2(file.fileno(), sys.stderr.fileno())
+    log.error("the supervisor has died: starting the mesh again")
+    only = ",".join(sorted(read_selection(home)))
+    os.setsid() if os.getpgrp() != os.getpid() else None
+    python = str(BIN / "python")
+    os.execv(python, [python, "-m", "mesh", "up", *(["--only", only] if only else [])])
+
+
+def main() -> None:
+    """Runs until SIGTERM."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    home, ports = Home.from_env(), Ports.from_env()
+    watched = [part for part in parts(ports, home) if part.name != "watchdog"]
+    silences, supervisor = Silences(), Supervisor(home, ports)
+    with ThreadPoolExecutor(len(watched)) as pool:
+        while True:
+            time.sleep(INTERVAL_S)
+            if orphaned(home):
+                revive(home)
+            try:
+                watch(supervisor, watched, silences, pool)
+            except SupervisorAway as error:
+                log.warning("%s", error)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The speech server: live sessions and short recordings, transcribed by Whisper on Triton."""

@@ -1,0 +1,52 @@
+"""LocalAgreement-2: the words on which two hypotheses in a row agree are taken as stable.
+
+Liu et al., "Low-Latency Sequence-to-Sequence Speech Recognition and Translation by Partial Hypothesis Selection", 2020.
+"""
+
+import unicodedata
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """A hypothesis, split; joined, the two parts are its text."""
+
+    stable: str
+    unstable: str
+
+
+class LocalAgreement:
+    """Compares each hypothesis of one utterance with the one before."""
+
+    def __init__(self) -> None:
+        self._previous: list[str] = []
+        self._stable_words = 0
+
+    def update(self, text: str) -> Agreement:
+        """Take in the newest hypothesis.
+
+        The stable part grows, and shrinks only when the new hypothesis contradicts it. Case and punctuation do not
+        count in the comparison: they settle late.
+        """
+        words = text.split()
+        agreed = _common_prefix(self._previous, words)
+        self._stable_words = (
+            min(max(agreed, self._stable_words), len(words)) if agreed >= self._stable_words else agreed
+        )
+        self._previous = words
+        stable = " ".join(words[: self._stable_words])
+        unstable = " ".join(words[self._stable_words :])
+        return Agreement(stable, f" {unstable}" if stable and unstable else unstable)
+
+
+def _common_prefix(one: list[str], other: list[str]) -> int:
+    length = 0
+    for a, b in zip(one, other, strict=False):
+        if _bare(a) != _bare(b):
+            break
+        length += 1
+    return length
+
+
+def _bare(word: str) -> str:
+    return "".join(c for c in word.casefold() if unicodedata.category(c)[0] not in "PS")

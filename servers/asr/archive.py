@@ -1,0 +1,202 @@
+"""Stores finals through the metadata server: in order, at least once, without holding up the speech.
+
+While the metadata server is away, finals wait in memory and are tried again; every call may be repeated, since
+recording, transcript and segments carry identifiers that were chosen here.
+"""
+
+import asyncio
+import itertools
+import uuid
+from collections import deque
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+import grpc
+import structlog
+from ai2text.asr.v1 import speech_service_pb2
+from ai2text.metadata.v1 import (
+    recording_pb2,
+    recording_service_pb2,
+    recording_service_pb2_grpc,
+    transcript_pb2,
+    transcript_service_pb2,
+    transcript_service_pb2_grpc,
+)
+from opentelemetry import context, metrics
+
+from servers.asr.results import Final
+from servers.common import backoff
+from servers.common.errors import DependencyUnavailable, Overloaded
+from servers.common.identity import Caller
+
+log = structlog.get_logger(__name__)
+
+_METER = metrics.get_meter("ai2text")
+UNSAVED = _METER.create_up_down_counter("ai2text.asr.unsaved", description="Finals that wait to be stored.")
+LOST = _METER.create_counter("ai2text.asr.unsaved_lost", description="Finals that the metadata server refused.")
+
+TIMEOUT_S = 5.0
+MAX_BATCH = 100
+
+RETRYABLE = frozenset(
+    {
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        grpc.StatusCode.ABORTED,
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNKNOWN,
+    }
+)
+
+
+class Archive:
+    """All recordings that this server writes."""
+
+    def __init__(self, channel: grpc.aio.Channel, model: str, max_unsaved: int) -> None:
+        self.recordings = recording_service_pb2_grpc.RecordingServiceStub(channel)
+        self.transcripts = transcript_service_pb2_grpc.TranscriptServiceStub(channel)
+        self.model = model
+        self._max_unsaved = max_unsaved
+        self._unsaved = 0
+        self._writers: set[asyncio.Task[None]] = set()
+
+    def writer(self, caller: Caller, config: speech_service_pb2.StreamingConfig) -> "RecordingWriter | NoWriter":
+        """What keeps the finals of a session: a new recording of the caller, unless storage is disabled.
+
+        The recording comes into being with its first final. Overloaded when too many finals wait already.
+        """
+        if config.storage_disabled:
+            return NoWriter()
+        if self._unsaved >= self._max_unsaved:
+            raise Overloaded("too many transcripts wait to be stored")
+        title = config.title or f"Live session {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+        return RecordingWriter(self, caller, title, config.language_code)
+
+    def begin(self, writing: Awaitable[None]) -> None:
+        """Keep a writer going until it is done."""
+        task = asyncio.ensure_future(writing)
+        self._writers.add(task)
+        task.add_done_callback(self._writers.discard)
+
+    def count(self, change: int) -> None:
+        """Finals that came, or were stored."""
+        self._unsaved += change
+        UNSAVED.add(change)
+
+    async def close(self, timeout_s: float = 15.0) -> None:
+        """Store what waits, within `timeout_s`; log what could not be stored."""
+        if self._writers:
+            await asyncio.wait(self._writers, timeout=timeout_s)
+        if self._unsaved:
+            log.error("finals not stored", count=self._unsaved)
+        for task in self._writers:
+            task.cancel()
+
+
+class NoWriter:
+    """Keeps nothing."""
+
+    recording_id = transcript_id = ""
+
+    def append(self, final: Final) -> None:
+        """Storage is disabled."""
+
+
+class RecordingWriter:
+    """Appends the finals of one session to one transcript."""
+
+    def __init__(self, archive: Archive, caller: Caller, title: str, language: str) -> None:
+        self._archive = archive
+        self._metadata = Caller(caller.tenant, caller.subject, frozenset({"recordings.write"})).metadata()
+        self._title = title
+        self._language = language
+        self._waiting: deque[Final] = deque()
+        self._created = False
+        self._busy = False
+        self._context = context.get_current()
+        self.recording_id = str(uuid.uuid4())
+        self.transcript_id = str(uuid.uuid4())
+
+    def append(self, final: Final) -> None:
+        """Take a final to be stored; returns at once."""
+        self._waiting.append(final)
+        self._archive.count(+1)
+        if not self._busy:
+            self._busy = True
+            self._archive.begin(self._write())
+
+    async def _write(self) -> None:
+        token = context.attach(self._context)
+        try:
+            while self._waiting:
+                batch = list(itertools.islice(self._waiting, MAX_BATCH))
+                await self._persist(batch)
+                for _ in batch:
+                    self._waiting.popleft()
+                self._archive.count(-len(batch))
+        finally:
+            self._busy = False
+            context.detach(token)
+
+    async def _persist(self, batch: list[Final]) -> None:
+        """Try until it is stored, or refused for good."""
+        for delay in backoff.delays(first_s=0.2, longest_s=3.0):
+            try:
+                if not self._created:
+                    await self._create()
+                    self._created = True
+                await self._append(batch)
+                return
+            except DependencyUnavailable:
+                await asyncio.sleep(delay)
+            except grpc.aio.AioRpcError as error:
+                LOST.add(len(batch))
+                log.error("finals refused", recording=self.recording_id, code=error.code().name, why=error.details())
+                return
+
+    async def _create(self) -> None:
+        recording = recording_service_pb2.CreateRecordingRequest(
+            recording_id=self.recording_id,
+            title=self._title,
+            source=recording_pb2.RECORDING_SOURCE_LIVE,
+            language_code=self._language,
+        )
+        transcript = transcript_service_pb2.CreateTranscriptRequest(
+            recording_id=self.recording_id, transcript_id=self.transcript_id, model=self._archive.model
+        )
+        await self._call(self._archive.recordings.CreateRecording, recording)
+        await self._call(self._archive.transcripts.CreateTranscript, transcript)
+
+    async def _append(self, batch: list[Final]) -> None:
+        request = transcript_service_pb2.AppendSegmentsRequest(
+            transcript_id=self.transcript_id, segments=[_segment(final) for final in batch]
+        )
+        await self._call(self._archive.transcripts.AppendSegments, request)
+
+    async def _call(self, method: Callable[..., Awaitable[object]], request: object) -> None:
+        try:
+            await method(request, metadata=self._metadata, timeout=TIMEOUT_S)
+        except grpc.aio.AioRpcError as error:
+            if error.code() in RETRYABLE:
+                log.warning("metadata away", code=error.code().name, recording=self.recording_id)
+                raise DependencyUnavailable("metadata") from error
+            raise
+
+
+def _segment(final: Final) -> transcript_pb2.Segment:
+    return transcript_pb2.Segment(
+        segment_index=final.final_index,
+        text=final.text,
+        start_ms=final.start_ms,
+        end_ms=final.end_ms,
+        language_code=final.language,
+        confidence=final.confidence,
+        words=[
+            transcript_pb2.SegmentWord(
+                text=word.text, start_ms=word.start_ms, end_ms=word.end_ms, confidence=word.confidence
+            )
+            for word in final.words
+        ],
+    )

@@ -1,0 +1,120 @@
+"""One utterance, from its first sound to its final text."""
+
+import asyncio
+import math
+
+import structlog
+from opentelemetry import metrics
+
+from servers.asr import audio, guards
+from servers.asr.agreement import LocalAgreement
+from servers.asr.audio import SampleBuffer
+from servers.asr.recognition import Hypothesis, Recognizer, Request
+from servers.asr.results import Final, Partial, timed_words
+
+log = structlog.get_logger(__name__)
+
+_METER = metrics.get_meter("ai2text")
+REJECTED = _METER.create_counter("ai2text.asr.rejected", description="Hypotheses not believed, by reason.")
+SPECULATIONS = _METER.create_counter(
+    "ai2text.asr.speculations", description="Finals begun at a pause, by whether the pause was the end."
+)
+
+PADDING = audio.samples(192)
+"""Audio that goes to the model before the first and after the last voice: soft sounds are below the threshold."""
+
+
+class Utterance:
+    """Decodes its audio as it grows, and once more, with a beam, when it has ended.
+
+    The final decode begins speculatively when the speaker pauses. If the pause turns out to be the end, its result is
+    the final, and the time until the endpoint was not lost.
+    """
+
+    def __init__(self, recognizer: Recognizer, buffer: SampleBuffer, start: int, language: str) -> None:
+        self._recognizer = recognizer
+        self._buffer = buffer
+        self._language = language
+        self._agreement = LocalAgreement()
+        self._decoding: asyncio.Task[Hypothesis] | None = None
+        self._decoded_end = -1
+        self.start = start
+        self.end: int | None = None
+
+    @property
+    def audio_start(self) -> int:
+        """The position of the first sample that the model hears."""
+        return max(0, self.start - PADDING)
+
+    async def partial(self) -> Partial | None:
+        """A hypothesis of what was said so far; None when there is nothing to show."""
+        end = self._buffer.end
+        hypothesis = await self._recognizer.recognize(
+            Request(self._buffer.slice(self.audio_start, end), self._language)
+        )
+        if self.end is not None or guards.rejection(hypothesis, (end - self.audio_start) / audio.SAMPLE_RATE):
+            return None
+        agreement = self._agreement.update(hypothesis.text)
+        return Partial(
+            agreement.stable,
+            agreement.unstable,
+            audio.milliseconds(self.start),
+            audio.milliseconds(end),
+            hypothesis.language,
+        )
+
+    def pause(self, end: int) -> None:
+        """The speaker has been silent since `end`: begin the final decode, in case that was the end."""
+        self.abandon()
+        heard = self._buffer.slice(self.audio_start, end + PADDING)
+        request = Request(heard, self._language, final=True)
+        self._decoded_end = end
+        self._decoding = asyncio.create_task(self._recognizer.recognize(request))
+        self._decoding.add_done_callback(_seen)
+
+    def resume(self) -> None:
+        """The speaker goes on: the decode that a pause began is void."""
+        if self._decoding is not None:
+            self._decoding.cancel()
+            self._decoding = None
+            SPECULATIONS.add(1, {"outcome": "void"})
+
+    def finish(self, end: int) -> None:
+        """The utterance ended at `end`."""
+        self.end = end
+        if self._decoding is not None and self._decoded_end == end:
+            SPECULATIONS.add(1, {"outcome": "kept"})
+            return
+        self.pause(end)
+
+    async def final(self, final_index: int) -> Final | None:
+        """The text of the finished utterance; None when it is no speech. The recognizer's errors are raised."""
+        assert self._decoding is not None, "finish() comes first"
+        assert self.end is not None
+        hypothesis = await self._decoding
+        length_s = (self.end + PADDING - self.audio_start) / audio.SAMPLE_RATE
+        reason = guards.rejection(hypothesis, length_s)
+        if reason:
+            REJECTED.add(1, {"reason": reason})
+            log.debug("hypothesis rejected", reason=reason, text=hypothesis.text)
+            return None
+        return Final(
+            final_index,
+            hypothesis.text,
+            timed_words(hypothesis, self.audio_start),
+            audio.milliseconds(self.start),
+            audio.milliseconds(self.end),
+            hypothesis.language,
+            min(1.0, math.exp(hypothesis.avg_logprob)),
+        )
+
+    def abandon(self) -> None:
+        """Stop what is still being decoded."""
+        if self._decoding is not None:
+            self._decoding.cancel()
+
+
+def _seen(task: asyncio.Task[Hypothesis]) -> None:
+    """Mark the exception of a speculative decode as seen: whoever awaits the final gets it, a void one nobody."""
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,50 @@
+"""Whisper on Triton as the Recognizer of the domain; see triton_models/whisper/config.pbtxt for the tensors."""
+
+import grpc
+import numpy as np
+from faster_whisper.tokenizer import _LANGUAGE_CODES
+
+from servers.asr.recognition import Hypothesis, Request, Word
+from servers.common.triton import Tensor, TritonModel, strings
+
+LANGUAGES: frozenset[str] = frozenset(_LANGUAGE_CODES)
+"""The languages that multilingual Whisper knows, ISO 639-1 or -3."""
+
+
+class TritonWhisper:
+    """Beams in hypotheses; time-outs in seconds, waiting in Triton's queue included."""
+
+    def __init__(self, channel: grpc.aio.Channel, final_beam: int, timeout_s: float) -> None:
+        self._model = TritonModel(channel, "whisper")
+        self._final_beam = final_beam
+        self._timeout_s = timeout_s
+
+    async def check(self) -> None:
+        """See Recognizer."""
+        await self._model.check()
+
+    async def recognize(self, request: Request) -> Hypothesis:
+        """See Recognizer. Every input is always sent: Triton batches only requests with the same inputs."""
+        outputs = await self._model.infer(
+            {
+                "AUDIO": request.audio[None, :],
+                "LANGUAGE": strings(request.language),
+                "CONTEXT": strings(request.context),
+                "WORD_TIMES": np.array([[request.final]]),
+                "BEAM_SIZE": np.array([[self._final_beam if request.final else 1]], np.int32),
+            },
+            self._timeout_s,
+        )
+        return _hypothesis(outputs)
+
+
+def _hypothesis(outputs: dict[str, Tensor]) -> Hypothesis:
+    columns = (outputs[name][0] for name in ("WORDS", "WORD_START", "WORD_END", "WORD_PROB"))
+    return Hypothesis(
+        text=outputs["TEXT"][0, 0],
+        language=outputs["LANGUAGE"][0, 0],
+        words=tuple(Word(str(text), float(s), float(e), float(p)) for text, s, e, p in zip(*columns, strict=True)),
+        avg_logprob=float(outputs["AVG_LOGPROB"][0, 0]),
+        no_speech_probability=float(outputs["NO_SPEECH_PROB"][0, 0]),
+        compression_ratio=float(outputs["COMPRESSION_RATIO"][0, 0]),
+    )

@@ -1,0 +1,43 @@
+"""Compose and run the metadata server."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+from servers.common import events, lifecycle, postgres, telemetry
+from servers.metadata import announcement, service
+from servers.metadata.exports import Exports
+from servers.metadata.outbox import Event
+from servers.metadata.outbox_store import PostgresOutbox
+from servers.metadata.recordings import Recordings
+from servers.metadata.relay import Relay
+from servers.metadata.settings import Settings
+from servers.metadata.store import PostgresStore
+from servers.metadata.transcripts import Transcripts
+
+
+async def main() -> None:
+    """Serve until told to stop."""
+    settings = Settings()
+    async with AsyncExitStack() as stack:
+        stack.enter_context(telemetry.started("metadata", settings))
+        database = await stack.enter_async_context(postgres.connected(settings.postgres_dsn))
+        bus = await stack.enter_async_context(events.connected(settings.nats_url))
+
+        async def publish(event: Event) -> None:
+            headers = {"traceparent": event.traceparent} if event.traceparent else None
+            await events.publish(bus, event.subject, event.event_id, event.payload, headers)
+
+        store = PostgresStore(database)
+        relay = Relay(PostgresOutbox(database), publish)
+        recordings = Recordings(store)
+        transcripts = Transcripts(recordings, store, announcement.finalized, relay.wake)
+        await lifecycle.run(
+            settings,
+            mounts=[service.recordings(recordings), service.transcripts(transcripts, Exports(recordings, store))],
+            needs={"postgres": store.check, "nats": bus.check},
+            jobs={"relay": relay.run, "backlog": relay.measure},
+        )
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,134 @@
+"""RecordingService and TranscriptService: translation between the contract and the domain, nothing else."""
+
+from collections.abc import AsyncIterator
+from typing import Any, TypeAlias
+
+import grpc
+from ai2text.metadata.v1 import (
+    recording_service_pb2,
+    recording_service_pb2_grpc,
+    transcript_service_pb2,
+    transcript_service_pb2_grpc,
+)
+
+from servers.common import identity, lifecycle
+from servers.metadata import messages
+from servers.metadata.exports import Exports
+from servers.metadata.recordings import Recordings
+from servers.metadata.transcripts import Transcripts
+
+READ = "recordings.read"
+WRITE = "recordings.write"
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+
+class RecordingService(recording_service_pb2_grpc.RecordingServiceServicer):
+    """See `recording_service.proto`."""
+
+    def __init__(self, recordings: Recordings) -> None:
+        self._recordings = recordings
+
+    async def CreateRecording(
+        self, request: recording_service_pb2.CreateRecordingRequest, context: Context
+    ) -> recording_service_pb2.CreateRecordingResponse:
+        """Register a recording."""
+        caller = identity.require(context, WRITE)
+        source = messages.source(request.source)
+        made = await self._recordings.create(
+            caller.tenant, request.recording_id, request.title, source, request.language_code
+        )
+        return recording_service_pb2.CreateRecordingResponse(recording=messages.recording(made))
+
+    async def GetRecording(
+        self, request: recording_service_pb2.GetRecordingRequest, context: Context
+    ) -> recording_service_pb2.GetRecordingResponse:
+        """Return one recording."""
+        caller = identity.require(context, READ)
+        found = await self._recordings.get(caller.tenant, request.recording_id)
+        return recording_service_pb2.GetRecordingResponse(recording=messages.recording(found))
+
+    async def ListRecordings(
+        self, request: recording_service_pb2.ListRecordingsRequest, context: Context
+    ) -> recording_service_pb2.ListRecordingsResponse:
+        """Return a page of recordings."""
+        caller = identity.require(context, READ)
+        page = await self._recordings.page(caller.tenant, request.page_size, request.page_token)
+        return recording_service_pb2.ListRecordingsResponse(
+            recordings=map(messages.recording, page.items), next_page_token=page.next_token
+        )
+
+
+class TranscriptService(transcript_service_pb2_grpc.TranscriptServiceServicer):
+    """See `transcript_service.proto`."""
+
+    def __init__(self, transcripts: Transcripts, exports: Exports) -> None:
+        self._transcripts = transcripts
+        self._exports = exports
+
+    async def CreateTranscript(
+        self, request: transcript_service_pb2.CreateTranscriptRequest, context: Context
+    ) -> transcript_service_pb2.CreateTranscriptResponse:
+        """Begin a transcript."""
+        caller = identity.require(context, WRITE)
+        made = await self._transcripts.create(caller.tenant, request.recording_id, request.transcript_id, request.model)
+        return transcript_service_pb2.CreateTranscriptResponse(transcript=messages.transcript(made))
+
+    async def ListTranscripts(
+        self, request: transcript_service_pb2.ListTranscriptsRequest, context: Context
+    ) -> transcript_service_pb2.ListTranscriptsResponse:
+        """Return the transcripts of a recording."""
+        caller = identity.require(context, READ)
+        found = await self._transcripts.of_recording(caller.tenant, request.recording_id)
+        return transcript_service_pb2.ListTranscriptsResponse(transcripts=map(messages.transcript, found))
+
+    async def AppendSegments(
+        self, request: transcript_service_pb2.AppendSegmentsRequest, context: Context
+    ) -> transcript_service_pb2.AppendSegmentsResponse:
+        """Add segments to a transcript."""
+        caller = identity.require(context, WRITE)
+        segments = [messages.from_segment(segment) for segment in request.segments]
+        added = await self._transcripts.append(caller.tenant, request.transcript_id, segments)
+        return transcript_service_pb2.AppendSegmentsResponse(appended_count=added)
+
+    async def ListSegments(
+        self, request: transcript_service_pb2.ListSegmentsRequest, context: Context
+    ) -> transcript_service_pb2.ListSegmentsResponse:
+        """Return a page of segments."""
+        caller = identity.require(context, READ)
+        page = await self._transcripts.page(caller.tenant, request.transcript_id, request.page_size, request.page_token)
+        transcript_id = request.transcript_id.lower()
+        return transcript_service_pb2.ListSegmentsResponse(
+            segments=[messages.segment(transcript_id, segment) for segment in page.items],
+            next_page_token=page.next_token,
+        )
+
+    async def ExportTranscript(
+        self, request: transcript_service_pb2.ExportTranscriptRequest, context: Context
+    ) -> AsyncIterator[transcript_service_pb2.ExportTranscriptResponse]:
+        """Write a transcript as a file, piece by piece."""
+        caller = identity.require(context, READ)
+        format = messages.export_format(request.format)
+        async for text in self._exports.write(caller.tenant, request.recording_id, format):
+            yield transcript_service_pb2.ExportTranscriptResponse(text=text)
+
+
+def recordings(domain: Recordings) -> lifecycle.Mount:
+    """Adds RecordingService to a server."""
+
+    def mount(server: grpc.aio.Server) -> str:
+        recording_service_pb2_grpc.add_RecordingServiceServicer_to_server(RecordingService(domain), server)
+        return recording_service_pb2.DESCRIPTOR.services_by_name["RecordingService"].full_name
+
+    return mount
+
+
+def transcripts(domain: Transcripts, exports: Exports) -> lifecycle.Mount:
+    """Adds TranscriptService to a server."""
+
+    def mount(server: grpc.aio.Server) -> str:
+        servicer = TranscriptService(domain, exports)
+        transcript_service_pb2_grpc.add_TranscriptServiceServicer_to_server(servicer, server)
+        return transcript_service_pb2.DESCRIPTOR.services_by_name["TranscriptService"].full_name
+
+    return mount

@@ -1,0 +1,246 @@
+"""Transcripts: what was said in a recording, as one run of one model wrote it, in segments."""
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from servers.common.errors import AlreadyExists, FieldInvalid, PageTokenInvalid, TranscriptNotFound
+from servers.metadata import fields, pages
+from servers.metadata.outbox import Event
+from servers.metadata.recordings import Recordings
+
+MODEL_LENGTH = 100
+TEXT_LENGTH = 8192
+"""Characters of a segment, and of its words together."""
+MOST_SEGMENTS = 500
+"""In one append."""
+MOST_TRANSCRIPTS = 100
+"""In the list of a recording's transcripts."""
+DEFAULT_PAGE = 200
+PAGE_CHARACTERS = 1_000_000
+"""A page ends early when its segments hold more than this, so that any client can receive it."""
+
+_HIGHEST_INDEX = 2**32 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word as written, with its times in milliseconds since the recording began."""
+
+    text: str
+    start_ms: int
+    end_ms: int
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One utterance, with its times in milliseconds since the recording began."""
+
+    index: int
+    text: str
+    start_ms: int
+    end_ms: int
+    language_code: str
+    confidence: float
+    words: tuple[Word, ...] = ()
+
+    def id_in(self, transcript_id: str) -> str:
+        """The UUID v5 of transcript and index: the same segment always has the same name."""
+        return str(uuid.uuid5(uuid.UUID(transcript_id), str(self.index)))
+
+    @property
+    def characters(self) -> int:
+        """About how large it is when written."""
+        return len(self.text) + sum(len(word.text) + 30 for word in self.words)
+
+
+@dataclass(frozen=True, slots=True)
+class NewTranscript:
+    """What the creator of a transcript says of it."""
+
+    transcript_id: str
+    recording_id: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """A stored transcript."""
+
+    content: NewTranscript
+    segment_count: int
+    create_time: datetime
+
+    @property
+    def transcript_id(self) -> str:
+        """A UUID in lower case."""
+        return self.content.transcript_id
+
+
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """A segment to keep, and the event that tells of it."""
+
+    segment: Segment
+    event: Event
+
+
+class TranscriptStore(Protocol):
+    """Where transcripts are kept. Every method sees the rows of `tenant` alone, and raises DependencyUnavailable."""
+
+    async def add_transcript(self, tenant: str, new: NewTranscript) -> Transcript | None:
+        """Keep a transcript unless its id is taken; what is now kept under the id, None when not `tenant`'s."""
+
+    async def transcript(self, tenant: str, transcript_id: str) -> Transcript | None:
+        """One transcript."""
+
+    async def transcripts(self, tenant: str, recording_id: str, limit: int) -> Sequence[Transcript]:
+        """At most `limit` transcripts of a recording, the newest first."""
+
+    async def add_segments(self, tenant: str, transcript: NewTranscript, additions: Sequence[Addition]) -> int:
+        """Keep the segments whose index is not taken, with their events, and bring the counts up to date; how many.
+
+        All or nothing, and right when calls for the same recording overlap.
+        """
+
+    async def segments(self, tenant: str, transcript_id: str, after: int, limit: int) -> Sequence[Segment]:
+        """At most `limit` segments whose index is greater than `after`, in order of their index."""
+
+
+Announce = Callable[[str, Transcript, Segment], Event]
+"""Writes the event that tells of a new segment of a transcript of a tenant."""
+
+
+class Transcripts:
+    """The rules for transcripts and segments."""
+
+    def __init__(
+        self, recordings: Recordings, store: TranscriptStore, announce: Announce, stored: Callable[[], None]
+    ) -> None:
+        """`stored` is called after each append that kept something, so that its events go out at once."""
+        self._recordings = recordings
+        self._store = store
+        self._announce = announce
+        self._stored = stored
+
+    async def create(self, tenant: str, recording_id: str, transcript_id: str, model: str) -> Transcript:
+        """Begin a transcript; `transcript_id` may be empty. Repeating a call finds what the first one made.
+
+        FieldInvalid; RecordingNotFound; AlreadyExists when the id is taken by other content or another tenant.
+        """
+        new = NewTranscript(
+            fields.chosen_identifier("transcript_id", transcript_id),
+            fields.identifier("recording_id", recording_id),
+            fields.text("model", model, MODEL_LENGTH),
+        )
+        await self._recordings.get(tenant, new.recording_id)
+        stored = await self._store.add_transcript(tenant, new)
+        if stored is None or stored.content != new:
+            raise AlreadyExists("transcript_id is taken by another transcript")
+        return stored
+
+    async def get(self, tenant: str, transcript_id: str) -> Transcript:
+        """One transcript; FieldInvalid or TranscriptNotFound."""
+        transcript_id = fields.identifier("transcript_id", transcript_id)
+        found = await self._store.transcript(tenant, transcript_id)
+        if found is None:
+            raise TranscriptNotFound("there is no such transcript", transcript_id=transcript_id)
+        return found
+
+    async def of_recording(self, tenant: str, recording_id: str) -> Sequence[Transcript]:
+        """The newest transcripts of a recording; FieldInvalid or RecordingNotFound."""
+        recording = await self._recordings.get(tenant, recording_id)
+        return await self._store.transcripts(tenant, recording.recording_id, MOST_TRANSCRIPTS)
+
+    async def append(self, tenant: str, transcript_id: str, segments: Sequence[Segment]) -> int:
+        """Keep segments whose index is new, and announce them; how many. FieldInvalid or TranscriptNotFound."""
+        checked = _checked(segments)
+        transcript = await self.get(tenant, transcript_id)
+        additions = [Addition(segment, self._announce(tenant, transcript, segment)) for segment in checked]
+        added = await self._store.add_segments(tenant, transcript.content, additions)
+        if added:
+            self._stored()
+        return added
+
+    async def page(self, tenant: str, transcript_id: str, asked: int, token: str) -> pages.Page[Segment]:
+        """A page of `asked` segments (0: the default) in order of their index; it ends early at PAGE_CHARACTERS.
+
+        FieldInvalid, TranscriptNotFound, PageTokenInvalid.
+        """
+        transcript_id = fields.identifier("transcript_id", transcript_id)
+        of = ("segments", tenant, transcript_id)
+        after = _index(pages.place(of, token))
+        await self.get(tenant, transcript_id)
+        wanted = pages.size(asked, DEFAULT_PAGE)
+        found = await self._store.segments(tenant, transcript_id, after, wanted + 1)
+        return pages.page(found, min(wanted, _fitting(found)), of, lambda segment: str(segment.index))
+
+
+def _index(place: str | None) -> int:
+    if place is None:
+        return -1
+    if not place.isdecimal():
+        raise PageTokenInvalid("page_token is not a token of this service")
+    return int(place)
+
+
+def _fitting(segments: Sequence[Segment]) -> int:
+    """How many of the first segments fit a page: one at least."""
+    total = 0
+    for count, segment in enumerate(segments):
+        total += segment.characters
+        if count and total > PAGE_CHARACTERS:
+            return count
+    return max(1, len(segments))
+
+
+def _checked(segments: Sequence[Segment]) -> list[Segment]:
+    """The segments of one append in order of their index; FieldInvalid names the first that is wrong."""
+    if not 1 <= len(segments) <= MOST_SEGMENTS:
+        raise FieldInvalid("segments", f"must hold 1 to {MOST_SEGMENTS} segments, not {len(segments)}")
+    taken: set[int] = set()
+    checked = []
+    for number, segment in enumerate(segments):
+        if segment.index in taken:
+            raise FieldInvalid(f"segments[{number}].segment_index", "repeats that of another segment")
+        taken.add(segment.index)
+        checked.append(_checked_segment(f"segments[{number}]", segment))
+    return sorted(checked, key=lambda segment: segment.index)
+
+
+def _checked_segment(field: str, segment: Segment) -> Segment:
+    if not 0 <= segment.index <= _HIGHEST_INDEX:
+        raise FieldInvalid(f"{field}.segment_index", "must be a 32-bit number")
+    start_ms = fields.time_ms(f"{field}.start_ms", segment.start_ms)
+    return Segment(
+        segment.index,
+        fields.text(f"{field}.text", segment.text, TEXT_LENGTH),
+        start_ms,
+        fields.time_ms(f"{field}.end_ms", segment.end_ms, start_ms),
+        fields.language(f"{field}.language_code", segment.language_code),
+        fields.probability(f"{field}.confidence", segment.confidence),
+        _checked_words(f"{field}.words", segment.words),
+    )
+
+
+def _checked_words(field: str, words: Sequence[Word]) -> tuple[Word, ...]:
+    if sum(len(word.text) for word in words) > TEXT_LENGTH:
+        raise FieldInvalid(field, f"must not hold more than {TEXT_LENGTH} characters together")
+    checked: list[Word] = []
+    for number, word in enumerate(words):
+        earliest = checked[-1].start_ms if checked else 0
+        checked.append(_checked_word(f"{field}[{number}]", word, earliest))
+    return tuple(checked)
+
+
+def _checked_word(field: str, word: Word, earliest_ms: int) -> Word:
+    start_ms = fields.time_ms(f"{field}.start_ms", word.start_ms, earliest_ms)
+    return Word(
+        fields.text(f"{field}.text", word.text, TEXT_LENGTH),
+        start_ms,
+        fields.time_ms(f"{field}.end_ms", word.end_ms, start_ms),
+        fields.probability(f"{field}.confidence", word.confidence),
+    )

@@ -1,0 +1,266 @@
+"""An edge for the tests of the command: real gRPC on a real port, with small hand-written servers behind it."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+from ai2text.asr.v1 import result_pb2, speech_service_pb2, speech_service_pb2_grpc
+from ai2text.metadata.v1 import (
+    recording_pb2,
+    recording_service_pb2,
+    recording_service_pb2_grpc,
+    transcript_pb2,
+    transcript_service_pb2,
+    transcript_service_pb2_grpc,
+)
+from ai2text.search.v1 import hit_pb2, search_service_pb2, search_service_pb2_grpc
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from clients.cli.pcm import BYTES_PER_MS
+from servers.common import errors, status
+
+TOKEN = "a-token"
+RECORDING_ID = "0198a5e0-0000-7000-8000-000000000001"
+OTHER_ID = "0299a5e0-0000-7000-8000-000000000002"
+PARTIAL_EVERY_MS = 300
+
+
+@dataclass
+class Speech(speech_service_pb2_grpc.SpeechServiceServicer):
+    """Hears everything and says `said` when the client half-closes."""
+
+    said: str = "Xin chào Việt Nam."
+    refuse: Exception | None = None
+    """Answers the first message with this."""
+    break_after_ms: int | None = None
+    """Ends the stream with UNAVAILABLE after one final, when so much audio has come."""
+    ends_after_ms: int | None = None
+    """Ends the stream in order when so much audio has come, though more would come."""
+    hang: bool = False
+    """Reads everything and never answers."""
+    configs: list[speech_service_pb2.StreamingConfig] = field(default_factory=list)
+    received_ms: int = 0
+    half_closed: bool = False
+    traceparents: list[str] = field(default_factory=list)
+
+    def StreamingRecognize(self, request_iterator: Any, context: Any) -> Iterator[Any]:
+        self.traceparents += [value for key, value in context.invocation_metadata() if key == "traceparent"]
+        config = next(request_iterator).config
+        self.configs.append(config)
+        if self.refuse is not None:
+            abort(context, self.refuse)
+        while self.hang and context.is_active():
+            time.sleep(0.05)
+        recording_id = "" if config.storage_disabled else RECORDING_ID
+        yield self._response(
+            session_started=speech_service_pb2.SessionStarted(session_id="s1", recording_id=recording_id)
+        )
+        yield from self._listen(request_iterator, config, context)
+        self.half_closed = True
+        yield self._response(speech_ended=speech_service_pb2.SpeechEnded(end_ms=self.received_ms))
+        yield self._final(0)
+
+    def _listen(self, requests: Any, config: Any, context: Any) -> Iterator[Any]:
+        shown_ms, started = 0, False
+        for request in requests:
+            if not started:
+                yield self._response(speech_started=speech_service_pb2.SpeechStarted(start_ms=0))
+                started = True
+            self.received_ms += len(request.audio) // BYTES_PER_MS
+            if self.ends_after_ms is not None and self.received_ms >= self.ends_after_ms:
+                return
+            if self.break_after_ms is not None and self.received_ms >= self.break_after_ms:
+                yield self._final(0)
+                context.abort(grpc.StatusCode.UNAVAILABLE, "the server is going away")
+            if not config.partials_disabled and self.received_ms >= shown_ms + PARTIAL_EVERY_MS:
+                yield self._partial()
+                shown_ms = self.received_ms
+
+    def _partial(self) -> Any:
+        return self._response(
+            partial=result_pb2.PartialResult(
+                stable_text="Xin ", unstable_text="chào", start_ms=0, end_ms=self.received_ms, language_code="vi"
+            )
+        )
+
+    def _final(self, index: int) -> Any:
+        words = [result_pb2.Word(text=word, start_ms=0, end_ms=100, confidence=0.9) for word in self.said.split()]
+        final = result_pb2.FinalResult(
+            final_index=index,
+            text=self.said,
+            words=words,
+            start_ms=0,
+            end_ms=self.received_ms,
+            language_code="vi",
+            confidence=0.8,
+        )
+        return self._response(final=final)
+
+    def _response(self, **event: Any) -> Any:
+        cursors = result_pb2.Cursors(received_ms=self.received_ms, processed_ms=self.received_ms)
+        return speech_service_pb2.StreamingRecognizeResponse(cursors=cursors, **event)
+
+    def GetCapabilities(self, request: Any, context: Any) -> Any:
+        return speech_service_pb2.GetCapabilitiesResponse(model="whisper-base", language_codes=["en", "vi"])
+
+    def Recognize(self, request: Any, context: Any) -> Any:
+        raise NotImplementedError
+
+
+@dataclass
+class Recordings(recording_service_pb2_grpc.RecordingServiceServicer):
+    """Two recordings, one a page."""
+
+    titles: dict[str, str] = field(default_factory=lambda: {RECORDING_ID: "Một", OTHER_ID: "Hai [b]"})
+    asked: list[str] = field(default_factory=list)
+
+    def ListRecordings(self, request: Any, context: Any) -> Any:
+        at = int(request.page_token or 0)
+        ids = list(self.titles)
+        following = str(at + 1) if at + 1 < len(ids) else ""
+        return recording_service_pb2.ListRecordingsResponse(
+            recordings=[self._recording(ids[at])], next_page_token=following
+        )
+
+    def GetRecording(self, request: Any, context: Any) -> Any:
+        self.asked.append(request.recording_id)
+        if request.recording_id not in self.titles:
+            abort(context, errors.RecordingNotFound("no such recording", recording_id=request.recording_id))
+        return recording_service_pb2.GetRecordingResponse(recording=self._recording(request.recording_id))
+
+    def _recording(self, recording_id: str) -> recording_pb2.Recording:
+        return recording_pb2.Recording(
+            recording_id=recording_id,
+            title=self.titles[recording_id],
+            source=recording_pb2.RECORDING_SOURCE_LIVE,
+            language_code="vi",
+            duration_ms=61_000,
+            segment_count=2,
+        )
+
+    def CreateRecording(self, request: Any, context: Any) -> Any:
+        raise NotImplementedError
+
+
+class Transcripts(transcript_service_pb2_grpc.TranscriptServiceServicer):
+    """One transcript of two segments, on two pages."""
+
+    def ListTranscripts(self, request: Any, context: Any) -> Any:
+        transcript = transcript_pb2.Transcript(transcript_id="t1", recording_id=request.recording_id)
+        return transcript_service_pb2.ListTranscriptsResponse(transcripts=[transcript])
+
+    def ListSegments(self, request: Any, context: Any) -> Any:
+        index = int(request.page_token or 0)
+        segment = transcript_pb2.Segment(
+            segment_id=f"s{index}",
+            segment_index=index,
+            text=f"câu {index}",
+            start_ms=index * 1000,
+            end_ms=index * 1000 + 900,
+        )
+        return transcript_service_pb2.ListSegmentsResponse(segments=[segment], next_page_token="" if index else "1")
+
+    def ExportTranscript(self, request: Any, context: Any) -> Iterator[Any]:
+        for piece in ("WEBVTT\n\n", "00:00:00.000 --> 00:00:00.900\n", "câu 0\n"):
+            yield transcript_service_pb2.ExportTranscriptResponse(text=piece)
+
+    def CreateTranscript(self, request: Any, context: Any) -> Any:
+        raise NotImplementedError
+
+    def AppendSegments(self, request: Any, context: Any) -> Any:
+        raise NotImplementedError
+
+
+@dataclass
+class Search(search_service_pb2_grpc.SearchServiceServicer):
+    """Finds the same three hits, two of them in one recording and one in a recording that is gone."""
+
+    rankings: tuple[Any, ...] = (hit_pb2.RANKING_SEMANTIC, hit_pb2.RANKING_LEXICAL)
+    requests: list[search_service_pb2.SearchRequest] = field(default_factory=list)
+
+    def Search(self, request: Any, context: Any) -> Any:
+        self.requests.append(request)
+        if request.query == "nothing":
+            return search_service_pb2.SearchResponse(rankings=self.rankings)
+        snippet = hit_pb2.Snippet(text="Xin chào Việt Nam", highlights=[hit_pb2.Highlight(start=4, end=8)])
+        hits = [
+            hit_pb2.Hit(
+                recording_id=id_, segment_id=f"{n}", start_ms=62_000, end_ms=63_000, snippet=snippet, score=0.03
+            )
+            for n, id_ in enumerate((RECORDING_ID, RECORDING_ID, "gone"))
+        ]
+        return search_service_pb2.SearchResponse(hits=hits, rankings=self.rankings)
+
+
+@dataclass
+class Edge:
+    """What the tests see of it."""
+
+    port: int
+    server: grpc.Server
+    speech: Speech
+    recordings: Recordings
+    search: Search
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+class TokenCheck(grpc.ServerInterceptor):
+    """Refuses calls without the one token, as Envoy does: without details."""
+
+    def intercept_service(self, continuation: Any, details: grpc.HandlerCallDetails) -> Any:
+        if ("authorization", f"Bearer {TOKEN}") in tuple(details.invocation_metadata):
+            return continuation(details)
+        return self._refusing(continuation(details))
+
+    @staticmethod
+    def _refusing(handler: Any) -> Any:
+        def refuse(_: Any, context: Any) -> Any:
+            context.abort(grpc.StatusCode.UNAUTHENTICATED, "Jwt is missing")
+
+        if handler.request_streaming:
+            return grpc.stream_stream_rpc_method_handler(refuse)
+        return grpc.unary_unary_rpc_method_handler(refuse)
+
+
+def abort(context: Any, error: Exception) -> None:
+    """Ends the call with the status that our servers would send for `error`."""
+    context.abort_with_status(rpc_status.to_status(status.of(error)))
+
+
+def retry_status(code: int, message: str, seconds: int) -> status_pb2.Status:
+    """A foreign status that carries RetryInfo and nothing else."""
+    found = status_pb2.Status(code=code, message=message)
+    retry = error_details_pb2.RetryInfo()
+    retry.retry_delay.seconds = seconds
+    found.details.add().Pack(retry)
+    return found
+
+
+@contextlib.contextmanager
+def serving() -> Iterator[Edge]:
+    """A fresh edge on a free port of 127.0.0.1."""
+    server = grpc.server(ThreadPoolExecutor(8), interceptors=[TokenCheck()])
+    speech, recordings, search = Speech(), Recordings(), Search()
+    speech_service_pb2_grpc.add_SpeechServiceServicer_to_server(speech, server)
+    recording_service_pb2_grpc.add_RecordingServiceServicer_to_server(recordings, server)
+    transcript_service_pb2_grpc.add_TranscriptServiceServicer_to_server(Transcripts(), server)
+    search_service_pb2_grpc.add_SearchServiceServicer_to_server(search, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield Edge(port, server, speech, recordings, search)
+    finally:
+        stopped: threading.Event = server.stop(None)
+        stopped.wait(5)
+
+
+__all__ = ["OTHER_ID", "RECORDING_ID", "TOKEN", "Edge", "abort", "code_pb2", "retry_status", "serving"]

@@ -1,0 +1,345 @@
+"""The command against real gRPC on a real port: what is sent, what is printed, how it exits."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import wave
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import av
+import pytest
+from typer.testing import CliRunner
+
+from clients.cli.__main__ import app
+from mesh.keys import Keys
+from servers.common import errors
+from tests.rpc.cli_edge import OTHER_ID, RECORDING_ID, TOKEN, Edge, serving
+
+CLIP_MS = 1050
+
+
+@pytest.fixture
+def edge() -> Iterator[Edge]:
+    with serving() as running:
+        yield running
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    """A wav of another rate and with two channels, 1.05 s long."""
+    path = tmp_path / "tiếng nói.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(48_000)
+        file.writeframes(b"\x10\x00\x10\x00" * (48 * CLIP_MS))
+    return path
+
+
+class Shell:
+    """Runs the command as a shell would, in a world without a mesh of its own."""
+
+    def __init__(self, edge: Edge, home: Path) -> None:
+        self.environ = {
+            "AI2TEXT_ENDPOINT": edge.address,
+            "AI2TEXT_TOKEN": TOKEN,
+            "AI2TEXT_HOME": str(home),
+            "AI2TEXT_PORT_BASE": "8780",
+            "AI2TEXT_OTLP_ENDPOINT": "",
+            "USER": "lan",
+        }
+
+    def __call__(self, *args: str, **environ: str):
+        return CliRunner().invoke(app, list(args), env={**self.environ, **environ})
+
+    def start(self, *args: str, **environ: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "clients.cli", *args],
+            env={**os.environ, **self.environ, **environ},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+@pytest.fixture
+def shell(edge: Edge, tmp_path: Path) -> Shell:
+    return Shell(edge, tmp_path / "home")
+
+
+def wait_until(true: Callable[[], bool], within_s: float = 20) -> None:
+    deadline = time.monotonic() + within_s
+    while not true():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def objects(text: str) -> list[dict]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_live_json_shows_every_event_with_its_latency(edge: Edge, shell: Shell, clip: Path) -> None:
+    began = time.monotonic()
+    result = shell("live", str(clip), "--json", "--language", "vi", "--title", "Thử")
+    took = time.monotonic() - began
+    assert (result.exit_code, result.stderr) == (0, "")
+    events = objects(result.stdout)
+    kinds = [event["type"] for event in events]
+    assert kinds == ["session", "speech_started", "partial", "partial", "partial", "speech_ended", "final"]
+    assert all({"type", "text", "start_ms", "end_ms", "latency_ms"} <= event.keys() for event in events)
+    assert events[0]["recording_id"] == RECORDING_ID
+    assert events[2]["text"] == "Xin chào"
+    final = events[-1]
+    assert (final["text"], final["end_ms"]) == ("Xin chào Việt Nam.", CLIP_MS)
+    assert [word["text"] for word in final["words"]] == ["Xin", "chào", "Việt", "Nam."]
+    assert 0 <= final["latency_ms"] < 500
+    assert took > CLIP_MS / 1000, "a live file plays at the pace of speech"
+    config = edge.speech.configs[0]
+    assert (config.language_code, config.title, config.format.sample_rate_hz) == ("vi", "Thử", 16_000)
+    assert (edge.speech.received_ms, edge.speech.half_closed) == (CLIP_MS, True)
+
+
+def test_live_without_a_terminal_prints_finals_only_and_what_to_do_next(edge: Edge, shell: Shell, clip: Path) -> None:
+    result = shell("live", str(clip), "--speed", "10")
+    assert result.exit_code == 0
+    assert "Xin chào Việt Nam." in result.stdout
+    assert "Xin chào\n" not in result.stdout
+    assert "1 utterance · final after" in result.stdout
+    assert f"ai2text recordings export {RECORDING_ID} --format srt" in result.stdout
+    assert 'ai2text search "Xin chào Việt Nam"' in result.stdout
+    assert edge.speech.configs[0].partials_disabled, "nobody would see them"
+    assert edge.speech.configs[0].title == "tiếng nói"
+
+
+def test_live_without_storage_names_no_recording(edge: Edge, shell: Shell, clip: Path) -> None:
+    result = shell("live", str(clip), "--speed", "10", "--no-store")
+    assert edge.speech.configs[0].storage_disabled
+    assert "Recording" not in result.stdout
+
+
+def test_a_server_that_goes_away_ends_the_command_with_what_is_stored(edge: Edge, shell: Shell, clip: Path) -> None:
+    edge.speech.break_after_ms = 600
+    result = shell("live", str(clip))
+    assert result.exit_code == 1
+    assert "Xin chào Việt Nam." in result.stdout
+    assert f"What was said up to 0:00 is in recording {RECORDING_ID}." in result.stderr
+    assert "going away (UNAVAILABLE)" in result.stderr
+    assert "`make status`" in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_a_server_that_is_killed_mid_stream(edge: Edge, shell: Shell, clip: Path) -> None:
+    process = shell.start("live", str(clip), "--speed", "0.2", "--json")
+    assert process.stdout is not None
+    assert json.loads(process.stdout.readline())["type"] == "session"
+    edge.server.stop(None)
+    _, errors_ = process.communicate(timeout=10)
+    assert process.returncode == 1
+    assert "error: " in errors_
+    assert "Traceback" not in errors_
+
+
+def test_a_server_at_its_bound_says_when_to_come_back(edge: Edge, shell: Shell, clip: Path) -> None:
+    edge.speech.refuse = errors.Overloaded("20 sessions are as many as this server takes")
+    result = shell("live", str(clip))
+    assert result.exit_code == 1
+    assert "20 sessions are as many as this server takes (RESOURCE_EXHAUSTED, OVERLOADED)" in result.stderr
+    assert "Try again in 1 s." in result.stderr
+
+
+def test_a_dependency_that_is_down(edge: Edge, shell: Shell, clip: Path) -> None:
+    edge.speech.refuse = errors.DependencyUnavailable("triton")
+    result = shell("live", str(clip))
+    assert result.exit_code == 1
+    assert "Triton does not answer at the moment; try again (UNAVAILABLE, DEPENDENCY_UNAVAILABLE)" in result.stderr
+    assert "Try again in 2 s. `make status` shows what is down." in result.stderr
+
+
+@pytest.mark.parametrize("presses", [1, 2])
+def test_ctrl_c_ends_the_audio_once_and_gives_up_twice(edge: Edge, shell: Shell, clip: Path, presses: int) -> None:
+    edge.speech.hang = presses == 2
+    process = shell.start("live", str(clip), "--speed", "0.1", "--json")
+    wait_until(lambda: bool(edge.speech.configs))
+    for _ in range(presses):
+        time.sleep(1.2)
+        process.send_signal(signal.SIGINT)
+    out, errors_ = process.communicate(timeout=10)
+    assert "Ctrl-C again to give up" in errors_
+    assert "Traceback" not in errors_
+    if presses == 1:
+        assert process.returncode == 0
+        assert objects(out)[-1]["type"] == "final"
+        assert edge.speech.half_closed
+        assert edge.speech.received_ms < CLIP_MS
+    else:
+        assert process.returncode == 130
+
+
+def test_no_token(edge: Edge, shell: Shell, clip: Path) -> None:
+    result = shell("live", str(clip), AI2TEXT_TOKEN="")
+    assert result.exit_code == 1
+    assert "there are no development keys in" in result.stderr
+    assert "`ai2text token`" in result.stderr
+
+
+def test_a_token_that_the_edge_refuses(edge: Edge, shell: Shell, clip: Path) -> None:
+    for args in (["live", str(clip)], ["search", "xin"]):
+        result = shell(*args, "--token", "wrong")
+        assert result.exit_code == 1
+        assert "The token was not accepted: Jwt is missing (UNAUTHENTICATED)" in result.stderr
+        assert "`ai2text token` mints a development token" in result.stderr
+
+
+def test_nobody_listens(shell: Shell, clip: Path) -> None:
+    for args in (["live", str(clip)], ["transcribe", str(clip)], ["search", "xin"], ["recordings", "list"]):
+        result = shell(*args, "--endpoint", "http://127.0.0.1:8799")
+        assert result.exit_code == 1
+        assert "http://127.0.0.1:8799 does not answer: connection refused (UNAVAILABLE)" in result.stderr
+        assert "`make up`" in result.stderr
+
+
+def test_local_keys_are_enough(edge: Edge, shell: Shell, tmp_path: Path) -> None:
+    Keys(tmp_path / "home" / "keys").ensure()
+    result = shell("recordings", "list", AI2TEXT_TOKEN="")
+    assert "The token was not accepted" in result.stderr, "a minted token was sent; this edge knows only its own"
+
+
+def test_no_microphone(shell: Shell) -> None:
+    result = shell("live", "--mic", "--device", "no-such-device")
+    assert result.exit_code == 1
+    assert "The microphone 'no-such-device' cannot be opened" in result.stderr
+    assert "arecord -L" in result.stderr
+
+
+@pytest.mark.skipif("alsa" not in av.formats_available, reason="PyAV was built without ALSA")
+def test_a_microphone_is_heard_until_ctrl_c(edge: Edge, shell: Shell, tmp_path: Path) -> None:
+    """ALSA's own file plugin stands for the device: what is in `infile` is what it hears."""
+    infile, config = tmp_path / "heard.raw", tmp_path / "asound.conf"
+    infile.write_bytes(b"\x10\x00" * 16 * 5000)
+    config.write_text(
+        f'pcm.fake {{ type file slave.pcm {{ type null }} file "/dev/null" infile "{infile}" format raw }}\n'
+    )
+    process = shell.start("live", "--mic", "--device", "fake", "--json", ALSA_CONFIG_PATH=str(config))
+    wait_until(lambda: edge.speech.received_ms >= 500)
+    process.send_signal(signal.SIGINT)
+    out, errors_ = process.communicate(timeout=10)
+    assert (process.returncode, objects(out)[-1]["type"]) == (0, "final"), errors_
+    assert edge.speech.configs[0].title == "", "the server knows the time as well as we do"
+
+
+def test_wrong_files(shell: Shell, tmp_path: Path) -> None:
+    garbage = tmp_path / "garbage.flac"
+    garbage.write_bytes(b"not audio at all" * 100)
+    assert "There is no file nowhere.wav." in shell("live", "nowhere.wav").stderr
+    assert "cannot be decoded" in shell("transcribe", str(garbage)).stderr
+    nothing = shell("live")
+    assert (nothing.exit_code, "Nothing to listen to." in nothing.stderr) == (2, True)
+    assert shell("live", str(garbage), "--mic").exit_code == 2
+
+
+def test_transcribe_prints_text_unpaced_and_stores_it(edge: Edge, shell: Shell, clip: Path) -> None:
+    began = time.monotonic()
+    result = shell("transcribe", str(clip))
+    assert time.monotonic() - began < CLIP_MS / 1000
+    assert (result.exit_code, result.stdout) == (0, "Xin chào Việt Nam.\n")
+    assert f"1 utterance in 0:01 · recording {RECORDING_ID}" in result.stderr
+    config = edge.speech.configs[0]
+    assert (config.partials_disabled, config.storage_disabled) == (True, False)
+
+
+def test_transcribe_writes_subtitles_and_json(shell: Shell, clip: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.srt"
+    assert shell("transcribe", str(clip), "--format", "srt", "--output", str(target)).exit_code == 0
+    assert target.read_text() == "1\n00:00:00,000 --> 00:00:01,050\nXin chào Việt Nam.\n"
+    document = json.loads(shell("transcribe", str(clip), "-f", "json", "--no-store").stdout)
+    assert (document["file"], document["recording_id"]) == ("tiếng nói.wav", "")
+    assert document["segments"][0]["words"][0]["text"] == "Xin"
+
+
+def test_transcribe_several_files_into_a_folder(shell: Shell, clip: Path, tmp_path: Path) -> None:
+    second = tmp_path / "b.wav"
+    second.write_bytes(clip.read_bytes())
+    assert shell("transcribe", str(clip), str(second), "-f", "vtt").exit_code == 2
+    assert shell("transcribe", str(clip), str(second), "-f", "vtt", "-o", str(tmp_path / "subs")).exit_code == 0
+    assert sorted(path.name for path in (tmp_path / "subs").iterdir()) == ["b.vtt", "tiếng nói.vtt"]
+
+
+def test_search_shows_time_title_and_text_and_asks_for_each_title_once(edge: Edge, shell: Shell) -> None:
+    result = shell("search", "xin", "chào", "--limit", "3", "--language", "vi")
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert [("1:02" in line, "Xin chào Việt Nam" in line, "0.0300" in line) for line in lines[1:]] == [(True,) * 3] * 3
+    assert ["Một" in line for line in lines[1:]] == [True, True, False]
+    assert "gone" in lines[3], "a recording that is gone shows the beginning of its id"
+    assert sorted(edge.recordings.asked) == sorted([RECORDING_ID, "gone"])
+    request = edge.search.requests[0]
+    assert (request.query, request.limit, request.language_code) == ("xin chào", 3, "vi")
+
+
+def test_search_for_scripts(edge: Edge, shell: Shell) -> None:
+    hits = objects(shell("search", "xin", "--json", "-r", RECORDING_ID[:4]).stdout)
+    assert hits[0] | {"score": 0.03} == {
+        "recording_id": RECORDING_ID,
+        "title": "Một",
+        "segment_id": "0",
+        "start_ms": 62_000,
+        "end_ms": 63_000,
+        "text": "Xin chào Việt Nam",
+        "highlights": [[4, 8]],
+        "score": 0.03,
+        "language_code": "",
+        "semantic_rank": 0,
+        "lexical_rank": 0,
+    }
+    assert list(edge.search.requests[0].recording_ids) == [RECORDING_ID]
+
+
+def test_search_says_when_nothing_is_found_and_when_meaning_took_no_part(edge: Edge, shell: Shell) -> None:
+    edge.search.rankings = (2,)
+    result = shell("search", "nothing")
+    assert result.stdout == "Nothing was found.\n"
+    assert "found by words only" in result.stderr
+
+
+def test_recordings_list_goes_through_the_pages(shell: Shell) -> None:
+    result = shell("recordings", "list")
+    assert result.exit_code == 0
+    assert [part in result.stdout for part in (RECORDING_ID, OTHER_ID, "Hai [b]", "1:01")] == [True] * 4
+    assert [found["title"] for found in objects(shell("recordings", "list", "--json", "-n", "1").stdout)] == ["Một"]
+
+
+def test_recordings_show_and_export_take_an_abbreviated_id(shell: Shell, tmp_path: Path) -> None:
+    shown = shell("recordings", "show", "0198")
+    assert (shown.exit_code, "0:00.0  câu 0" in shown.stdout, "0:01.0  câu 1" in shown.stdout) == (0, True, True)
+    document = json.loads(shell("recordings", "show", OTHER_ID, "--json").stdout)
+    assert [segment["start_ms"] for segment in document["segments"]] == [0, 1000]
+    expected = "WEBVTT\n\n00:00:00.000 --> 00:00:00.900\ncâu 0\n"
+    assert shell("recordings", "export", RECORDING_ID, "--format", "vtt").stdout == expected
+    target = tmp_path / "a.vtt"
+    assert shell("recordings", "export", "0198", "--format", "vtt", "--output", str(target)).exit_code == 0
+    assert target.read_text() == expected
+
+
+def test_recordings_that_are_not_there(shell: Shell) -> None:
+    missing = shell("recordings", "show", "ffffffff-0000-7000-8000-000000000000")
+    assert (missing.exit_code, "NOT_FOUND, RECORDING_NOT_FOUND" in missing.stderr) == (1, True)
+    assert "begins with 'ffff'" in shell("recordings", "show", "ffff").stderr
+    assert "2 recordings' ids begin with '0'" in shell("recordings", "show", "0").stderr
+    assert shell("recordings", "export", RECORDING_ID, "--format", "doc").exit_code == 2
+
+
+def test_capabilities(shell: Shell) -> None:
+    assert "whisper-base" in shell("capabilities").stdout
+    assert json.loads(shell("capabilities", "--json").stdout)["languages"] == ["en", "vi"]
+
+
+def test_the_trace_goes_with_the_call(edge: Edge, shell: Shell, clip: Path) -> None:
+    collector = f"http://127.0.0.1:{edge.port}"  # it knows no OTLP: the command must not mind
+    result = shell("live", str(clip), "--speed", "10", "--verbose", AI2TEXT_OTLP_ENDPOINT=collector)
+    assert result.exit_code == 0
+    trace_id = result.stderr.split("trace ")[1].split()[0]
+    assert [header.split("-")[1] for header in edge.speech.traceparents] == [trace_id]

@@ -1,0 +1,23 @@
+"""The real stores of these tests: each is started once for all of them."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.stores import nats_server, postgres_server
+from tests.stores.nats_server import NatsServer
+from tests.stores.postgres_server import PostgresServer
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A migrated Postgres. A test that stops it starts it again."""
+    with postgres_server.running() as server:
+        yield server
+
+
+@pytest.fixture
+def nats() -> Iterator[NatsServer]:
+    """A NATS server without streams."""
+    with nats_server.running() as server:
+        yield server

@@ -1,0 +1,83 @@
+"""When pieces of sound are sent, and how late an answer is."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from clients.cli import pcm
+from clients.cli.pacing import SentLog, paced
+
+CHUNK = bytes(100 * pcm.BYTES_PER_MS)
+TOLERANCE_S = 0.05
+
+
+async def times(chunks: Iterator[bytes], speed: float | None, slow_s: dict[int, float] | None = None) -> list[float]:
+    clock = asyncio.get_running_loop().time
+    began, seen = clock(), []
+    async for _ in paced(chunks, speed, asyncio.Event()):
+        seen.append(clock() - began)
+        await asyncio.sleep((slow_s or {}).get(len(seen), 0))
+    return seen
+
+
+async def test_a_chunk_is_due_when_its_last_sample_was_spoken() -> None:
+    assert await times(iter([CHUNK] * 4), 1.0) == pytest.approx([0.1, 0.2, 0.3, 0.4], abs=TOLERANCE_S)
+
+
+async def test_a_late_chunk_does_not_delay_the_others() -> None:
+    assert await times(iter([CHUNK] * 5), 1.0, {1: 0.25}) == pytest.approx([0.1, 0.35, 0.35, 0.4, 0.5], abs=TOLERANCE_S)
+
+
+async def test_speed_divides_the_pace_and_a_short_chunk_its_own() -> None:
+    assert await times(iter([CHUNK, CHUNK[: len(CHUNK) // 2]]), 2.0) == pytest.approx([0.05, 0.075], abs=TOLERANCE_S)
+
+
+async def test_without_a_pace_nothing_waits() -> None:
+    assert max(await times(iter([CHUNK] * 50), None)) < 0.5
+
+
+async def test_stop_ends_it_at_once() -> None:
+    stop = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.15, stop.set)
+    began = asyncio.get_running_loop().time()
+    assert [chunk async for chunk in paced(iter([CHUNK] * 100), 1.0, stop)] == [CHUNK]
+    assert asyncio.get_running_loop().time() - began < 0.3
+
+
+async def test_an_error_of_the_source_passes_through() -> None:
+    def broken() -> Iterator[bytes]:
+        yield CHUNK
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        await times(broken(), None)
+
+
+def test_latency_counts_from_the_chunk_that_holds_the_position() -> None:
+    log = SentLog()
+    for number in range(1, 4):  # 0-100 ms sent at 1.0 s, 100-200 at 1.1, 200-300 at 1.2
+        log.note(len(CHUNK), 0.9 + number / 10)
+    assert log.latency_ms(100, 2.0) == 1000
+    assert log.latency_ms(101, 2.0) == 900
+    assert log.latency_ms(0, 2.0) == 1000
+    assert log.latency_ms(9_999, 2.0) == 800, "a position after the end counts as the end"
+
+
+def test_there_is_no_latency_before_anything_was_sent() -> None:
+    assert SentLog().latency_ms(0, 1.0) is None
+
+
+def test_the_log_does_not_grow_without_end() -> None:
+    log = SentLog()
+    for number in range(SentLog.REMEMBERED + 10):
+        log.note(len(CHUNK), float(number))
+    newest_ms = (SentLog.REMEMBERED + 10) * 100
+    assert log.latency_ms(newest_ms, SentLog.REMEMBERED + 10.0) == 1000
+    assert len(log._ends_ms) == SentLog.REMEMBERED
+
+
+def test_pcm_is_cut_into_equal_chunks_and_a_rest() -> None:
+    pieces = [bytes(3000), bytes(5000), b"", bytes(100)]
+    assert [len(chunk) for chunk in pcm.cut(pieces, 100)] == [3200, 3200, 1700]
+    assert list(pcm.cut([], 100)) == []

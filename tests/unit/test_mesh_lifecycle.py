@@ -1,0 +1,120 @@
+"""A small mesh of its own, with the real supervisor and a real Valkey: up, killed, hung, orphaned, down."""
+
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from mesh import processes
+from mesh.home import REPOSITORY, Home
+from mesh.ports import Ports
+
+
+class Commands:
+    """`python -m mesh` for one home."""
+
+    def __init__(self, home: Path, base: int) -> None:
+        self.home = Home.from_env({"AI2TEXT_HOME": str(home)})
+        self.ports = Ports.from_base(base)
+        self._env = os.environ | {"AI2TEXT_HOME": str(home), "AI2TEXT_PORT_BASE": str(base), "COLUMNS": "300"}
+
+    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "mesh", *arguments]
+        return subprocess.run(
+            command, env=self._env, cwd=REPOSITORY, capture_output=True, text=True, timeout=90, check=False
+        )
+
+    def part(self, name: str) -> dict[str, Any]:
+        rows = json.loads(self.run("status", "--json").stdout)["parts"]
+        return next(row for row in rows if row["part"] == name)
+
+    def until(self, condition: Callable[[], bool], timeout_s: float = 45) -> None:
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            assert time.monotonic() < deadline, self.run("status").stdout
+            time.sleep(0.3)
+
+
+@pytest.fixture(scope="module")
+def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
+    bases = (random.randrange(12000, 30000) for _ in range(100))  # below the kernel's range for outgoing connections
+    base = next(base for base in bases if not processes.holders(Ports.from_base(base).names().values()))
+    commands = Commands(tmp_path_factory.mktemp("mesh"), base)
+    yield commands
+    commands.run("down")
+    assert processes.ours(commands.home) == []
+
+
+def test_up_waits_until_all_is_well_and_may_be_repeated(mesh: Commands) -> None:
+    first = mesh.run("up", "--only", "valkey")
+    assert first.returncode == 0, first.stderr
+    assert "answers PING" in first.stdout
+    pid = mesh.part("valkey")["pid"]
+    assert mesh.run("up", "--only", "valkey").returncode == 0
+    assert mesh.part("valkey")["pid"] == pid
+
+
+def test_status_tells_ports_log_and_health(mesh: Commands) -> None:
+    shown = mesh.run("status")
+    assert shown.returncode == 0
+    row = mesh.part("valkey")
+    assert row["ports"] == {"valkey": mesh.ports.valkey}
+    assert (row["well"], row["health"]) == (True, "answers PING")
+    assert Path(row["log"]).exists()
+
+
+def test_a_killed_part_comes_back(mesh: Commands) -> None:
+    pid = mesh.part("valkey")["pid"]
+    os.kill(pid, signal.SIGKILL)
+    mesh.until(lambda: mesh.part("valkey")["well"] and mesh.part("valkey")["pid"] != pid)
+    assert mesh.part("valkey")["restarts"] == 1
+
+
+def test_a_killed_supervisor_comes_back_with_its_parts(mesh: Commands) -> None:
+    pid = mesh.part("valkey")["pid"]
+    supervisor = int((mesh.home.run / "supervisord.pid").read_text())
+    os.kill(supervisor, signal.SIGKILL)
+    mesh.until(lambda: mesh.part("valkey")["well"] and mesh.part("valkey")["pid"] != pid)
+    assert not psutil.pid_exists(pid)
+
+
+def test_restart_gives_a_new_process(mesh: Commands) -> None:
+    pid = mesh.part("valkey")["pid"]
+    assert mesh.run("restart", "valkey").returncode == 0
+    assert mesh.part("valkey")["pid"] != pid
+
+
+def test_an_unknown_part_is_answered_with_those_there_are(mesh: Commands) -> None:
+    refused = mesh.run("restart", "vlakey")
+    assert refused.returncode == 1
+    assert "valkey" in refused.stderr
+
+
+def test_down_leaves_nothing_running(mesh: Commands) -> None:
+    assert mesh.run("down").returncode == 0
+    assert processes.ours(mesh.home) == []
+    assert processes.holders(mesh.ports.names().values()) == []
+    shown = mesh.run("status")
+    assert shown.returncode == 1
+    assert "make up" in shown.stdout
+    assert mesh.run("down").returncode == 0
+
+
+def test_a_taken_port_is_named_with_its_holder(mesh: Commands) -> None:
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", mesh.ports.valkey))
+        taken.listen()
+        refused = mesh.run("up", "--only", "valkey")
+    assert refused.returncode == 1
+    assert f"port {mesh.ports.valkey} is taken by process {os.getpid()}" in refused.stderr

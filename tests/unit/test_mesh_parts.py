@@ -1,0 +1,126 @@
+"""The process file, and what the supervisor is told about it."""
+
+import configparser
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mesh.edge import Edge, render
+from mesh.health import Health, State
+from mesh.home import Home
+from mesh.launch import environment
+from mesh.parts import Part, named, parts
+from mesh.ports import Ports
+from mesh.supervision import Process, write_config
+from mesh.watchdog import SILENCE_S, Silences
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    home = Home.from_env({"AI2TEXT_HOME": str(tmp_path / "100%")})
+    home.create()
+    return home
+
+
+@pytest.fixture
+def ports() -> Ports:
+    return Ports.from_base(9000)
+
+
+def test_parts_need_only_parts_that_there_are(home: Home, ports: Ports) -> None:
+    all_parts = parts(ports, home)
+    names = [part.name for part in all_parts]
+    assert len(set(names)) == len(names)
+    for part in all_parts:
+        assert set(part.needs) <= set(names)
+
+
+def test_a_part_starts_after_the_stores_it_needs(home: Home, ports: Ports) -> None:
+    names = [part.name for part in parts(ports, home)]
+    assert names.index("postgres") < names.index("metadata") < names.index("envoy") < names.index("watchdog")
+
+
+def test_every_port_belongs_to_one_part(home: Home, ports: Ports) -> None:
+    claimed = [name for part in parts(ports, home) for name in part.ports]
+    assert sorted([*claimed, "supervisor"]) == sorted(ports.names())
+
+
+def test_a_server_is_told_where_the_others_are(home: Home, ports: Ports) -> None:
+    env = environment(named("asr", ports, home))
+    assert env["AI2TEXT_LISTEN"] == "127.0.0.1:9020"
+    assert env["AI2TEXT_TRITON"] == "127.0.0.1:9007"
+    assert env["AI2TEXT_POSTGRES_DSN"] == "postgresql://ai2text_app@127.0.0.1:9002/ai2text"
+
+
+def test_the_supervisors_configuration(home: Home, ports: Ports) -> None:
+    path = write_config(home, ports, parts(ports, home))
+    assert path.stat().st_mode & 0o077 == 0
+    config = configparser.RawConfigParser()
+    config.read(path)
+    assert config["inet_http_server"]["port"] == "127.0.0.1:9011"
+    assert len(config["inet_http_server"]["password"]) == 48
+    assert config["program:asr"]["autorestart"] == "true"
+    assert "100%%" in config["program:asr"]["stdout_logfile"]
+
+
+def test_the_rendered_edge_has_values_and_no_anchors(home: Home, ports: Ports) -> None:
+    text = render(Edge.local(ports, home))
+    assert "${" not in text
+    assert "<<" not in text
+    listener = yaml.safe_load(text)["static_resources"]["listeners"][0]
+    assert listener["address"]["socket_address"] == {"address": "127.0.0.1", "port_value": 9000}
+
+
+def test_the_edge_source_may_not_use_an_unknown_name(home: Home, ports: Ports, tmp_path: Path) -> None:
+    source = tmp_path / "envoy.yaml"
+    source.write_text("node: {id: '${nobody}'}")
+    with pytest.raises(KeyError, match="nobody"):
+        render(Edge.local(ports, home), source)
+
+
+class Clock:
+    """Time that the test moves."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def part(patience_s: float = 30) -> Part:
+    return Part("asr", "speech", ["true"], check=lambda: Health(State.WELL, ""), patience_s=patience_s)
+
+
+def process(uptime_s: int = 100, state: str = "RUNNING") -> Process:
+    return Process("asr", state, 1, uptime_s, "")
+
+
+def test_the_watchdog_kills_what_has_long_been_silent() -> None:
+    clock = Clock()
+    silences = Silences(clock)
+    assert not silences.hung(part(), process(), answers=False)
+    clock.now = SILENCE_S - 1
+    assert not silences.hung(part(), process(), answers=False)
+    clock.now = SILENCE_S
+    assert silences.hung(part(), process(), answers=False)
+    assert not silences.hung(part(), process(), answers=False)
+
+
+def test_one_answer_ends_a_silence() -> None:
+    clock = Clock()
+    silences = Silences(clock)
+    silences.hung(part(), process(), answers=False)
+    silences.hung(part(), process(), answers=True)
+    clock.now = SILENCE_S
+    assert not silences.hung(part(), process(), answers=False)
+
+
+@pytest.mark.parametrize("young", [process(uptime_s=29), process(state="STARTING"), process(state="BACKOFF")])
+def test_a_part_that_is_starting_is_left_alone(young: Process) -> None:
+    clock = Clock()
+    silences = Silences(clock)
+    silences.hung(part(), young, answers=False)
+    clock.now = 10 * SILENCE_S
+    assert not silences.hung(part(), young, answers=False)

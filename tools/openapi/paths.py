@@ -1,0 +1,122 @@
+"""Methods as the operations that google/api/http.proto makes of them."""
+
+import re
+from collections.abc import Iterator
+
+from google.api import annotations_pb2, http_pb2
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor, ServiceDescriptor
+
+from openapi.comments import Comments
+from openapi.schemas import WELL_KNOWN, Json, Schemas
+
+VARIABLE = re.compile(r"\{([^}=]+)(?:=[^}]*)?\}")
+
+
+class Paths:
+    """The operations of a document."""
+
+    def __init__(self, comments: Comments, schemas: Schemas) -> None:
+        self._comments = comments
+        self._schemas = schemas
+        self.written: dict[str, Json] = {}
+
+    def add(self, service: ServiceDescriptor) -> bool:
+        """Writes an operation for each binding of each method; False when the service has none."""
+        return sum(self._add(method) for method in service.methods) > 0
+
+    def _add(self, method: MethodDescriptor) -> int:
+        rule = method.GetOptions().Extensions[annotations_pb2.http]
+        bindings = [binding for binding in (rule, *rule.additional_bindings) if binding.WhichOneof("pattern")]
+        for number, binding in enumerate(bindings, start=1):
+            verb, template = _pattern(binding)
+            path = VARIABLE.sub(lambda match: "{" + _json_path(method.input_type, match[1])[0] + "}", template)
+            operation = {"operationId": _operation_id(method, number), **self._operation(method, binding, template)}
+            self.written.setdefault(path, {})[verb] = operation
+        return len(bindings)
+
+    def _operation(self, method: MethodDescriptor, binding: http_pb2.HttpRule, template: str) -> Json:
+        described = self._comments.of(method.full_name)
+        variables = VARIABLE.findall(template)
+        operation: Json = {
+            "tags": [method.containing_service.full_name],
+            **({"summary": described["description"].split(". ")[0].rstrip(".")} if described else {}),
+            **described,
+            "parameters": [
+                *(self._path_parameter(method.input_type, variable) for variable in variables),
+                *self._query_parameters(method.input_type, binding.body, set(variables)),
+            ],
+            **self._body(method.input_type, binding.body, set(variables)),
+            "responses": self._responses(method, binding.response_body),
+        }
+        return {key: value for key, value in operation.items() if value}
+
+    def _path_parameter(self, message: Descriptor, variable: str) -> Json:
+        name, field = _json_path(message, variable)
+        return {"name": name, "in": "path", "required": True, **_described(self._schemas.field(field))}
+
+    def _query_parameters(self, message: Descriptor, body: str, bound: set[str]) -> Iterator[Json]:
+        if body != "*":
+            for name, field in _leaves(message, without=bound | {body}):
+                yield {"name": name, "in": "query", **_described(self._schemas.field(field))}
+
+    def _body(self, message: Descriptor, body: str, bound: set[str]) -> Json:
+        if not body:
+            return {}
+        if body != "*":
+            schema = self._schemas.field(message.fields_by_name[body])
+        elif bound:
+            schema = self._schemas.properties(message, without=bound)
+        else:
+            schema = self._schemas.message(message)
+        return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+    def _responses(self, method: MethodDescriptor, response_body: str) -> Json:
+        message = method.output_type
+        field = message.fields_by_name[response_body] if response_body else None
+        schema = self._schemas.field(field) if field else self._schemas.message(message)
+        if method.server_streaming:
+            schema = {"type": "array", "items": schema}
+        described = self._comments.of(message.full_name) or {"description": "OK"}
+        return {
+            "200": {**described, "content": {"application/json": {"schema": schema}}},
+            "default": {"$ref": "#/components/responses/Error"},
+        }
+
+
+def _pattern(rule: http_pb2.HttpRule) -> tuple[str, str]:
+    """The HTTP method in lower case, and the path template."""
+    kind = rule.WhichOneof("pattern") or ""
+    return (rule.custom.kind.lower(), rule.custom.path) if kind == "custom" else (kind, getattr(rule, kind))
+
+
+def _operation_id(method: MethodDescriptor, number: int) -> str:
+    name = f"{method.containing_service.name}_{method.name}"
+    return name if number == 1 else f"{name}_{number}"
+
+
+def _json_path(message: Descriptor, path: str) -> tuple[str, FieldDescriptor]:
+    """`a_b.c_d` as JSON writes it, and the field at its end."""
+    first, _, rest = path.partition(".")
+    field = message.fields_by_name[first]
+    if not rest:
+        return field.json_name, field
+    name, leaf = _json_path(field.message_type, rest)
+    return f"{field.json_name}.{name}", leaf
+
+
+def _leaves(message: Descriptor, without: set[str], prefix: str = "") -> Iterator[tuple[str, FieldDescriptor]]:
+    """The fields that a query string can carry: scalars, also repeated, and those of messages within messages."""
+    for field in message.fields:
+        nested = field.message_type
+        if f"{prefix}{field.name}" in without:
+            continue
+        if nested is None or nested.full_name in WELL_KNOWN:
+            yield f"{prefix}{field.json_name}", field
+        elif not field.is_repeated and nested is not message:
+            yield from _leaves(nested, without, f"{prefix}{field.json_name}.")
+
+
+def _described(schema: Json) -> Json:
+    """A parameter's description stands beside its schema, not in it."""
+    described = {"description": schema["description"]} if "description" in schema else {}
+    return {**described, "schema": {key: value for key, value in schema.items() if key != "description"}}

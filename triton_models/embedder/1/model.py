@@ -1,0 +1,71 @@
+"""A sentence-transformers model behind Triton: texts in, unit vectors out.
+
+Inputs, one text a request or up to 32:
+
+    TEXT  STRING [1]  UTF-8; what goes beyond the model's longest input is left out
+    KIND  STRING [1]  `query` for what is asked, `passage` (or "") for what is searched; the model's prompt is added here
+
+Output: EMBEDDING FP32 [d], of length 1; d is 384 for multilingual-e5-small.
+"""
+
+import os
+from typing import Any
+
+import numpy as np
+import torch
+import triton_python_backend_utils as pb_utils
+from numpy.typing import NDArray
+from prompts import UnusableRequest, dressed
+from sentence_transformers import SentenceTransformer
+
+MINI_BATCH = 8
+
+
+class TritonPythonModel:
+    """One instance: one model in memory, one batch at a time."""
+
+    def initialize(self, args: dict[str, str]) -> None:
+        """Loads AI2TEXT_EMBEDDER_MODEL, a sentence-transformers folder, on AI2TEXT_EMBEDDER_DEVICE (default: cpu)."""
+        torch.set_num_threads(int(os.environ.get("AI2TEXT_EMBEDDER_THREADS") or max(1, (os.cpu_count() or 1) // 2)))
+        device = os.environ.get("AI2TEXT_EMBEDDER_DEVICE") or "cpu"
+        self._model = SentenceTransformer(os.environ["AI2TEXT_EMBEDDER_MODEL"], device=device, local_files_only=True)
+
+    def execute(self, requests: list[Any]) -> list[Any]:
+        """Answers one batch, in order. All its texts go through the model sorted by length, a few at a time."""
+        texts: list[str] = []
+        spans: list[slice | UnusableRequest] = []
+        for request in requests:
+            try:
+                rows = self._dressed(request)
+            except UnusableRequest as fault:
+                spans.append(fault)
+                continue
+            spans.append(slice(len(texts), len(texts) + len(rows)))
+            texts += rows
+        vectors = self._vectors(texts)
+        return [_response(span if isinstance(span, Exception) else vectors[span]) for span in spans]
+
+    def _dressed(self, request: Any) -> list[str]:
+        text, kind = (pb_utils.get_input_tensor_by_name(request, name).as_numpy() for name in ("TEXT", "KIND"))
+        pairs = zip(text.reshape(-1), kind.reshape(-1), strict=True)
+        return [dressed(_unicode(one), _unicode(of), self._model.prompts) for one, of in pairs]
+
+    def _vectors(self, texts: list[str]) -> NDArray[np.float32]:
+        if not texts:
+            return np.empty((0, 0), np.float32)
+        encode = self._model.encode
+        vectors = encode(texts, batch_size=MINI_BATCH, normalize_embeddings=True, show_progress_bar=False)
+        return np.asarray(vectors, np.float32)
+
+
+def _unicode(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise UnusableRequest("TEXT and KIND must be UTF-8") from None
+
+
+def _response(answer: NDArray[np.float32] | UnusableRequest) -> Any:
+    if isinstance(answer, UnusableRequest):
+        return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(answer), pb_utils.TritonError.INVALID_ARG))
+    return pb_utils.InferenceResponse([pb_utils.Tensor("EMBEDDING", answer)])

@@ -1,0 +1,103 @@
+"""Whisper behind Triton: tensors in, tensors out. The work is done in `recogniser`.
+
+Inputs, one clip a request (Triton makes the batches):
+
+    AUDIO       FP32 [n]   mono, 16 kHz, in [-1, 1], at most 30 s
+    LANGUAGE    STRING [1] a Whisper code such as `vi`; absent or "": detected
+    CONTEXT     STRING [1] the text spoken before; absent or "": none
+    WORD_TIMES  BOOL [1]   whether WORDS, WORD_* and TOKEN_LOGPROBS are wanted; absent: no
+    BEAM_SIZE   INT32 [1]  1 to 10; absent or 0: 1
+
+Outputs: TEXT, TOKENS, TOKEN_LOGPROBS, AVG_LOGPROB, NO_SPEECH_PROB, COMPRESSION_RATIO, LANGUAGE, LANGUAGE_PROB, WORDS,
+WORD_START and WORD_END (seconds from the start of AUDIO), WORD_PROB, CONTEXT_SECONDS (what the encoder was given).
+
+A request that cannot be served is answered by an error of its own, which the caller sees as INVALID_ARGUMENT or
+INTERNAL; the others of its batch are not touched.
+"""
+
+import os
+from typing import Any
+
+import ctranslate2
+import numpy as np
+import triton_python_backend_utils as pb_utils
+from faster_whisper import WhisperModel
+from numpy.typing import NDArray
+from jobs import Hypothesis, Job
+from recogniser import Recogniser
+from vocabulary import Vocabulary
+from waveform import UnusableRequest
+
+
+class TritonPythonModel:
+    """One instance: one model in memory, one batch at a time."""
+
+    def initialize(self, args: dict[str, str]) -> None:
+        """Loads AI2TEXT_WHISPER_MODEL, a faster-whisper folder, on AI2TEXT_WHISPER_DEVICE (default: the CPU)."""
+        threads = int(os.environ.get("AI2TEXT_WHISPER_THREADS") or os.cpu_count() or 1)
+        whisper = WhisperModel(
+            os.environ["AI2TEXT_WHISPER_MODEL"],
+            device=os.environ.get("AI2TEXT_WHISPER_DEVICE") or "cpu",
+            compute_type=os.environ.get("AI2TEXT_WHISPER_COMPUTE_TYPE") or "int8",
+            cpu_threads=threads,
+            local_files_only=True,
+        )
+        vocabulary = Vocabulary(whisper.hf_tokenizer, multilingual=whisper.model.is_multilingual)
+        self._recogniser = Recogniser(whisper.model, whisper.feature_extractor, vocabulary, _view)
+
+    def execute(self, requests: list[Any]) -> list[Any]:
+        """Answers one batch, in order."""
+        answers = self._recogniser.recognise([_job(request) for request in requests])
+        return [_response(answer) for answer in answers]
+
+
+def _view(array: NDArray[np.float32]) -> ctranslate2.StorageView:
+    return ctranslate2.StorageView.from_array(np.ascontiguousarray(array))
+
+
+def _job(request: Any) -> Job:
+    def first(name: str, absent: Any) -> Any:
+        tensor = pb_utils.get_input_tensor_by_name(request, name)
+        return absent if tensor is None else tensor.as_numpy().reshape(-1)[0]
+
+    audio = pb_utils.get_input_tensor_by_name(request, "AUDIO").as_numpy()
+    return Job(
+        samples=audio[0] if audio.shape[0] == 1 else audio,
+        language=first("LANGUAGE", b"").decode(),
+        previous_text=first("CONTEXT", b"").decode(errors="replace"),
+        word_times=bool(first("WORD_TIMES", False)),
+        beam_size=int(first("BEAM_SIZE", 0)) or 1,
+    )
+
+
+def _response(answer: Hypothesis | Exception) -> Any:
+    if isinstance(answer, UnusableRequest):
+        return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(answer), pb_utils.TritonError.INVALID_ARG))
+    if isinstance(answer, Exception):
+        pb_utils.Logger.log_error(f"whisper failed: {answer!r}")
+        return pb_utils.InferenceResponse(error=pb_utils.TritonError("whisper failed", pb_utils.TritonError.INTERNAL))
+    return pb_utils.InferenceResponse([pb_utils.Tensor(name, row[np.newaxis]) for name, row in _rows(answer).items()])
+
+
+def _rows(heard: Hypothesis) -> dict[str, NDArray[Any]]:
+    def floats(*values: float) -> NDArray[np.float32]:
+        return np.array(values, np.float32)
+
+    def strings(*values: str) -> NDArray[np.object_]:
+        return np.array([value.encode() for value in values], np.object_)
+
+    return {
+        "TEXT": strings(heard.text),
+        "TOKENS": np.array(heard.tokens, np.int32),
+        "TOKEN_LOGPROBS": floats(*heard.token_logprobs),
+        "AVG_LOGPROB": floats(heard.avg_logprob),
+        "NO_SPEECH_PROB": floats(heard.no_speech_prob),
+        "COMPRESSION_RATIO": floats(heard.compression_ratio),
+        "LANGUAGE": strings(heard.language),
+        "LANGUAGE_PROB": floats(heard.language_prob),
+        "WORDS": strings(*(word.text for word in heard.words)),
+        "WORD_START": floats(*(word.start for word in heard.words)),
+        "WORD_END": floats(*(word.end for word in heard.words)),
+        "WORD_PROB": floats(*(word.probability for word in heard.words)),
+        "CONTEXT_SECONDS": np.array([heard.context_seconds], np.int32),
+    }
