@@ -1,29 +1,26 @@
 """The mesh's trace collector: OTLP over gRPC and over HTTP in, one JSON line a span out.
 
-Envoy and our servers export over gRPC; Triton only speaks OTLP/HTTP with protobuf bodies. What arrives waits in a
+Envoy and our servers export over gRPC; Triton only speaks OTLP/HTTP. What arrives waits in a
 bounded queue; when that is full the exporter is told to come back later. `python -m mesh.collector` runs it.
 """
 
 import asyncio
-import gzip
 import json
 import logging
 import signal
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import grpc
 from google.protobuf.json_format import MessageToDict
-from google.protobuf.message import DecodeError
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 from opentelemetry.proto.trace.v1 import trace_pb2
 
 from mesh.home import Home
+from mesh.otlp_http import BODY_BYTES, HttpFront
 from mesh.ports import HOST, Ports
 
 log = logging.getLogger("collector")
@@ -31,8 +28,6 @@ log = logging.getLogger("collector")
 QUEUE_BATCHES = 256
 FILE_BYTES = 64 << 20
 FILES_KEPT = 3
-BODY_BYTES = 16 << 20
-HEADER_TIMEOUT_S = 60
 _ID_FIELDS = ("trace_id", "span_id", "parent_span_id")
 
 
@@ -134,59 +129,6 @@ class TraceService(trace_service_pb2_grpc.TraceServiceServicer):
         return trace_service_pb2.ExportTraceServiceResponse()
 
 
-class HttpFront:
-    """OTLP over HTTP: `POST /v1/traces` with a protobuf body, plain or gzipped, and `GET /healthz`."""
-
-    def __init__(self, intake: Intake) -> None:
-        self._intake = intake
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answers requests on one connection until the other side closes it or errs."""
-        try:
-            while await self._serve_one(reader, writer):
-                pass
-        except (TimeoutError, ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            pass  # the other side is gone, or does not speak HTTP: nobody is left to tell
-        finally:
-            writer.close()
-
-    async def _serve_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        async with asyncio.timeout(HEADER_TIMEOUT_S):
-            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-            headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
-            length = headers.get("content-length", "0")
-            if not length.isdigit() or int(length) > BODY_BYTES:
-                await _respond(writer, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-                return False
-            if headers.get("expect", "").lower() == "100-continue":
-                writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            body = await reader.readexactly(int(length))
-        await _respond(writer, self._answer(head[0], headers.get("content-encoding", ""), body))
-        return headers.get("connection", "").lower() != "close"
-
-    def _answer(self, request_line: str, encoding: str, body: bytes) -> HTTPStatus:
-        method, _, rest = request_line.partition(" ")
-        path = rest.partition(" ")[0]
-        if (method, path) == ("GET", "/healthz"):
-            return HTTPStatus.OK
-        if (method, path) != ("POST", "/v1/traces"):
-            return HTTPStatus.NOT_FOUND
-        try:
-            content = gzip.decompress(body) if encoding == "gzip" else body
-            batch = trace_service_pb2.ExportTraceServiceRequest.FromString(content)
-        except (OSError, EOFError, zlib.error, DecodeError):
-            return HTTPStatus.BAD_REQUEST
-        return HTTPStatus.OK if self._intake.offer(batch) else HTTPStatus.SERVICE_UNAVAILABLE
-
-
-async def _respond(writer: asyncio.StreamWriter, status: HTTPStatus) -> None:
-    head = (
-        f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\n\r\n"
-    )
-    writer.write(head.encode())
-    await writer.drain()
-
-
 @dataclass
 class Collector:
     """Both front doors on one host, and the writer behind them."""
@@ -212,7 +154,7 @@ class Collector:
         checks = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(checks, server)
         bound = server.add_insecure_port(f"{host}:{grpc_port}")
-        http = await asyncio.start_server(HttpFront(intake).serve, host, http_port)
+        http = await asyncio.start_server(HttpFront(intake.offer).serve, host, http_port)
         await server.start()
         await checks.set("", health_pb2.HealthCheckResponse.SERVING)
         return cls(intake, server, http, asyncio.create_task(intake.write()), bound)

@@ -21,6 +21,7 @@ class State(Enum):
     WELL = "well"
     UNREADY = "unready"  # it answers, but lacks something it needs
     SILENT = "silent"  # it does not answer
+    BROKEN = "broken"  # it answers, but will not be well again without a new start
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,6 @@ class Health:
     def well(self) -> bool:
         """Whether it can do its work."""
         return self.state is State.WELL
-
-    @property
-    def answers(self) -> bool:
-        """Whether it is alive, able to work or not."""
-        return self.state is not State.SILENT
 
 
 Check = Callable[[], Health]
@@ -56,8 +52,12 @@ def http(port: int, path: str, well: str = "answers") -> Check:
     return check
 
 
-def triton(port: int, models: tuple[str, ...]) -> Check:
-    """Well when the server and each of the models are ready."""
+def triton(port: int, models: tuple[str, ...], children: Callable[[], list[str]]) -> Check:
+    """Well when the server and each of the models are ready.
+
+    `children` gives the command lines of the server's child processes: each model runs in one, and Triton goes on to
+    say "ready" when that has died, while every request to it hangs.
+    """
 
     def check() -> Health:
         live = _get(port, "/v2/health/live")
@@ -66,6 +66,9 @@ def triton(port: int, models: tuple[str, ...]) -> Check:
         missing = [model for model in models if _get(port, f"/v2/models/{model}/ready") != 200]
         if missing:
             return Health(State.UNREADY, f"not ready: {', '.join(missing)}")
+        commands = children()
+        if dead := [model for model in models if not any(f"/{model}/" in command for command in commands)]:
+            return Health(State.BROKEN, f"the process of the model has ended: {', '.join(dead)}")
         return Health(State.WELL, f"ready: {', '.join(models)}")
 
     return check

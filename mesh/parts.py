@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from mesh import health, migrations, nats, postgres, wheels
+from mesh import health, migrations, nats, postgres, starts, wheels
 from mesh.edge import Edge, render
 from mesh.home import Home
 from mesh.keys import Keys
@@ -109,11 +109,16 @@ def _engines(ports: Ports, home: Home) -> list[Part]:
             does="Triton: the speech and the embedding model",
             command=[str(BIN / "python"), "-m", "mesh.triton"],
             ports=("triton_http", "triton_grpc", "triton_metrics"),
-            check=health.triton(ports.triton_http, TRITON_MODELS),
+            check=health.triton(ports.triton_http, TRITON_MODELS, lambda: _children(home, "triton")),
             patience_s=180,
             stop_wait_s=30,
         )
     ]
+
+
+def _children(home: Home, name: str) -> list[str]:
+    start = starts.read(home, name)
+    return start.children() if start else []
 
 
 def _servers(ports: Ports, home: Home) -> list[Part]:

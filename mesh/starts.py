@@ -4,6 +4,7 @@ It counts restarts, and it tells, after the supervisor was killed, which process
 id alone may have been given to a stranger, a process id with its start time may not.
 """
 
+import contextlib
 import json
 import os
 from dataclasses import asdict, dataclass
@@ -31,6 +32,23 @@ class Start:
             return process if abs(process.create_time() - self.created) < 0.1 else None
         except psutil.NoSuchProcess:
             return None
+
+    def children(self) -> list[str]:
+        """The command lines of the processes that it has started and that run."""
+        process = self.process()
+        if process is None:
+            return []
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return [command for child in process.children() if (command := _command_line(child))]
+        return []
+
+
+def _command_line(process: psutil.Process) -> str:
+    """Empty for one that has ended, whether its parent has noticed or not."""
+    try:
+        return " ".join(process.cmdline())
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return ""
 
 
 def note(home: Home, name: str) -> None:

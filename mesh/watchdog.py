@@ -1,8 +1,9 @@
 """The watchdog: one part of the mesh that looks after the others.
 
 The supervisor sees a process end; it does not see one that hangs. The watchdog asks every part the question that
-`status` asks, and kills one that has not answered for 20 seconds though it has been up for longer than its patience;
-the supervisor then starts it anew. To lack something one needs is an answer, and no reason to be killed.
+`status` asks, and kills one that has not answered for 20 seconds though it has been up for longer than its patience,
+or that is broken for good; the supervisor then starts it anew. To lack something one needs is an answer, and no reason
+to be killed.
 
 It looks after the supervisor too: when that was killed, the watchdog becomes `mesh up`, which ends what was left
 behind and starts everything again.
@@ -17,6 +18,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from mesh.health import State
 from mesh.home import Home
 from mesh.lifecycle import read_selection
 from mesh.parts import Part, parts
@@ -37,9 +39,11 @@ class Silences:
     clock: Callable[[], float] = time.monotonic
     since: dict[str, float] = field(default_factory=dict)
 
-    def hung(self, part: Part, process: Process, answers: bool) -> bool:
+    def hopeless(self, part: Part, process: Process, state: State) -> bool:
         """Whether the part has to be killed. It gets its patience back after each start."""
-        if answers or process.state != "RUNNING" or process.uptime_s < part.patience_s:
+        if state is State.BROKEN:
+            return process.state == "RUNNING"
+        if state is not State.SILENT or process.state != "RUNNING" or process.uptime_s < part.patience_s:
             self.since.pop(part.name, None)
             return False
         if self.clock() - self.since.setdefault(part.name, self.clock()) < SILENCE_S:
@@ -53,8 +57,8 @@ def watch(supervisor: Supervisor, watched: list[Part], silences: Silences, pool:
     processes = supervisor.processes()
     running = [part for part in watched if processes[part.name].state == "RUNNING"]
     for part, health in zip(running, pool.map(lambda part: part.check(), running), strict=True):
-        if silences.hung(part, processes[part.name], health.answers):
-            log.warning("%s has not answered for %.0f s (%s): restarting it", part.name, SILENCE_S, health.words)
+        if silences.hopeless(part, processes[part.name], health.state):
+            log.warning("%s does not recover by itself (%s): restarting it", part.name, health.words)
             supervisor.signal(part.name, part.kill_signal)
 
 

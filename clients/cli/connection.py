@@ -11,6 +11,8 @@ from opentelemetry.trace import NoOpTracerProvider, TracerProvider
 
 from clients.cli import refusal
 from clients.cli.endpoint import Endpoint
+from clients.cli.patience import Patience
+from clients.cli.refusal import Refusal
 from clients.cli.setup import Setup
 
 UNARY_DEADLINE_S = 15.0
@@ -35,9 +37,14 @@ class Connection:
         request: Any,
         deadline_s: float = UNARY_DEADLINE_S,
     ) -> Response:
-        """Calls a unary method of a stub. Raises Refusal."""
-        with refused_in_words(self.endpoint):
-            return await method(request, timeout=deadline_s, metadata=self.metadata)
+        """Calls a unary method of a stub, again when the server says that it will soon be back. Raises Refusal."""
+        patience = Patience()
+        while True:
+            try:
+                with refused_in_words(self.endpoint):
+                    return await method(request, timeout=deadline_s, metadata=self.metadata)
+            except Refusal as refusal:
+                await patience.wait_or_raise(refusal)
 
     async def download(
         self,

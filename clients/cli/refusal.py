@@ -59,6 +59,8 @@ def _label(code: grpc.StatusCode, details: Details) -> str:
 
 def _sentence(error: grpc.aio.AioRpcError, details: Details, endpoint: Endpoint) -> str:
     message = (error.details() or "").strip().rstrip(".")
+    if _is_broken(error.code(), message):
+        return f"The connection to {endpoint} broke off"
     match error.code():
         case Code.UNAVAILABLE if not details.reason:
             return f"{endpoint} does not answer: {_transport(message)}"
@@ -73,6 +75,11 @@ def _sentence(error: grpc.aio.AioRpcError, details: Details, endpoint: Endpoint)
         case Code.INVALID_ARGUMENT if details.violations:
             return f"The request is not valid: {'; '.join(details.violations)}"
     return _capitalised(message) or "The call failed and the server did not say why"
+
+
+def _is_broken(code: grpc.StatusCode, message: str) -> bool:
+    """Whether this is no status of a server, but what gRPC makes of a stream that ended without one."""
+    return code in (Code.INTERNAL, Code.UNKNOWN) and any(mark in message for mark in ("RST_STREAM", "Stream removed"))
 
 
 def _transport(message: str) -> str:

@@ -12,24 +12,32 @@ from ai2text.asr.v1.speech_service_pb2_grpc import SpeechServiceStub
 
 from clients.cli.connection import Connection, refused_in_words
 from clients.cli.pacing import SentLog, paced
+from clients.cli.patience import Patience
 from clients.cli.pcm import FILE_CHUNK_MS, LIVE_CHUNK_MS, SAMPLE_RATE_HZ
 from clients.cli.problem import Problem
+from clients.cli.refusal import Refusal
 from clients.cli.sources import Source
 
 STALLED_AFTER_S = 60.0
 """How long a stream may make no progress in either direction."""
 
 
+Response = speech_service_pb2.StreamingRecognizeResponse
+
+
 @dataclass(frozen=True)
 class Heard:
     """One answer of the server and how late it is."""
 
-    response: speech_service_pb2.StreamingRecognizeResponse
+    response: Response
     latency_ms: int | None
     """From the sending of the audio it is about until its arrival; None for what is not about audio."""
 
 
 Show = Callable[[Heard], None]
+
+CALL_IS_OVER = (grpc.aio.AioRpcError, asyncio.InvalidStateError)
+"""What writing to a call raises when it has ended; whoever reads it learns why."""
 
 
 @dataclass(frozen=True)
@@ -77,34 +85,59 @@ class SpeechStream:
         await self._run(paced(source.chunks(FILE_CHUNK_MS), None, self.stop), show)
 
     async def _run(self, audio: AsyncIterator[bytes], show: Show) -> None:
-        call: Any = SpeechServiceStub(self._connection.channel).StreamingRecognize(metadata=self._connection.metadata)
-        sender = asyncio.create_task(self._send(call, audio), name="send audio")
-        try:
-            with refused_in_words(self._connection.endpoint):
-                await self._receive(call, show)
-            await self._settle(sender)
-        finally:
-            self.stop.set()
-            sender.cancel()
-            await asyncio.gather(sender, return_exceptions=True)
-            call.cancel()
+        async with self._unless_stalled():
+            call, answers, first = await self._opened()
+            show(self._heard(first))
+            sender = asyncio.create_task(self._send(call, audio), name="send audio")
+            try:
+                await self._receive(answers, show)
+                await self._settle(sender)
+            finally:
+                self.stop.set()
+                sender.cancel()
+                await asyncio.gather(sender, return_exceptions=True)
+                call.cancel()
 
-    async def _receive(self, call: Any, show: Show) -> None:
+    async def _opened(self) -> tuple[Any, AsyncIterator[Response], Response]:
+        """The call, its answers, and the first of them: the config is accepted, so the audio may begin.
+
+        Tries again as long as the server says that it will soon be back. Raises Refusal.
+        """
+        stub, patience = SpeechServiceStub(self._connection.channel), Patience()
+        while True:
+            call: Any = stub.StreamingRecognize(metadata=self._connection.metadata)
+            try:
+                with refused_in_words(self._connection.endpoint):
+                    with contextlib.suppress(*CALL_IS_OVER):
+                        await call.write(self._wish.config())
+                    answers = aiter(call)
+                    return call, answers, await anext(answers)
+            except Refusal as refusal:
+                await patience.wait_or_raise(refusal)
+            except StopAsyncIteration:
+                raise Problem("The server ended the stream before it began.") from None
+
+    async def _receive(self, answers: AsyncIterator[Response], show: Show) -> None:
+        with refused_in_words(self._connection.endpoint):
+            async for response in answers:
+                self._progressed()
+                show(self._heard(response))
+
+    @contextlib.asynccontextmanager
+    async def _unless_stalled(self) -> AsyncIterator[None]:
+        """Ends the block with a Problem when `_progressed` was not called for `stalled_after_s`."""
         try:
             async with asyncio.timeout(self._stalled_after_s) as self._deadline:
-                async for response in call:
-                    self._progressed()
-                    show(self._heard(response))
+                yield
         except TimeoutError:
             raise Problem(f"The stream made no progress for {self._stalled_after_s:.3g} s and was given up.") from None
         finally:
             self._deadline = None
 
     async def _send(self, call: Any, audio: AsyncIterator[bytes]) -> None:
-        """Sends config, audio and the end. When the source fails, the end is sent all the same, and then it raises."""
-        with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):  # the call is over: the reader knows
+        """Sends the audio and the end. When the source fails, the end is sent all the same, and then it raises."""
+        with contextlib.suppress(*CALL_IS_OVER):
             try:
-                await call.write(self._wish.config())
                 async for chunk in audio:
                     self._sent.note(len(chunk), asyncio.get_running_loop().time())
                     await call.write(speech_service_pb2.StreamingRecognizeRequest(audio=chunk))
@@ -125,14 +158,14 @@ class SpeechStream:
         if self._deadline is not None and not self._deadline.expired():
             self._deadline.reschedule(asyncio.get_running_loop().time() + self._stalled_after_s)
 
-    def _heard(self, response: speech_service_pb2.StreamingRecognizeResponse) -> Heard:
+    def _heard(self, response: Response) -> Heard:
         now = asyncio.get_running_loop().time()
         position = position_ms(response)
         latency = None if position is None else self._sent.latency_ms(position, now)
         return Heard(response, latency)
 
 
-def position_ms(response: speech_service_pb2.StreamingRecognizeResponse) -> int | None:
+def position_ms(response: Response) -> int | None:
     """Up to where in the audio a response speaks; None when it is not about audio."""
     match response.WhichOneof("event"):
         case "speech_started":

@@ -1,4 +1,4 @@
-"""What a refused call says: code, reason, retry."""
+"""What a refused call says: code, reason, field, retry."""
 
 from collections.abc import AsyncIterable, Awaitable
 from dataclasses import dataclass
@@ -18,6 +18,8 @@ class Refusal:
     metadata: dict[str, str]
     retry_s: float | None
     message: str
+    field: str = ""
+    """The first that BadRequest names; empty when it names none."""
 
 
 async def refusal(call: Awaitable[Any] | AsyncIterable[Any]) -> Refusal:
@@ -38,12 +40,14 @@ async def _exhausted(call: Awaitable[Any] | AsyncIterable[Any]) -> None:
 def of(error: grpc.aio.AioRpcError) -> Refusal:
     """The refusal behind an error; fails when it carries no ErrorInfo."""
     raw = dict(error.trailing_metadata() or ())["grpc-status-details-bin"]
-    info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
+    info, retry, bad = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo(), error_details_pb2.BadRequest()
     retry_s = None
     for detail in status_pb2.Status.FromString(raw).details:
         detail.Unpack(info)
+        detail.Unpack(bad)
         if detail.Unpack(retry):
             retry_s = retry.retry_delay.ToNanoseconds() / 1e9
     assert info.domain == "ai2text"
     reason = info.reason.removeprefix("ERROR_REASON_")
-    return Refusal(error.code(), reason, dict(info.metadata), retry_s, error.details() or "")
+    field = bad.field_violations[0].field if bad.field_violations else ""
+    return Refusal(error.code(), reason, dict(info.metadata), retry_s, error.details() or "", field)

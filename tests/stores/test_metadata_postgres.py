@@ -26,7 +26,7 @@ TABLES = ("recordings", "transcripts", "segments", "outbox")
 
 @pytest.fixture
 async def database(postgres: PostgresServer) -> AsyncIterator[Database]:
-    async with connected(postgres.app(), wait_s=0.5) as database:
+    async with connected(postgres.app()) as database:
         async with database.transaction(None) as connection:
             await connection.execute("DELETE FROM outbox")
         yield database
@@ -197,40 +197,41 @@ async def test_what_a_failed_relay_held_is_there_again(database: Database) -> No
 
 
 async def test_the_store_comes_back_with_postgres(postgres: PostgresServer, database: Database) -> None:
-    store = PostgresStore(database)
     transcript = await filled(database, "acme")
-    await asyncio.to_thread(postgres.stop)
-    try:
-        with pytest.raises(DependencyUnavailable) as refused:
-            await store.transcript("acme", transcript.transcript_id)
-        assert refused.value.retry_after_s
-    finally:
-        await asyncio.to_thread(postgres.start)
-    async with asyncio.timeout(10):
-        while True:
-            try:
-                assert await store.transcript("acme", transcript.transcript_id) is not None
-            except DependencyUnavailable:
-                continue
-            break
-    await store.check()
+    async with connected(postgres.app(), wait_s=1.0) as impatient:
+        store = PostgresStore(impatient)
+        await until_well(store)
+        await asyncio.to_thread(postgres.stop)
+        try:
+            with pytest.raises(DependencyUnavailable) as refused:
+                await store.transcript("acme", transcript.transcript_id)
+            assert refused.value.retry_after_s
+        finally:
+            await asyncio.to_thread(postgres.start)
+        await until_well(store)
+        assert await store.transcript("acme", transcript.transcript_id) is not None
 
 
 async def test_a_store_may_be_made_before_postgres(postgres: PostgresServer) -> None:
     await asyncio.to_thread(postgres.stop)
     try:
-        async with connected(postgres.app(), wait_s=0.5) as database:
+        async with connected(postgres.app(), wait_s=0.2) as database:
             store = PostgresStore(database)
             with pytest.raises(DependencyUnavailable):
                 await store.check()
             await asyncio.to_thread(postgres.start)
-            async with asyncio.timeout(10):
-                while True:
-                    try:
-                        await store.check()
-                    except DependencyUnavailable:
-                        continue
-                    break
+            await until_well(store)
     finally:
         if postgres.process is None:
             postgres.start()
+
+
+async def until_well(store: PostgresStore) -> None:
+    """Wait until Postgres answers the store."""
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                await store.check()
+            except DependencyUnavailable:
+                continue
+            return

@@ -79,7 +79,7 @@ def segments(first: int, count: int) -> list[Segment]:
 async def stored(jetstream: JetStreamContext, count: int) -> list[tuple[str, str]]:
     """Message id and text of every event in the stream, which must come to hold `count` in time, and then no more."""
     async with asyncio.timeout(20):
-        while (await jetstream.stream_info("TRANSCRIPTS")).state.messages < count:  # noqa: ASYNC110 - no event to await
+        while (await jetstream.stream_info("TRANSCRIPTS")).state.messages < count:
             await asyncio.sleep(0.02)
     await asyncio.sleep(0.3)
     state = (await jetstream.stream_info("TRANSCRIPTS")).state

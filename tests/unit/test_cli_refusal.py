@@ -87,6 +87,11 @@ def of_server(error: Exception) -> grpc.aio.AioRpcError:
             "Is it the edge of an AI2Text mesh, and as new as this command?",
         ),
         (
+            failed(Code.INTERNAL, "Stream removed (RST_STREAM (Received RST_STREAM with error code 2))"),
+            "The connection to http://127.0.0.1:8080 broke off (INTERNAL)",
+            "`make status` shows how the mesh is; `make logs PART=...` shows why.",
+        ),
+        (
             failed(Code.UNKNOWN, ""),
             "The call failed and the server did not say why (UNKNOWN)",
             "`make status` shows how the mesh is; `make logs PART=...` shows why.",

@@ -100,27 +100,33 @@ def process(uptime_s: int = 100, state: str = "RUNNING") -> Process:
 def test_the_watchdog_kills_what_has_long_been_silent() -> None:
     clock = Clock()
     silences = Silences(clock)
-    assert not silences.hung(part(), process(), answers=False)
+    assert not silences.hopeless(part(), process(), State.SILENT)
     clock.now = SILENCE_S - 1
-    assert not silences.hung(part(), process(), answers=False)
+    assert not silences.hopeless(part(), process(), State.SILENT)
     clock.now = SILENCE_S
-    assert silences.hung(part(), process(), answers=False)
-    assert not silences.hung(part(), process(), answers=False)
+    assert silences.hopeless(part(), process(), State.SILENT)
+    assert not silences.hopeless(part(), process(), State.SILENT)
 
 
 def test_one_answer_ends_a_silence() -> None:
     clock = Clock()
     silences = Silences(clock)
-    silences.hung(part(), process(), answers=False)
-    silences.hung(part(), process(), answers=True)
+    silences.hopeless(part(), process(), State.SILENT)
+    silences.hopeless(part(), process(), State.UNREADY)
     clock.now = SILENCE_S
-    assert not silences.hung(part(), process(), answers=False)
+    assert not silences.hopeless(part(), process(), State.SILENT)
 
 
 @pytest.mark.parametrize("young", [process(uptime_s=29), process(state="STARTING"), process(state="BACKOFF")])
 def test_a_part_that_is_starting_is_left_alone(young: Process) -> None:
     clock = Clock()
     silences = Silences(clock)
-    silences.hung(part(), young, answers=False)
+    silences.hopeless(part(), young, State.SILENT)
     clock.now = 10 * SILENCE_S
-    assert not silences.hung(part(), young, answers=False)
+    assert not silences.hopeless(part(), young, State.SILENT)
+
+
+def test_what_is_broken_for_good_is_killed_at_once_but_not_twice() -> None:
+    silences = Silences(Clock())
+    assert silences.hopeless(part(), process(uptime_s=3), State.BROKEN)
+    assert not silences.hopeless(part(), process(state="STARTING"), State.BROKEN)

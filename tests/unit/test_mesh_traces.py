@@ -89,6 +89,18 @@ async def test_what_is_no_trace_is_refused(collector: Collector, path: str, cont
     assert await post(collector, path, content) == status
 
 
+async def test_json_with_ids_in_hex_as_triton_sends_it(collector: Collector) -> None:
+    span = {"traceId": TRACE, "spanId": C, "parentSpanId": B, "name": "infer", "kind": 2, "startTimeUnixNano": "7"}
+    resource = {"attributes": [{"key": "service.name", "value": {"stringValue": "triton"}}]}
+    body = {"resourceSpans": [{"resource": resource, "scopeSpans": [{"scope": {}, "spans": [span]}]}]}
+    headers = {"content-type": "application/json"}
+    assert await post(collector, "/v1/traces", json.dumps(body).encode(), **headers) == 200
+    assert await post(collector, "/v1/traces", b'{"resourceSpans": 1}', **headers) == 400
+    await collector.intake.queue.join()
+    [stored] = traces.trace(collector.intake.file.all_paths(), TRACE)
+    assert (stored.service, stored.span_id, stored.parent_id, stored.start_ns) == ("triton", C, B, 7)
+
+
 async def test_a_broken_gzip_body_is_refused(collector: Collector) -> None:
     assert await post(collector, "/v1/traces", b"no gzip", **{"content-encoding": "gzip"}) == 400
 

@@ -56,7 +56,10 @@ class Paths:
 
     def _query_parameters(self, message: Descriptor, body: str, bound: set[str]) -> Iterator[Json]:
         if body != "*":
-            for name, field in _leaves(message, without=bound | {body}):
+            for path in _leaves(message):
+                if path in bound or path.partition(".")[0] == body:
+                    continue
+                name, field = _json_path(message, path)
                 yield {"name": name, "in": "query", **_described(self._schemas.field(field))}
 
     def _body(self, message: Descriptor, body: str, bound: set[str]) -> Json:
@@ -98,22 +101,20 @@ def _json_path(message: Descriptor, path: str) -> tuple[str, FieldDescriptor]:
     """`a_b.c_d` as JSON writes it, and the field at its end."""
     first, _, rest = path.partition(".")
     field = message.fields_by_name[first]
-    if not rest:
+    if not rest or field.message_type is None:
         return field.json_name, field
     name, leaf = _json_path(field.message_type, rest)
     return f"{field.json_name}.{name}", leaf
 
 
-def _leaves(message: Descriptor, without: set[str], prefix: str = "") -> Iterator[tuple[str, FieldDescriptor]]:
-    """The fields that a query string can carry: scalars, also repeated, and those of messages within messages."""
+def _leaves(message: Descriptor, prefix: str = "") -> Iterator[str]:
+    """The paths of what a query string can carry: scalars, also repeated, and those of messages within messages."""
     for field in message.fields:
         nested = field.message_type
-        if f"{prefix}{field.name}" in without:
-            continue
         if nested is None or nested.full_name in WELL_KNOWN:
-            yield f"{prefix}{field.json_name}", field
+            yield f"{prefix}{field.name}"
         elif not field.is_repeated and nested is not message:
-            yield from _leaves(nested, without, f"{prefix}{field.json_name}.")
+            yield from _leaves(nested, f"{prefix}{field.name}.")
 
 
 def _described(schema: Json) -> Json:

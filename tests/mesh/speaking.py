@@ -1,0 +1,70 @@
+"""Speaking real clips to the edge."""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ai2text.asr.v1 import audio_pb2, result_pb2, speech_service_pb2
+
+from bench.clips import pcm16
+from tests.mesh.running_mesh import Client, RunningMesh, eventually
+
+CHUNK = 3_200
+"""100 ms of 16 kHz PCM16, in bytes."""
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """What a live session answered."""
+
+    recording_id: str
+    transcript_id: str
+    finals: list[result_pb2.FinalResult]
+    partials: int
+
+    @property
+    def text(self) -> str:
+        return " ".join(final.text for final in self.finals)
+
+
+def clips(folder: Path, language: str) -> list[tuple[Path, str]]:
+    """The clips of `make speech` in a language, the shortest first, with what is said in them."""
+    rows = [json.loads(line) for line in (folder / "manifest.jsonl").read_text(encoding="utf-8").splitlines()]
+    chosen = [(folder / row["file"], row["transcript"]) for row in rows if row["lang"] == language]
+    return sorted(chosen, key=lambda clip: clip[0].stat().st_size)
+
+
+def requests(pcm: bytes, language: str, pace: float = 0) -> Iterator[speech_service_pb2.StreamingRecognizeRequest]:
+    """A session's messages; `pace` 1 is real time, 0 as fast as it goes."""
+    linear = audio_pb2.AudioFormat(encoding=audio_pb2.AUDIO_ENCODING_LINEAR16, sample_rate_hz=16_000)
+    config = speech_service_pb2.StreamingConfig(format=linear, language_code=language, title="mesh test")
+    yield speech_service_pb2.StreamingRecognizeRequest(config=config)
+    for begin in range(0, len(pcm), CHUNK):
+        yield speech_service_pb2.StreamingRecognizeRequest(audio=pcm[begin : begin + CHUNK])
+        time.sleep(0.1 / pace if pace else 0)
+
+
+def speak(
+    client: Client, running: RunningMesh, clip: Path, language: str, tenant: str = "acme", pace: float = 0
+) -> Spoken:
+    """Speak one clip, and return what came back."""
+    asked = requests(pcm16(clip), language, pace)
+    responses = list(client.speech.StreamingRecognize(asked, metadata=running.bearer(tenant), timeout=90))
+    session = responses[0].session_started
+    finals = [response.final for response in responses if response.HasField("final")]
+    partials = sum(response.HasField("partial") for response in responses)
+    return Spoken(session.recording_id, session.transcript_id, finals, partials)
+
+
+def found(client: Client, running: RunningMesh, query: str, recording_id: str, tenant: str = "acme") -> object:
+    """Search until the recording is among the hits, for at most 20 s; returns its best hit."""
+    from ai2text.search.v1 import search_service_pb2
+
+    def look() -> list[object]:
+        request = search_service_pb2.SearchRequest(query=query)
+        hits = client.search.Search(request, metadata=running.bearer(tenant), timeout=10).hits
+        return [hit for hit in hits if hit.recording_id == recording_id]
+
+    return eventually(look, bool)[0]
