@@ -61,8 +61,10 @@ def status(as_json: Json = False) -> None:
     elif not seen.up:
         console.print("The mesh is not running: `make up` starts it.")
     else:
-        console.print(statuses.table(seen))
-        console.print(f"\nClients call [bold]{seen.endpoint}[/]. Data and logs are in {seen.home}.")
+        console.print(statuses.table(seen, console.width))
+        console.print(
+            f"\nClients call [bold]{seen.endpoint}[/]. Data is in {seen.home}, logs in {seen.home}/logs/PART.log."
+        )
     raise typer.Exit(0 if seen.well else 1)
 
 

@@ -205,13 +205,13 @@ def _ports(mesh: Mesh) -> Iterator[Finding]:
 
 
 def _complaints(mesh: Mesh, name: str) -> Iterator[Finding]:
-    errors = [line for line in last_lines(mesh.log(name), LOG_LINES) if _is_error(line)]
+    errors = [line for line in last_lines(mesh.log(name), LOG_LINES) if is_error(line)]
     if errors:
         words = f"its log has {len(errors)} errors in its last {LOG_LINES} lines; the latest: {errors[-1][:200]}"
         yield Finding(name, Verdict.WARNING, words, f"make logs PART={name}")
 
 
-def _is_error(line: str) -> bool:
+def is_error(line: str) -> bool:
     """Ours log JSON with a level; Envoy, NATS, Triton and PostgreSQL each have a mark of their own."""
     if line.startswith("{"):
         try:

@@ -4,9 +4,9 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from http.client import HTTPConnection, HTTPException
 
 import grpc
-import httpx
 import psycopg
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
@@ -131,7 +131,13 @@ def alive() -> Health:
 
 
 def _get(port: int, path: str) -> int | Health:
+    connection = HTTPConnection(HOST, port, timeout=DEADLINE_S)
     try:
-        return httpx.get(f"http://{HOST}:{port}{path}", timeout=DEADLINE_S, trust_env=False).status_code
-    except httpx.HTTPError as error:
-        return Health(State.SILENT, f"no answer on port {port} ({type(error).__name__})")
+        connection.request("GET", path)
+        return connection.getresponse().status
+    except OSError as error:
+        return Health(State.SILENT, f"no answer on port {port} ({error.strerror or error})")
+    except HTTPException as error:
+        return Health(State.SILENT, f"no HTTP on port {port} ({type(error).__name__})")
+    finally:
+        connection.close()

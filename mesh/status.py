@@ -89,10 +89,12 @@ def _row(mesh: Mesh, part: Part, process: Process) -> Row:
     )
 
 
-def table(status: Status) -> Table:
-    """For people."""
+def table(status: Status, width: int) -> Table:
+    """For people. A terminal of less than 120 columns is spared the log's path, which follows from the part's name."""
+    headings = ["", "part", "state", "pid", "ports", "up", "restarts", "health", "log"]
+    shown = headings if width >= 120 else headings[:-1]
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("", "part", "state", "pid", "ports", "up", "restarts", "health", "log"):
+    for heading in shown:
         table.add_column(heading, no_wrap=heading in ("part", "state", "pid", "up"), overflow="fold")
     for row in status.parts:
         mark = "[green]✓[/]" if row.well else ("[dim]-[/]" if row.state == "stopped" else "[red]✗[/]")
@@ -100,7 +102,8 @@ def table(status: Status) -> Table:
         pid = str(row.pid) if row.pid else ""
         restarts = str(row.restarts) if row.restarts else ""
         log = row.log.removeprefix(status.home + "/")
-        table.add_row(mark, row.part, row.state, pid, ports, duration(row.uptime_s), restarts, escape(row.health), log)
+        cells = [mark, row.part, row.state, pid, ports, duration(row.uptime_s), restarts, escape(row.health), log]
+        table.add_row(*cells[: len(shown)])
     return table
 
 

@@ -85,7 +85,6 @@ def revive(home: Home) -> None:
 def main() -> None:
     """Runs until SIGTERM."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     home, ports = Home.from_env(), Ports.from_env()
     watched = [part for part in parts(ports, home) if part.name != "watchdog"]

@@ -19,7 +19,7 @@ class EndpointRules:
     """During speech, a window below it is silence; the gap to `start_probability` is hysteresis."""
     min_speech_ms: int = 96
     """Speech shorter than this is a click."""
-    pause_ms: int = 192
+    pause_ms: int = 288
     """After so much silence the utterance has probably ended."""
     silence_ms: int = 512
     """After so much silence it has ended."""

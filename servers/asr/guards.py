@@ -8,10 +8,11 @@ import unicodedata
 
 from servers.asr.recognition import Hypothesis
 
-MIN_AVG_LOGPROB = -1.0
+MIN_AVG_LOGPROB = -1.5
+"""Lower than the paper's -1.0, at which it decodes anew: here the text would be lost, and the detector heard a voice."""
 MAX_COMPRESSION_RATIO = 2.4
 NO_SPEECH_PROBABILITY = 0.6
-DOUBTFUL_AVG_LOGPROB = -0.5
+DOUBTFUL_AVG_LOGPROB = -1.0
 MAX_WORDS_A_SECOND = 12.0
 
 # Sentences from subtitles of the training data, without case and punctuation. `ALWAYS`: nobody says them into a

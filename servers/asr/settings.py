@@ -31,7 +31,7 @@ class Settings(ServerSettings):
     """Beam of the finals; partials are greedy."""
     partial_every_ms: int = Field(default=600, ge=100)
     """Audio between the partials of an utterance, in milliseconds."""
-    endpoint_silence_ms: int = Field(default=512, ge=192, le=5000)
+    endpoint_silence_ms: int = Field(default=512, ge=288, le=5000)
     """Silence that ends an utterance, in milliseconds."""
     max_unsaved: int = Field(default=10_000, ge=1)
     """Finals that may wait in memory while the metadata server is away; beyond, sessions that store are refused."""

@@ -20,7 +20,7 @@ SPECULATIONS = _METER.create_counter(
     "ai2text.asr.speculations", description="Finals begun at a pause, by whether the pause was the end."
 )
 
-PADDING = audio.samples(192)
+PADDING = audio.samples(288)
 """Audio that goes to the model before the first and after the last voice: soft sounds are below the threshold."""
 
 

@@ -18,10 +18,11 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, RetentionPolicy, StorageType, StreamConfig
-from nats.js.errors import NotFoundError
+from nats.js.errors import NoStreamResponseError, NotFoundError
 from opentelemetry import metrics, propagate, trace
 
-from servers.common.errors import DependencyUnavailable, InvalidInput
+from servers.common import backoff
+from servers.common.errors import Ai2TextError, DependencyUnavailable, InvalidInput
 
 log = structlog.get_logger(__name__)
 tracer = trace.get_tracer(__name__)
@@ -55,6 +56,7 @@ class Bus:
         self._url = url
         self._client: Client | None = None
         self._connecting = asyncio.Lock()
+        self._streams_known = False
 
     async def jetstream(self) -> JetStreamContext:
         """The JetStream of a live connection whose streams exist; DependencyUnavailable when NATS is away."""
@@ -64,32 +66,30 @@ class Bus:
                     self._client = await self._connect()
                 if not self._client.is_connected:
                     raise DependencyUnavailable("nats")
-                return self._client.jetstream(timeout=REQUEST_TIMEOUT_S)
+                jetstream = self._client.jetstream(timeout=REQUEST_TIMEOUT_S)
+                if not self._streams_known:
+                    await _ensure_streams(jetstream)
+                    self._streams_known = True
+                return jetstream
             except RETRYABLE as error:
                 raise DependencyUnavailable("nats") from error
 
     async def _connect(self) -> Client:
-        client = (
-            await nats.connect(
-                self._url,
-                connect_timeout=2,
-                max_reconnect_attempts=-1,
-                reconnect_time_wait=0.5,
-                allow_reconnect=True,
-                error_cb=_log_error,
-                pending_size=8 * 1024 * 1024,
-            )
-            if await _listens(self._url)
-            else None
-        )
-        if client is None:
+        if not await _listens(self._url):
             raise DependencyUnavailable("nats")
-        try:
-            await _ensure_streams(client.jetstream(timeout=REQUEST_TIMEOUT_S))
-        except BaseException:
-            await client.close()
-            raise
-        return client
+        return await nats.connect(
+            self._url,
+            connect_timeout=2,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=0.5,
+            allow_reconnect=True,
+            error_cb=_log_error,
+            pending_size=8 * 1024 * 1024,
+        )
+
+    def doubt_streams(self) -> None:
+        """A stream was missing: NATS has lost its data, so create the streams before the next use."""
+        self._streams_known = False
 
     async def check(self) -> None:
         """Raise when NATS does not answer."""
@@ -166,6 +166,8 @@ async def publish(bus: Bus, subject: str, event_id: str, payload: bytes, headers
                 subject, payload, timeout=REQUEST_TIMEOUT_S, headers={"Nats-Msg-Id": event_id, **trace_headers()}
             )
         except RETRYABLE as error:
+            if isinstance(error, NoStreamResponseError):
+                bus.doubt_streams()
             raise DependencyUnavailable("nats") from error
     PUBLISHED.add(1, {"subject": subject})
 
@@ -178,8 +180,9 @@ class Consumer(Generic[E]):
     """A durable pull consumer of one subject.
 
     `handle` must bear the same event twice. An InvalidInput that it raises, or bytes that are no event, are poison:
-    the message goes to the dead letters at once. Any other error is tried again after a growing delay, and the message
-    goes to the dead letters after `max_tries` deliveries, crashes of this process included.
+    the message goes to the dead letters at once. While something that `handle` needs is away or at its bound, the
+    message waits, for as long as it takes: that is no fault of the event. Any other error is tried again after a delay
+    that grows, and the message goes to the dead letters after `max_tries` deliveries, crashes of this process included.
     """
 
     bus: Bus
@@ -197,6 +200,7 @@ class Consumer(Generic[E]):
 
     async def run(self) -> None:
         """Consume until cancelled; raises when NATS goes away."""
+        self.bus.doubt_streams()
         jetstream = await self.bus.jetstream()
         config = ConsumerConfig(
             durable_name=self.durable,
@@ -232,7 +236,7 @@ class Consumer(Generic[E]):
                 if tries > self.max_tries:
                     outcome = await self._bury(jetstream, message, f"gave up after {self.max_tries} tries")
                 else:
-                    await asyncio.wait_for(self.handle(self.event.FromString(message.data)), self.ack_wait_s)
+                    await self._handle(message)
                     await message.ack()
                     outcome = "done"
             except (InvalidInput, DecodeError) as error:
@@ -243,6 +247,20 @@ class Consumer(Generic[E]):
                 log.warning("event not handled", subject=self.subject, tries=tries, retry_s=delay, error=repr(error))
                 await message.nak(delay=delay)
             HANDLED.add(1, {"subject": self.subject, "outcome": outcome})
+
+    async def _handle(self, message: Msg) -> None:
+        """Handle the event; while a retry makes sense, keep it from being delivered anew, and try again."""
+        event = self.event.FromString(message.data)
+        for delay in backoff.delays(self.first_delay_s, min(self.longest_delay_s, self.ack_wait_s / 6)):
+            try:
+                await asyncio.wait_for(self.handle(event), self.ack_wait_s)
+                return
+            except Ai2TextError as error:
+                if error.retry_after_s is None:
+                    raise
+                log.info("event waits", subject=self.subject, retry_s=delay, reason=error.reason, error=str(error))
+            await message.in_progress()
+            await asyncio.sleep(delay)
 
     async def _bury(self, jetstream: JetStreamContext, message: Msg, reason: str) -> str:
         """Copy the message to the dead letters with the reason, then end its deliveries."""

@@ -80,6 +80,8 @@ async def run(
     server, checks, names = build(mounts)
     port = server.add_insecure_port(settings.listen)
     stop = _stop_signal()
+    for name in names:
+        await checks.set(name, _NOT_SERVING)  # until its needs have been asked for the first time
     await server.start()
     await checks.set("", _SERVING)
     log.info("serving", port=port, services=names)

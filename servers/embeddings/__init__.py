@@ -1,1 +1,1 @@
-"""The embedding server: texts to vectors, for callers, and for each final that was stored."""
+"""Embeddings: vectors of texts, by a sentence-transformers model on Triton, and of every final segment."""

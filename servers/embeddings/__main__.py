@@ -1,37 +1,44 @@
-"""Compose and run the embedding server: settings in, objects wired, server out."""
+"""Compose and run the embeddings server."""
 
 import asyncio
 from contextlib import AsyncExitStack
+from functools import partial
 
 from ai2text.events.v1 import transcript_events_pb2
 
 from servers.common import channel, events, lifecycle, telemetry
 from servers.embeddings import service
+from servers.embeddings.admission import Admission
 from servers.embeddings.embedding import Embedder
-from servers.embeddings.encoder import TritonEncoder
-from servers.embeddings.finals import FinalEmbedder
+from servers.embeddings.finals import Finals
 from servers.embeddings.settings import Settings
+from servers.embeddings.triton import TritonEncoder
 
 
 async def main(settings: Settings) -> None:
+    """Serve until told to stop."""
     async with AsyncExitStack() as stack:
         stack.enter_context(telemetry.started("embeddings", settings))
         triton = await stack.enter_async_context(channel.connect(settings.triton))
         bus = await stack.enter_async_context(events.connected(settings.nats_url))
         encoder = TritonEncoder(triton, settings.inference_timeout_s)
-        embedder = Embedder(encoder, settings.in_flight, settings.max_waiting)
-        finals = events.Consumer(
+        admission = Admission(settings.in_flight, settings.max_waiting)
+        embedder = Embedder(encoder, settings.model_name, admission)
+        finals = Finals(embedder, partial(events.publish, bus))
+        consumer = events.Consumer(
             bus,
             stream="TRANSCRIPTS",
             subject=events.TRANSCRIPT_FINALIZED,
             durable="embeddings",
             event=transcript_events_pb2.TranscriptFinalized,
-            handle=FinalEmbedder(embedder, bus, settings.embedder_model).handle,
-            max_tries=settings.max_tries,
+            handle=finals.handle,
         )
-        mount = service.mount(embedder, settings.embedder_model)
-        needs = {"triton": encoder.check, "nats": bus.check}
-        await lifecycle.run(settings, [mount], needs, jobs={"finals": finals.run})
+        await lifecycle.run(
+            settings,
+            mounts=[service.mount(embedder)],
+            needs={"triton": encoder.check, "nats": bus.check},
+            jobs={"finals": consumer.run},
+        )
 
 
 if __name__ == "__main__":

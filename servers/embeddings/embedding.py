@@ -1,79 +1,84 @@
-"""What this server knows about vectors; nothing about gRPC, Triton or NATS."""
+"""What the embeddings server knows about vectors of texts; nothing about gRPC or Triton."""
 
 import asyncio
+import enum
 from collections.abc import Sequence
-from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from servers.common.errors import FieldInvalid, Overloaded, TextTooLong
+from servers.common.errors import FieldInvalid, TextTooLong
+from servers.embeddings.admission import Admission
 
-Vector = npt.NDArray[np.float32]
-"""Of Euclidean length 1."""
+MOST_CHARACTERS = 8192
+MOST_TEXTS = 256
 
-MAX_CHARACTERS = 8_192
-MAX_TEXTS = 256
+BATCH_SHARE = 8
+"""How many texts of one batch are on their way at a time, so that a batch leaves room for others."""
+
+Vector: TypeAlias = npt.NDArray[np.float32]
+"""Shape [dimensions], of Euclidean length 1."""
 
 
-class Kind(StrEnum):
-    """What a vector is for; E5 embeds the two differently."""
+class Kind(enum.Enum):
+    """What a vector is for; asymmetric models such as E5 embed the two differently."""
 
     QUERY = "query"
     PASSAGE = "passage"
 
 
 class Encoder(Protocol):
-    """The embedding model."""
+    """The model. DependencyUnavailable when it does not answer in time."""
 
-    async def encode(self, text: str, kind: Kind) -> Vector:
-        """The vector of one text; DependencyUnavailable when the model does not answer in time."""
-        ...
+    async def encode(self, text: str, kind: Kind) -> Vector: ...
 
 
 class Embedder:
-    """Checks texts and encodes them, a bounded number at once: the model batches what it holds."""
+    """Checks texts and embeds them one by one: those that are on their way together are batched behind the encoder."""
 
-    def __init__(self, encoder: Encoder, in_flight: int, max_waiting: int) -> None:
+    def __init__(self, encoder: Encoder, model: str, admission: Admission) -> None:
         self._encoder = encoder
-        self._slots = asyncio.Semaphore(in_flight)
-        self._room = in_flight + max_waiting
+        self._admission = admission
+        self.model = model
 
-    async def embed(self, text: str, kind: Kind) -> Vector:
-        """The vector of one text."""
-        return (await self._encode_all([_checked(text, "text")], kind))[0]
+    async def embed(self, text: str, kind: Kind | None) -> Vector:
+        """The vector of one text. FieldInvalid, TextTooLong, Overloaded, or what the encoder raises."""
+        return await self._encode(_checked("text", text), _known(kind))
 
-    async def embed_all(self, texts: Sequence[str], kind: Kind) -> list[Vector]:
-        """The vectors of 1 to MAX_TEXTS texts, in their order."""
-        if not 1 <= len(texts) <= MAX_TEXTS:
-            raise FieldInvalid("texts", f"must hold 1 to {MAX_TEXTS} texts, not {len(texts)}")
-        return await self._encode_all([_checked(text, f"texts[{n}]") for n, text in enumerate(texts)], kind)
+    async def embed_all(self, texts: Sequence[str], kind: Kind | None) -> list[Vector]:
+        """The vectors of 1 to MOST_TEXTS texts, in their order; the first error when any fails."""
+        if not 1 <= len(texts) <= MOST_TEXTS:
+            raise FieldInvalid("texts", f"must hold 1 to {MOST_TEXTS} texts, not {len(texts)}")
+        trimmed = [_checked(f"texts[{place}]", text) for place, text in enumerate(texts)]
+        known, slots = _known(kind), asyncio.Semaphore(BATCH_SHARE)
 
-    async def _encode_all(self, texts: Sequence[str], kind: Kind) -> list[Vector]:
-        if len(texts) > self._room:
-            raise Overloaded("too many texts wait for the embedding model")
-        self._room -= len(texts)
+        async def one(text: str) -> Vector:
+            async with slots:
+                return await self._encode(text, known)
+
         try:
-            async with asyncio.TaskGroup() as tasks:
-                encoding = [tasks.create_task(self._encode(text, kind)) for text in texts]
-        except ExceptionGroup as failures:  # one failure speaks for all
-            raise failures.exceptions[0] from None
-        finally:
-            self._room += len(texts)
-        return [task.result() for task in encoding]
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one(text)) for text in trimmed]
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None
+        return [task.result() for task in tasks]
 
     async def _encode(self, text: str, kind: Kind) -> Vector:
-        async with self._slots:
+        async with self._admission.entered(urgent=kind is Kind.QUERY):
             return await self._encoder.encode(text, kind)
 
 
-def _checked(text: str, field: str) -> str:
-    """The text without white space around it."""
+def _known(kind: Kind | None) -> Kind:
+    if kind is None:
+        raise FieldInvalid("kind", "must be EMBEDDING_KIND_QUERY or EMBEDDING_KIND_PASSAGE")
+    return kind
+
+
+def _checked(field: str, text: str) -> str:
     trimmed = text.strip()
     if not trimmed:
         raise FieldInvalid(field, "is empty")
-    if len(trimmed) > MAX_CHARACTERS:
-        message = f"{field} has {len(trimmed)} characters, more than {MAX_CHARACTERS}"
-        raise TextTooLong(message, limit_characters=str(MAX_CHARACTERS))
+    if len(trimmed) > MOST_CHARACTERS:
+        raise TextTooLong(f"{field} has more than {MOST_CHARACTERS} characters", limit_characters=str(MOST_CHARACTERS))
     return trimmed

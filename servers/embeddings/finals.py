@@ -1,36 +1,49 @@
-"""From the event that a segment was stored to the event that it has a vector."""
+"""Embeds every final segment: `transcript.finalized` in, `embedding.created` out."""
 
 import uuid
+from collections.abc import Awaitable, Callable
 
 from ai2text.events.v1 import embedding_events_pb2, transcript_events_pb2
 
-from servers.common import events
-from servers.embeddings.embedding import Embedder, Kind
+from servers.common.errors import FieldInvalid
+from servers.common.events import EMBEDDING_CREATED
+from servers.embeddings.embedding import Embedder, Kind, Vector
+
+Publish = Callable[[str, str, bytes], Awaitable[None]]
+"""Stores an event: its subject, its id, its bytes."""
 
 
-class FinalEmbedder:
-    """Handles `transcript.finalized`. The same segment always makes the same event, so it may come twice."""
+class Finals:
+    """Bears the same event twice: the event that it makes of it has the same id, and nothing else is kept."""
 
-    def __init__(self, embedder: Embedder, bus: events.Bus, model: str) -> None:
+    def __init__(self, embedder: Embedder, publish: Publish) -> None:
         self._embedder = embedder
-        self._bus = bus
-        self._model = model
+        self._publish = publish
 
-    async def handle(self, finalized: transcript_events_pb2.TranscriptFinalized) -> None:
-        """Embed the segment and publish `embedding.created`; InvalidInput when its text cannot be embedded."""
-        vector = await self._embedder.embed(finalized.segment.text, Kind.PASSAGE)
-        created = embedding_events_pb2.EmbeddingCreated(
-            event_id=event_id(finalized.segment.segment_id, self._model),
-            tenant=finalized.tenant,
-            segment=finalized.segment,
-            model=self._model,
-            vector=vector.tolist(),
-        )
-        created.event_time.GetCurrentTime()
-        payload = created.SerializeToString()
-        await events.publish(self._bus, events.EMBEDDING_CREATED, created.event_id, payload)
+    async def handle(self, event: transcript_events_pb2.TranscriptFinalized) -> None:
+        """Embed one segment and tell of it. InvalidInput when the event can never be embedded."""
+        if not event.tenant:
+            raise FieldInvalid("tenant", "is empty")
+        event_id = created_id(event.segment.segment_id, self._embedder.model)
+        vector = await self._embedder.embed(event.segment.text, Kind.PASSAGE)
+        message = _created(event_id, event, self._embedder.model, vector)
+        await self._publish(EMBEDDING_CREATED, event_id, message.SerializeToString())
 
 
-def event_id(segment_id: str, model: str) -> str:
-    """The UUID v5 of segment, model and event."""
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{events.EMBEDDING_CREATED}:{segment_id}:{model}"))
+def created_id(segment_id: str, model: str) -> str:
+    """The id of the event that tells of the vector of `segment_id` by `model`; FieldInvalid when that is no UUID."""
+    try:
+        segment = uuid.UUID(segment_id)
+    except ValueError:
+        raise FieldInvalid("segment.segment_id", "is no UUID") from None
+    return str(uuid.uuid5(segment, f"{EMBEDDING_CREATED} {model}"))
+
+
+def _created(
+    event_id: str, event: transcript_events_pb2.TranscriptFinalized, model: str, vector: Vector
+) -> embedding_events_pb2.EmbeddingCreated:
+    message = embedding_events_pb2.EmbeddingCreated(
+        event_id=event_id, tenant=event.tenant, segment=event.segment, model=model, vector=vector.tolist()
+    )
+    message.event_time.GetCurrentTime()
+    return message

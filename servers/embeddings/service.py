@@ -1,54 +1,57 @@
 """EmbeddingService: translation between the contract and the domain, nothing else."""
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
-from ai2text.embeddings.v1 import embedding_pb2
-from ai2text.embeddings.v1 import embedding_service_pb2 as pb
-from ai2text.embeddings.v1 import embedding_service_pb2_grpc as pb_grpc
+from ai2text.embeddings.v1 import embedding_pb2, embedding_service_pb2, embedding_service_pb2_grpc
 
 from servers.common import identity, lifecycle
-from servers.common.errors import FieldInvalid
 from servers.embeddings.embedding import Embedder, Kind, Vector
 
 SCOPE = "embeddings"
 
-KINDS = {embedding_pb2.EMBEDDING_KIND_QUERY: Kind.QUERY, embedding_pb2.EMBEDDING_KIND_PASSAGE: Kind.PASSAGE}
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+_KINDS = {
+    embedding_pb2.EMBEDDING_KIND_QUERY: Kind.QUERY,
+    embedding_pb2.EMBEDDING_KIND_PASSAGE: Kind.PASSAGE,
+}
 
 
-class EmbeddingService(pb_grpc.EmbeddingServiceServicer):
-    """See ai2text/embeddings/v1/embedding_service.proto."""
+class EmbeddingService(embedding_service_pb2_grpc.EmbeddingServiceServicer):
+    """See `embedding_service.proto`."""
 
-    def __init__(self, embedder: Embedder, model: str) -> None:
+    def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
-        self._model = model
 
-    async def Embed(self, request: pb.EmbedRequest, context: Any) -> pb.EmbedResponse:
+    async def Embed(
+        self, request: embedding_service_pb2.EmbedRequest, context: Context
+    ) -> embedding_service_pb2.EmbedResponse:
+        """Embed one text."""
         identity.require(context, SCOPE)
-        vector = await self._embedder.embed(request.text, _kind(request.kind))
-        return pb.EmbedResponse(embedding=_message(vector), model=self._model)
+        vector = await self._embedder.embed(request.text, _KINDS.get(request.kind))
+        return embedding_service_pb2.EmbedResponse(embedding=_message(vector), model=self._embedder.model)
 
-    async def BatchEmbed(self, request: pb.BatchEmbedRequest, context: Any) -> pb.BatchEmbedResponse:
+    async def BatchEmbed(
+        self, request: embedding_service_pb2.BatchEmbedRequest, context: Context
+    ) -> embedding_service_pb2.BatchEmbedResponse:
+        """Embed several texts of one kind."""
         identity.require(context, SCOPE)
-        vectors = await self._embedder.embed_all(request.texts, _kind(request.kind))
-        return pb.BatchEmbedResponse(embeddings=[_message(vector) for vector in vectors], model=self._model)
-
-
-def _kind(kind: embedding_pb2.EmbeddingKind) -> Kind:
-    if kind not in KINDS:
-        raise FieldInvalid("kind", "must be QUERY or PASSAGE")
-    return KINDS[kind]
+        vectors = await self._embedder.embed_all(request.texts, _KINDS.get(request.kind))
+        return embedding_service_pb2.BatchEmbedResponse(
+            embeddings=map(_message, vectors), model=self._embedder.model
+        )
 
 
 def _message(vector: Vector) -> embedding_pb2.Embedding:
     return embedding_pb2.Embedding(values=vector.tolist())
 
 
-def mount(embedder: Embedder, model: str) -> lifecycle.Mount:
-    """Adds the service to a server."""
+def mount(embedder: Embedder) -> lifecycle.Mount:
+    """Adds EmbeddingService to a server."""
 
     def add(server: grpc.aio.Server) -> str:
-        pb_grpc.add_EmbeddingServiceServicer_to_server(EmbeddingService(embedder, model), server)
-        return pb.DESCRIPTOR.services_by_name["EmbeddingService"].full_name
+        embedding_service_pb2_grpc.add_EmbeddingServiceServicer_to_server(EmbeddingService(embedder), server)
+        return embedding_service_pb2.DESCRIPTOR.services_by_name["EmbeddingService"].full_name
 
     return add

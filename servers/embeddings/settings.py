@@ -1,4 +1,6 @@
-"""Settings of the embedding server."""
+"""Settings of the embeddings server, from environment variables with the prefix AI2TEXT_."""
+
+from pathlib import PurePath
 
 from pydantic import Field
 
@@ -6,20 +8,27 @@ from servers.common.settings import ServerSettings
 
 
 class Settings(ServerSettings):
-    """Read from environment variables with the prefix AI2TEXT_."""
+    """What the embeddings server needs to know."""
 
     triton: str
-    """Triton's gRPC address, `host:port`."""
-    nats_url: str
-    """Where the events are, such as `nats://127.0.0.1:4222`."""
-    embedder_model: str = "multilingual-e5-small"
-    """The name of the embedding model, as it is written into events; vectors of different models never mix."""
+    """Where Triton serves gRPC, `host:port`."""
 
-    in_flight: int = Field(default=32, ge=1)
-    """Texts that Triton may hold at once; it batches them."""
-    max_waiting: int = Field(default=2_048, ge=1)
-    """Texts that may wait for their turn; beyond, RESOURCE_EXHAUSTED."""
+    nats_url: str
+    """Where events come from and go to, such as `nats://127.0.0.1:4222`."""
+
+    embedder_model: str = "multilingual-e5-small"
+    """The model behind Triton's `embedder`: the name of its folder, or a path that ends in it."""
+
     inference_timeout_s: float = Field(default=10.0, gt=0)
-    """How long one text may take, waiting in Triton's queue included, in seconds."""
-    max_tries: int = Field(default=10, ge=1)
-    """Deliveries of one event before it goes to the dead letters."""
+    """How long one text may take on Triton, its queue included, in seconds."""
+
+    in_flight: int = Field(default=8, ge=1)
+    """How many texts are at Triton at a time; it batches those that arrive together."""
+
+    max_waiting: int = Field(default=256, ge=1)
+    """How many texts may wait for their turn; more are refused as OVERLOADED."""
+
+    @property
+    def model_name(self) -> str:
+        """What vectors of this model are marked with."""
+        return PurePath(self.embedder_model).name

@@ -13,7 +13,7 @@ LONGEST_TIME_MS = 1_000 * 3_600_000
 T = TypeVar("T")
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_LANGUAGE = re.compile(r"[a-z]{2}")
+_LANGUAGE = re.compile(r"[a-z]{2,3}")
 
 
 def identifier(field: str, value: str) -> str:

@@ -28,7 +28,7 @@ class NewRecording:
     title: str
     source: Source
     language_code: str
-    """ISO 639-1; empty when unknown."""
+    """ISO 639-1, or -3 where there is none; empty when unknown."""
 
 
 @dataclass(frozen=True, slots=True)

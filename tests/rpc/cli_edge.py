@@ -38,6 +38,8 @@ class Speech(speech_service_pb2_grpc.SpeechServiceServicer):
     said: str = "Xin chào Việt Nam."
     refuse: Exception | None = None
     """Answers the first message with this."""
+    refuse_times: int = 1000
+    """How often, until it comes to its senses."""
     break_after_ms: int | None = None
     """Ends the stream with UNAVAILABLE after one final, when so much audio has come."""
     ends_after_ms: int | None = None
@@ -53,7 +55,7 @@ class Speech(speech_service_pb2_grpc.SpeechServiceServicer):
         self.traceparents += [value for key, value in context.invocation_metadata() if key == "traceparent"]
         config = next(request_iterator).config
         self.configs.append(config)
-        if self.refuse is not None:
+        if self.refuse is not None and len(self.configs) <= self.refuse_times:
             abort(context, self.refuse)
         while self.hang and context.is_active():
             time.sleep(0.05)

@@ -151,7 +151,7 @@ BAD_SEGMENTS: list[tuple[dict[str, Any], str]] = [
     ({"start_ms": -1}, "start_ms"),
     ({"start_ms": 5, "end_ms": 4}, "end_ms"),
     ({"end_ms": 2**63 - 1}, "end_ms"),
-    ({"language_code": "vie"}, "language_code"),
+    ({"language_code": "viet"}, "language_code"),
     ({"confidence": 1.5}, "confidence"),
     ({"confidence": -0.1}, "confidence"),
     ({"confidence": math.nan}, "confidence"),

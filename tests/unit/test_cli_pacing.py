@@ -9,7 +9,14 @@ from clients.cli import pcm
 from clients.cli.pacing import SentLog, paced
 
 CHUNK = bytes(100 * pcm.BYTES_PER_MS)
-TOLERANCE_S = 0.05
+EARLY_S, LATE_S = 0.005, 0.14
+
+
+def are_due(seen: list[float], due: list[float]) -> bool:
+    """Never early, and late only as a busy machine makes it: no delay adds to the next."""
+    return len(seen) == len(due) and all(
+        moment - EARLY_S <= at <= moment + LATE_S for at, moment in zip(seen, due, strict=True)
+    )
 
 
 async def times(chunks: Iterator[bytes], speed: float | None, slow_s: dict[int, float] | None = None) -> list[float]:
@@ -22,27 +29,34 @@ async def times(chunks: Iterator[bytes], speed: float | None, slow_s: dict[int, 
 
 
 async def test_a_chunk_is_due_when_its_last_sample_was_spoken() -> None:
-    assert await times(iter([CHUNK] * 4), 1.0) == pytest.approx([0.1, 0.2, 0.3, 0.4], abs=TOLERANCE_S)
+    assert are_due(await times(iter([CHUNK] * 4), 1.0), [0.1, 0.2, 0.3, 0.4])
 
 
 async def test_a_late_chunk_does_not_delay_the_others() -> None:
-    assert await times(iter([CHUNK] * 5), 1.0, {1: 0.25}) == pytest.approx([0.1, 0.35, 0.35, 0.4, 0.5], abs=TOLERANCE_S)
+    assert are_due(await times(iter([CHUNK] * 5), 1.0, {1: 0.25}), [0.1, 0.35, 0.35, 0.4, 0.5])
 
 
 async def test_speed_divides_the_pace_and_a_short_chunk_its_own() -> None:
-    assert await times(iter([CHUNK, CHUNK[: len(CHUNK) // 2]]), 2.0) == pytest.approx([0.05, 0.075], abs=TOLERANCE_S)
+    assert are_due(await times(iter([CHUNK, CHUNK[: len(CHUNK) // 2]]), 2.0), [0.05, 0.075])
 
 
 async def test_without_a_pace_nothing_waits() -> None:
     assert max(await times(iter([CHUNK] * 50), None)) < 0.5
 
 
-async def test_stop_ends_it_at_once() -> None:
+async def test_nothing_comes_after_stop() -> None:
+    stop, seen = asyncio.Event(), 0
+    async for _ in paced(iter([CHUNK] * 100), 1.0, stop):
+        seen += 1
+        stop.set()
+    assert seen == 1
+
+
+async def test_stop_ends_the_waiting_at_once() -> None:
     stop = asyncio.Event()
-    asyncio.get_running_loop().call_later(0.15, stop.set)
-    began = asyncio.get_running_loop().time()
-    assert [chunk async for chunk in paced(iter([CHUNK] * 100), 1.0, stop)] == [CHUNK]
-    assert asyncio.get_running_loop().time() - began < 0.3
+    asyncio.get_running_loop().call_later(0.1, stop.set)
+    async with asyncio.timeout(5):
+        assert [chunk async for chunk in paced(iter([CHUNK]), 0.01, stop)] == [], "it would have been due after 10 s"
 
 
 async def test_an_error_of_the_source_passes_through() -> None:

@@ -382,6 +382,15 @@ def test_grpc_web_without_a_token(mesh: Mesh) -> None:
     assert "grpc-status" in answer.headers["access-control-expose-headers"]
 
 
+def test_the_connect_protocol_becomes_grpc(mesh: Mesh) -> None:
+    request = search_service_pb2.SearchRequest(query="xin chào").SerializeToString()
+    connect = {"content-type": "application/proto", "connect-protocol-version": "1"}
+    path = "/ai2text.search.v1.SearchService/Search"
+    answer = mesh.post(path, content=request, headers=mesh.headers() | connect)
+    assert search_service_pb2.SearchResponse.FromString(answer.content).hits[0].segment_id == "xin chào"
+    assert mesh.post(path, content=request, headers=connect).status_code == 401
+
+
 @pytest.mark.parametrize(("origin", "allowed"), [(ORIGIN, True), ("https://evil.example", False)])
 def test_preflight(mesh: Mesh, origin: str, allowed: bool) -> None:
     answer = httpx.options(

@@ -33,7 +33,7 @@ async def test_each_utterance_becomes_a_final_with_its_times(speech: Speech) -> 
     assert abs(one.start_ms - 500) < 64
     assert abs(one.end_ms - 2500) < 64
     assert [word.text for word in one.words] == ["one", "two"]
-    assert abs(one.words[0].start_ms - (500 - 192)) < 64
+    assert abs(one.words[0].start_ms - (500 - 288)) < 64
     assert kinds(responses)[0] == "session_started"
     assert kinds(responses).count("speech_started") == kinds(responses).count("speech_ended") == 2
 

@@ -1,0 +1,1 @@
+"""Search: finds the moment at which something was said, by meaning and by its words."""

@@ -1,0 +1,59 @@
+"""Takes documents in, several in one transaction."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+from servers.common.errors import Ai2TextError
+from servers.search.documents import Entry
+
+
+class Shelf(Protocol):
+    """Where documents are kept."""
+
+    async def put(self, entries: Sequence[Entry]) -> None:
+        """Store all entries so that not even a power cut loses them, and make them findable; each replaces its like."""
+        ...
+
+
+class Intake:
+    """One writer. While a transaction is under way, those who come wait, and go together into the next."""
+
+    def __init__(self, shelf: Shelf, most_waiting: int = 256, most_at_once: int = 64) -> None:
+        self._shelf = shelf
+        self._waiting: asyncio.Queue[tuple[Entry, asyncio.Future[None]]] = asyncio.Queue(most_waiting)
+        self._most_at_once = most_at_once
+
+    async def add(self, entry: Entry) -> None:
+        """Returns when the entry is stored and can be found; raises what the shelf raised for the transaction."""
+        stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        await self._waiting.put((entry, stored))
+        await stored
+
+    async def run(self) -> None:
+        """Store what comes until cancelled. What fails is told to those who wait for it."""
+        while True:
+            batch = [await self._waiting.get()]
+            while len(batch) < self._most_at_once and not self._waiting.empty():
+                batch.append(self._waiting.get_nowait())
+            try:
+                await self._shelf.put([entry for entry, _ in batch])
+            except Ai2TextError as error:
+                _tell(batch, error)
+            except BaseException as error:
+                _tell(batch, error)
+                raise
+            else:
+                _tell(batch, None)
+
+
+def _tell(batch: Sequence[tuple[Entry, asyncio.Future[None]]], error: BaseException | None) -> None:
+    for _, stored in batch:
+        if stored.done():
+            continue
+        if isinstance(error, Exception):
+            stored.set_exception(error)
+        elif error:
+            stored.cancel()
+        else:
+            stored.set_result(None)

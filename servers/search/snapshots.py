@@ -1,0 +1,72 @@
+"""Files that are whole or not there: a snapshot is data and a manifest that names it with its checksum.
+
+The manifest is written last and put in place by a rename, so a crash at any moment leaves the snapshot before, whole.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One snapshot of the index `index_id`, that holds everything up to `seq`."""
+
+    index_id: str
+    seq: int
+    file: str
+    blake2b: str
+
+
+class SnapshotDamaged(Exception):
+    """The snapshot cannot be trusted; its message says why."""
+
+
+def save(folder: Path, name: str, index_id: str, seq: int, write: Callable[[Path], None]) -> None:
+    """Keep what `write` writes to the path it is given as the snapshot `name`, in place of the one before."""
+    folder.mkdir(parents=True, exist_ok=True)
+    data = folder / f"{name}-{seq}.data"
+    write(data)
+    _sync(data)
+    snapshot = Snapshot(index_id, seq, data.name, _checksum(data))
+    draft = folder / f"{name}.json.draft"
+    draft.write_text(json.dumps(asdict(snapshot)), encoding="utf-8")
+    _sync(draft)
+    draft.replace(folder / f"{name}.json")
+    _sync(folder)
+    for old in folder.glob(f"{name}-*.data"):
+        if old != data:
+            old.unlink()
+
+
+def find(folder: Path, name: str) -> tuple[Snapshot, Path] | None:
+    """The snapshot `name` and its data; None when there is none, SnapshotDamaged when it is not what was saved."""
+    try:
+        snapshot = Snapshot(**json.loads((folder / f"{name}.json").read_text(encoding="utf-8")))
+        data = folder / snapshot.file
+        intact = _checksum(data) == snapshot.blake2b
+    except FileNotFoundError as error:
+        if (folder / f"{name}.json").exists():
+            raise SnapshotDamaged(f"its data is missing: {error.filename}") from error
+        return None
+    except (ValueError, TypeError) as error:
+        raise SnapshotDamaged(f"its manifest is unreadable: {error}") from error
+    if not intact:
+        raise SnapshotDamaged("its checksum is wrong")
+    return snapshot, data
+
+
+def _checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "blake2b").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,234 @@
+"""The documents in SQLite: the truth of this server. See docs/adr/0002-search-store.md.
+
+Every method blocks; any thread may call any of them. A thread that reads has a connection of its own and never waits
+for the writer (WAL); writes go one by one.
+"""
+
+import contextlib
+import sqlite3
+import threading
+import uuid
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import structlog
+
+from servers.common.errors import DependencyUnavailable
+from servers.search import matching
+from servers.search.documents import Document, Entry, Scope
+from servers.search.words import Word
+
+log = structlog.get_logger(__name__)
+
+Rows: TypeAlias = tuple[npt.NDArray[np.int64], npt.NDArray[np.float16]]
+"""Ids, shape [n], and their vectors, shape [n, dimensions]."""
+
+VERSION = 1
+SCHEMA = f"""
+CREATE TABLE this_index (one INTEGER PRIMARY KEY CHECK (one = 1), id TEXT NOT NULL, last_seq INTEGER NOT NULL);
+CREATE TABLE documents (
+  id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, recording_id TEXT NOT NULL, transcript_id TEXT NOT NULL,
+  segment_id TEXT NOT NULL, start_ms INTEGER NOT NULL, end_ms INTEGER NOT NULL, language_code TEXT NOT NULL,
+  text TEXT NOT NULL
+);
+CREATE INDEX documents_by_recording ON documents (tenant, recording_id);
+CREATE TABLE vectors (
+  document INTEGER NOT NULL, space TEXT NOT NULL, tenant TEXT NOT NULL, seq INTEGER NOT NULL, vector BLOB NOT NULL,
+  PRIMARY KEY (document, space)
+);
+CREATE UNIQUE INDEX vectors_by_seq ON vectors (tenant, space, seq);
+CREATE VIRTUAL TABLE words USING fts5 ({matching.COLUMNS}, content = '', tokenize = 'ascii');
+PRAGMA user_version = {VERSION};
+"""
+FIELDS = "tenant, recording_id, transcript_id, segment_id, start_ms, end_ms, language_code, text"
+
+
+class Store:
+    """One file. A new one, or one that is damaged or of another version and set aside, has a new `index_id`."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        self._local = threading.local()
+        self._open: list[sqlite3.Connection] = []
+        self._writing = threading.Lock()
+        self.index_id = self._prepare()
+
+    def close(self) -> None:
+        """Close every connection; no thread may use the store any more."""
+        for connection in self._open:
+            connection.close()
+        self._open.clear()
+
+    def put(self, entries: Sequence[Entry]) -> None:
+        """Store all entries in one transaction, on disk when this returns. An entry that is there as it is changes nothing.
+
+        DependencyUnavailable when the disk is full or fails.
+        """
+        connection = self._connection()
+        try:
+            with self._writing, _transaction(connection):
+                for entry in entries:
+                    _put_document(connection, entry.document)
+                    _put_vector(connection, entry)
+        except sqlite3.OperationalError as error:
+            log.exception("write failed")
+            raise DependencyUnavailable("search store") from error
+
+    def matching(self, scope: Scope, asked: Sequence[Word], limit: int) -> list[int]:
+        """See Library."""
+        found = self._connection().execute(
+            "SELECT rowid FROM words WHERE words MATCH ? ORDER BY bm25(words, ?, ?, ?), rowid LIMIT ?",
+            (matching.expression(scope, asked), *matching.WEIGHTS, limit),
+        )
+        return [id for (id,) in found]
+
+    def documents(self, tenant: str, ids: Collection[int]) -> dict[int, Document]:
+        """See Library."""
+        found = self._connection().execute(
+            f"SELECT id, {FIELDS} FROM documents WHERE id IN ({_marks(ids)}) AND tenant = ?", (*ids, tenant)
+        )
+        return {id: Document(*fields) for id, *fields in found}
+
+    def last_seq(self) -> int:
+        """The number of the newest vector."""
+        (seq,) = self._connection().execute("SELECT last_seq FROM this_index").fetchone()
+        return int(seq)
+
+    def spaces(self) -> list[tuple[str, str]]:
+        """Every tenant with every space that it has vectors in."""
+        return list(self._connection().execute("SELECT DISTINCT tenant, space FROM vectors"))
+
+    def vectors_after(self, tenant: str, space: str, seq: int, limit: int) -> tuple[int, Rows]:
+        """The first `limit` vectors with a number above `seq`, and the last of their numbers (`seq` when none)."""
+        rows = self._connection().execute(
+            "SELECT document, vector, seq FROM vectors WHERE tenant = ? AND space = ? AND seq > ? ORDER BY seq LIMIT ?",
+            (tenant, space, seq, limit),
+        )
+        found = rows.fetchall()
+        return (found[-1][2] if found else seq), _stacked((id, vector) for id, vector, _ in found)
+
+    def vectors_in(self, scope: Scope, space: str, limit: int) -> Rows:
+        """At most `limit` vectors of the documents in `scope`."""
+        narrowed, values = _narrowed(scope)
+        found = self._connection().execute(
+            "SELECT v.document, v.vector FROM documents d JOIN vectors v ON v.document = d.id AND v.space = ? "
+            f"WHERE {narrowed} LIMIT ?",
+            (space, *values, limit),
+        )
+        return _stacked(found)
+
+    def within(self, scope: Scope, ids: Sequence[int]) -> set[int]:
+        """Those of `ids` that lie in `scope`."""
+        narrowed, values = _narrowed(scope)
+        found = self._connection().execute(
+            f"SELECT d.id FROM documents d WHERE d.id IN ({_marks(ids)}) AND {narrowed}", (*ids, *values)
+        )
+        return {id for (id,) in found}
+
+    def _prepare(self) -> str:
+        try:
+            return self._ready()
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):
+                raise
+            return self._anew(repr(error))
+
+    def _ready(self) -> str:
+        connection = self._connection()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version == 0:
+            _create(connection)
+        elif version != VERSION:
+            return self._anew(f"version {version}")
+        (index_id,) = connection.execute("SELECT id FROM this_index").fetchone()
+        return str(index_id)
+
+    def _anew(self, why: str) -> str:
+        """Set the file aside and begin an empty one, which JetStream fills again."""
+        self.close()
+        self._local = threading.local()
+        log.error("search database is unusable; it is set aside, and the index is built anew", path=self._path, why=why)
+        for suffix in ("", "-wal", "-shm"):
+            with contextlib.suppress(FileNotFoundError):
+                Path(f"{self._path}{suffix}").replace(f"{self._path}.unusable{suffix}")
+        return self._ready()
+
+    def _connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = sqlite3.connect(self._path, timeout=5.0, isolation_level=None, check_same_thread=False)
+            self._open.append(connection)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            self._local.connection = connection
+        return connection
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    with _transaction(connection):
+        for statement in SCHEMA.split(";\n"):
+            connection.execute(statement)
+        connection.execute("INSERT INTO this_index VALUES (1, ?, 0)", (uuid.uuid4().hex,))
+
+
+@contextlib.contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _put_document(connection: sqlite3.Connection, document: Document) -> None:
+    id = document.id
+    found = connection.execute(f"SELECT {FIELDS} FROM documents WHERE id = ?", (id,)).fetchone()
+    before = Document(*found) if found else None
+    if before == document:
+        return
+    insert = f"INSERT INTO words (rowid, {matching.COLUMNS}) VALUES (?, ?, ?, ?)"
+    if before:
+        remove = f"INSERT INTO words (words, rowid, {matching.COLUMNS}) VALUES ('delete', ?, ?, ?, ?)"
+        connection.execute(remove, (id, *matching.row(before)))
+    connection.execute(insert, (id, *matching.row(document)))
+    values = (id, *(getattr(document, field) for field in FIELDS.split(", ")))
+    connection.execute(f"INSERT OR REPLACE INTO documents (id, {FIELDS}) VALUES ({_marks(values)})", values)
+
+
+def _put_vector(connection: sqlite3.Connection, entry: Entry) -> None:
+    blob = entry.embedding.vector.astype("<f2").tobytes()
+    key = (entry.document.id, entry.embedding.space)
+    found = connection.execute("SELECT vector FROM vectors WHERE document = ? AND space = ?", key).fetchone()
+    if found and found[0] == blob:
+        return
+    connection.execute("UPDATE this_index SET last_seq = last_seq + 1")
+    connection.execute(
+        "INSERT OR REPLACE INTO vectors SELECT ?, ?, ?, last_seq, ? FROM this_index", (*key, entry.document.tenant, blob)
+    )
+
+
+def _narrowed(scope: Scope) -> tuple[str, list[str]]:
+    conditions, values = ["d.tenant = ?"], [scope.tenant]
+    if scope.recording_ids:
+        conditions.append(f"d.recording_id IN ({_marks(scope.recording_ids)})")
+        values += scope.recording_ids
+    if scope.language_code:
+        conditions.append("d.language_code = ?")
+        values.append(scope.language_code)
+    return " AND ".join(conditions), values
+
+
+def _stacked(rows: Iterable[tuple[int, bytes]]) -> Rows:
+    ids, blobs = zip(*rows, strict=True) if (rows := list(rows)) else ((), ())
+    vectors = np.frombuffer(b"".join(blobs), "<f2")
+    return np.array(ids, np.int64), vectors.reshape(len(ids), -1) if ids else np.empty((0, 0), np.float16)
+
+
+def _marks(values: Collection[object]) -> str:
+    return ", ".join("?" * len(values))

@@ -1,0 +1,89 @@
+"""What the doctor says of a machine and of logs."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from mesh import doctor
+from mesh.doctor import Finding, Verdict
+from mesh.home import Home
+from mesh.keys import Keys
+from mesh.lifecycle import Mesh
+from mesh.ports import Ports
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    home = Home.from_env({"AI2TEXT_HOME": str(tmp_path)})
+    home.create()
+    return home
+
+
+def of(findings: list[Finding], what: str) -> list[Finding]:
+    return [finding for finding in findings if finding.what == what]
+
+
+def test_models_that_are_not_there_are_named_with_what_to_do(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AI2TEXT_WHISPER_MODEL", raising=False)
+    monkeypatch.setenv("AI2TEXT_EMBEDDER_MODEL", "my-embedder")
+    (home.models / "whisper-base").mkdir()
+    (home.models / "whisper-base" / "model.bin").touch()
+    speech, embedder = of(doctor.before_start(home), "model")
+    assert speech.verdict is Verdict.OK
+    assert (embedder.verdict, embedder.mend) == (Verdict.MISSING, "make models, or set AI2TEXT_EMBEDDER_MODEL")
+    assert str(home.models / "my-embedder") in embedder.words
+
+
+def test_missing_keys_are_no_obstacle(home: Home) -> None:
+    [before] = of(doctor.before_start(home), "keys")
+    Keys(home.keys).ensure()
+    [after] = of(doctor.before_start(home), "keys")
+    assert (before.verdict, after.verdict) == (Verdict.WARNING, Verdict.OK)
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        for port in range(31000, 32000):
+            try:
+                holder.bind(("127.0.0.1", port))
+                break
+            except OSError:
+                continue
+        holder.listen()
+        yield int(holder.getsockname()[1])
+
+
+def test_a_mesh_that_is_down_and_cannot_come_up(home: Home, taken: int) -> None:
+    mesh = Mesh(home, Ports.from_base(taken), Console())
+    findings = doctor.examine(mesh)
+    assert of(findings, "mesh")[0].mend == "make up"
+    assert str(taken) in of(findings, "port")[0].words
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        ('{"level": "error", "event": "call failed"}', True),
+        ('{"level": "info", "event": "no [error] here"}', False),
+        ('{"level": "err', False),
+        ("[2026-11-24][1][error][config] bad", True),
+        ("[7] 2026/11/24 10:00:00 [ERR] JetStream", True),
+        ("2026-11-24 UTC [1] FATAL:  role does not exist", True),
+        ("[2026-11-24][1][info][main] fine", False),
+    ],
+)
+def test_errors_in_logs(line: str, error: bool) -> None:
+    assert doctor.is_error(line) is error
+
+
+def test_findings_are_shown_as_they_are(home: Home) -> None:
+    console = Console(width=100, record=True)
+    console.print(doctor.table([Finding("asr", Verdict.WARNING, "its log says [error] [/]", "look [at] it")]))
+    shown = console.export_text()
+    assert "its log says [error] [/]" in shown
+    assert "look [at] it" in shown
