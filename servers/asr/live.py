@@ -115,10 +115,10 @@ class Sessions:
         partials: bool,
         decoder: Decoder,
         inputs: AsyncIterator[Input],
-        on_final: Callable[[Final], None],
+        on_final: Callable[[Final], None] | None = None,
     ) -> AsyncGenerator[Event]:
         """One admitted session. Ends after the last final of `inputs`; when it is left early, what was heard until
-        then is still made into finals, for `on_final`."""
+        then is still made into finals, for `on_final`; without one, all is dropped."""
         rules = replace(self._rules, language=language, partials=partials and self._rules.partials)
         session = Session(rules, decoder, self._detector(), self._recognizer, on_final)
         runner = _failing_into(session, asyncio.create_task(session.run()))
@@ -137,20 +137,20 @@ class Sessions:
             self._count -= 1
             SESSIONS.add(-1)
             feeder.cancel()
-            if not ended:
+            if not ended and on_final is not None:
                 self._say_farewell(session, feeder, runner)
+            elif not ended:
+                runner.cancel()
 
     async def recognize(self, language: str, decoder: Decoder, data: bytes) -> tuple[list[Final], int]:
         """The finals of one whole recording, and how long it is in milliseconds."""
-        finals: list[Final] = []
         heard = np.concatenate((await decoder.feed(data), await decoder.finish()))
 
         async def whole() -> AsyncIterator[Input]:
             yield Decoded(heard)
 
-        async with aclosing(self.stream(language, False, decoder, whole(), finals.append)) as events:
-            async for _ in events:
-                pass
+        async with aclosing(self.stream(language, False, decoder, whole())) as events:
+            finals = [event.happening async for event in events if isinstance(event.happening, Final)]
         return finals, audio.milliseconds(len(heard))
 
     async def close(self) -> None:

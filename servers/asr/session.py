@@ -63,7 +63,7 @@ class Session:
         decoder: Decoder,
         detector: VoiceDetector,
         recognizer: Recognizer,
-        on_final: Callable[[Final], None],
+        on_final: Callable[[Final], None] | None = None,
     ) -> None:
         self._rules = rules
         self._decoder = decoder
@@ -194,7 +194,8 @@ class Session:
         self._settle(utterance.end)
         if final is not None:
             self._final_index += 1
-            self._on_final(final)
+            if self._on_final is not None:
+                self._on_final(final)
             await self._tell(final)
 
     async def _make_partials(self) -> None:
@@ -204,7 +205,7 @@ class Session:
             await self._grown.wait()
             self._grown.clear()
             utterance = self._open
-            if utterance is None:
+            if utterance is None or utterance.pausing:
                 continue
             since = shown[1] if shown[0] is utterance else utterance.start
             wanted = self._rules.partial_every_ms if shown[0] is utterance else self._rules.first_partial_ms

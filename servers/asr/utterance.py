@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import time
 
 import structlog
 from opentelemetry import metrics
@@ -18,6 +19,12 @@ _METER = metrics.get_meter("ai2text")
 REJECTED = _METER.create_counter("ai2text.asr.rejected", description="Hypotheses not believed, by reason.")
 SPECULATIONS = _METER.create_counter(
     "ai2text.asr.speculations", description="Finals begun at a pause, by whether the pause was the end."
+)
+FINAL_DELAY = _METER.create_histogram(
+    "ai2text.asr.final_delay",
+    unit="s",
+    description="Time from the endpoint, which is `endpoint_silence_ms` after the last voice, to the final.",
+    explicit_bucket_boundaries_advisory=(0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0),
 )
 
 PADDING = audio.samples(288)
@@ -38,6 +45,7 @@ class Utterance:
         self._agreement = LocalAgreement()
         self._decoding: asyncio.Task[Hypothesis] | None = None
         self._decoded_end = -1
+        self._finished = 0.0
         self.start = start
         self.end: int | None = None
 
@@ -45,6 +53,11 @@ class Utterance:
     def audio_start(self) -> int:
         """The position of the first sample that the model hears."""
         return max(0, self.start - PADDING)
+
+    @property
+    def pausing(self) -> bool:
+        """Whether the speaker is silent, and the final decode under way."""
+        return self._decoding is not None
 
     async def partial(self) -> Partial | None:
         """A hypothesis of what was said so far; None when there is nothing to show."""
@@ -82,6 +95,7 @@ class Utterance:
     def finish(self, end: int) -> None:
         """The utterance ended at `end`."""
         self.end = end
+        self._finished = time.perf_counter()
         if self._decoding is not None and self._decoded_end == end:
             SPECULATIONS.add(1, {"outcome": "kept"})
             return
@@ -92,6 +106,7 @@ class Utterance:
         assert self._decoding is not None, "finish() comes first"
         assert self.end is not None
         hypothesis = await self._decoding
+        FINAL_DELAY.record(time.perf_counter() - self._finished)
         length_s = (self.end + PADDING - self.audio_start) / audio.SAMPLE_RATE
         reason = guards.rejection(hypothesis, length_s)
         if reason:

@@ -38,9 +38,7 @@ class EmbeddingService(embedding_service_pb2_grpc.EmbeddingServiceServicer):
         """Embed several texts of one kind."""
         identity.require(context, SCOPE)
         vectors = await self._embedder.embed_all(request.texts, _KINDS.get(request.kind))
-        return embedding_service_pb2.BatchEmbedResponse(
-            embeddings=map(_message, vectors), model=self._embedder.model
-        )
+        return embedding_service_pb2.BatchEmbedResponse(embeddings=map(_message, vectors), model=self._embedder.model)
 
 
 def _message(vector: Vector) -> embedding_pb2.Embedding:

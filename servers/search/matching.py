@@ -5,6 +5,7 @@ are, and nothing in them means anything to its query language.
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from servers.search.documents import Document, Scope
 from servers.search.words import Word, words
@@ -36,7 +37,7 @@ def expression(scope: Scope, asked: Sequence[Word]) -> str:
 
 
 def _any_of(column: str, asked: Sequence[str]) -> str:
-    pairs = (f"{first} {second}" for first, second in zip(asked, asked[1:], strict=False))
+    pairs = (f"{first} {second}" for first, second in pairwise(asked))
     return f"{column} : ({_either([*asked, *pairs])})"
 
 

@@ -25,7 +25,7 @@ class Library(Protocol):
         ...
 
     async def nearest(self, scope: Scope, embedding: Embedding, limit: int) -> list[int]:
-        """The ids of the documents with the nearest vectors, nearest first. DependencyUnavailable while it cannot say."""
+        """The ids of the documents with the nearest vectors, nearest first; DependencyUnavailable when unknown."""
         ...
 
     async def documents(self, tenant: str, ids: Collection[int]) -> Mapping[int, Document]:

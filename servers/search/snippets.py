@@ -43,7 +43,7 @@ def snippet(text: str, asked: Sequence[Word]) -> Snippet:
 
 
 def _matches(text: str, asked: Sequence[Word]) -> list[Span]:
-    """The asked words in `text`: those spelt the same; of words that the text never spells so, those that fold alike."""
+    """The asked words in `text`: where it spells one the same, only there; else wherever it folds alike."""
     spelt, folded = {word.spelt for word in asked}, {word.folded for word in asked}
     there = list(words(text))
     exact = {word.folded for word in there if word.spelt in spelt}

@@ -27,6 +27,8 @@ Rows: TypeAlias = tuple[npt.NDArray[np.int64], npt.NDArray[np.float16]]
 """Ids, shape [n], and their vectors, shape [n, dimensions]."""
 
 VERSION = 1
+"""To be raised with any change to the tables, or to what `matching.row` makes of a text."""
+
 SCHEMA = f"""
 CREATE TABLE this_index (one INTEGER PRIMARY KEY CHECK (one = 1), id TEXT NOT NULL, last_seq INTEGER NOT NULL);
 CREATE TABLE documents (
@@ -64,7 +66,7 @@ class Store:
         self._open.clear()
 
     def put(self, entries: Sequence[Entry]) -> None:
-        """Store all entries in one transaction, on disk when this returns. An entry that is there as it is changes nothing.
+        """Store all entries in one transaction, on disk when this returns. What is there already changes nothing.
 
         DependencyUnavailable when the disk is full or fails.
         """
@@ -209,7 +211,8 @@ def _put_vector(connection: sqlite3.Connection, entry: Entry) -> None:
         return
     connection.execute("UPDATE this_index SET last_seq = last_seq + 1")
     connection.execute(
-        "INSERT OR REPLACE INTO vectors SELECT ?, ?, ?, last_seq, ? FROM this_index", (*key, entry.document.tenant, blob)
+        "INSERT OR REPLACE INTO vectors SELECT ?, ?, ?, last_seq, ? FROM this_index",
+        (*key, entry.document.tenant, blob),
     )
 
 

@@ -66,16 +66,16 @@ def _speak(setup: Setup, number: int, clip: Clip, reference: Reference) -> Tally
     _headline(
         f"Clip {number} of {len(CLIPS)}: {clip.speaker}, {(source.duration_ms or 0) / 1000:.1f} s, as it is spoken"
     )
-    wish = Wish(language_code=reference.language_code, title=f"Demo clip {number}: {clip.speaker}")
+    wish = Wish(language_code=reference.language_code, title=f"Demo: {clip.speaker}")
     captions = speaking.captions_for(partials_anywhere=True)
     tally = running.connected_run(
         setup, "ai2text demo", lambda connection: speaking.speak(connection, source, wish, captions)
     )
     console = terminal.output()
-    console.print(f"[dim]         reference   {reference.transcript}[/]", soft_wrap=True)
+    console.print(f"[dim]{'reference':>17}   {reference.transcript}[/]", soft_wrap=True)
     if not tally.finals:
         raise Problem(f"Nothing was heard in {reference.path.name}.", "`make logs PART=asr` shows why.")
-    console.print(f"[dim]           latency   {tally.latency()}, from the last word's sound to its text[/]")
+    console.print(f"[dim]{'latency':>17}   {tally.latency()}, from the last word's sound to its text[/]")
     return tally
 
 

@@ -37,8 +37,9 @@ class SpeechServiceStub:
     """StreamingRecognize transcribes live speech while it is spoken.
 
     The first message must be `config`, and only the first; then audio follows at any pace. The server answers with
-    `session_started`, and then with events in order of audio time. When the client half-closes, what was heard is
-    finished, and the stream ends with OK. Audio is never dropped: a client that sends faster than the server
+    `session_started`, and then with events as they happen: finals in the order of their utterances, though the next
+    utterance may begin before the final of the last one is there. When the client half-closes, what was heard is
+    finished, and the stream ends with OK; when it vanishes, what it said is still finished and stored. Audio is never dropped: a client that sends faster than the server
     transcribes is held back by flow control. A stream on which nothing arrives for 60 s is ended with
     ERROR_REASON_STREAM_IDLE: send `keepalive` while there is nothing to say.
     """
@@ -58,8 +59,9 @@ class SpeechServiceAsyncStub(SpeechServiceStub):
     """StreamingRecognize transcribes live speech while it is spoken.
 
     The first message must be `config`, and only the first; then audio follows at any pace. The server answers with
-    `session_started`, and then with events in order of audio time. When the client half-closes, what was heard is
-    finished, and the stream ends with OK. Audio is never dropped: a client that sends faster than the server
+    `session_started`, and then with events as they happen: finals in the order of their utterances, though the next
+    utterance may begin before the final of the last one is there. When the client half-closes, what was heard is
+    finished, and the stream ends with OK; when it vanishes, what it said is still finished and stored. Audio is never dropped: a client that sends faster than the server
     transcribes is held back by flow control. A stream on which nothing arrives for 60 s is ended with
     ERROR_REASON_STREAM_IDLE: send `keepalive` while there is nothing to say.
     """
@@ -82,8 +84,9 @@ class SpeechServiceServicer(metaclass=_abc_1.ABCMeta):
         """StreamingRecognize transcribes live speech while it is spoken.
 
         The first message must be `config`, and only the first; then audio follows at any pace. The server answers with
-        `session_started`, and then with events in order of audio time. When the client half-closes, what was heard is
-        finished, and the stream ends with OK. Audio is never dropped: a client that sends faster than the server
+        `session_started`, and then with events as they happen: finals in the order of their utterances, though the next
+        utterance may begin before the final of the last one is there. When the client half-closes, what was heard is
+        finished, and the stream ends with OK; when it vanishes, what it said is still finished and stored. Audio is never dropped: a client that sends faster than the server
         transcribes is held back by flow control. A stream on which nothing arrives for 60 s is ended with
         ERROR_REASON_STREAM_IDLE: send `keepalive` while there is nothing to say.
         """

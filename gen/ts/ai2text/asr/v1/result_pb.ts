@@ -96,7 +96,7 @@ export type FinalResult = Message<"ai2text.asr.v1.FinalResult"> & {
   endMs: bigint;
 
   /**
-   * The spoken language, ISO 639-1: the one asked for, or the one detected.
+   * The spoken language, ISO 639: the one asked for, or the one detected.
    *
    * @generated from field: string language_code = 6;
    */
@@ -152,7 +152,7 @@ export type PartialResult = Message<"ai2text.asr.v1.PartialResult"> & {
   endMs: bigint;
 
   /**
-   * The spoken language, ISO 639-1: the one asked for, or the one detected so far.
+   * The spoken language, ISO 639: the one asked for, or the one detected so far.
    *
    * @generated from field: string language_code = 5;
    */

@@ -94,7 +94,7 @@ export type StreamingConfig = Message<"ai2text.asr.v1.StreamingConfig"> & {
   format?: AudioFormat | undefined;
 
   /**
-   * The spoken language, ISO 639-1 such as "vi" or "en". Empty: detected anew for each utterance.
+   * The spoken language, one of GetCapabilities.language_codes, such as "vi". Empty: detected anew for each utterance.
    *
    * @generated from field: string language_code = 2;
    */
@@ -262,7 +262,8 @@ export type SessionStarted = Message<"ai2text.asr.v1.SessionStarted"> & {
   sessionId: string;
 
   /**
-   * The recording that the finals are appended to; empty when storage is disabled.
+   * The recording that the finals are appended to, which is there from the first final on; empty when storage is
+   * disabled.
    *
    * @generated from field: string recording_id = 2;
    */
@@ -346,7 +347,7 @@ export type RecognizeRequest = Message<"ai2text.asr.v1.RecognizeRequest"> & {
   audio: Uint8Array;
 
   /**
-   * The spoken language, ISO 639-1. Empty: detected anew for each utterance.
+   * The spoken language, one of GetCapabilities.language_codes. Empty: detected anew for each utterance.
    *
    * @generated from field: string language_code = 3;
    */
@@ -417,7 +418,7 @@ export type GetCapabilitiesResponse = Message<"ai2text.asr.v1.GetCapabilitiesRes
   model: string;
 
   /**
-   * The languages it knows, ISO 639-1, in alphabetical order.
+   * The languages it knows, in alphabetical order: ISO 639-1, or 639-3 where that has none.
    *
    * @generated from field: repeated string language_codes = 2;
    */
@@ -483,8 +484,9 @@ export const SpeechService: GenService<{
    * StreamingRecognize transcribes live speech while it is spoken.
    *
    * The first message must be `config`, and only the first; then audio follows at any pace. The server answers with
-   * `session_started`, and then with events in order of audio time. When the client half-closes, what was heard is
-   * finished, and the stream ends with OK. Audio is never dropped: a client that sends faster than the server
+   * `session_started`, and then with events as they happen: finals in the order of their utterances, though the next
+   * utterance may begin before the final of the last one is there. When the client half-closes, what was heard is
+   * finished, and the stream ends with OK; when it vanishes, what it said is still finished and stored. Audio is never dropped: a client that sends faster than the server
    * transcribes is held back by flow control. A stream on which nothing arrives for 60 s is ended with
    * ERROR_REASON_STREAM_IDLE: send `keepalive` while there is nothing to say.
    *

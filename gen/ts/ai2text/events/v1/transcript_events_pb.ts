@@ -106,7 +106,7 @@ export type SegmentContent = Message<"ai2text.events.v1.SegmentContent"> & {
   text: string;
 
   /**
-   * The spoken language, ISO 639-1; empty when unknown.
+   * The spoken language, ISO 639; empty when unknown.
    *
    * @generated from field: string language_code = 7;
    */

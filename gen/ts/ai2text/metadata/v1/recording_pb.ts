@@ -42,14 +42,14 @@ export type Recording = Message<"ai2text.metadata.v1.Recording"> & {
   source: RecordingSource;
 
   /**
-   * The main spoken language, ISO 639-1; empty while unknown.
+   * The main spoken language, ISO 639; empty while unknown.
    *
    * @generated from field: string language_code = 4;
    */
   languageCode: string;
 
   /**
-   * How much audio its segments cover, in milliseconds. Output only.
+   * Where its last segment ends, in milliseconds since it began. Output only.
    *
    * @generated from field: int64 duration_ms = 5;
    */

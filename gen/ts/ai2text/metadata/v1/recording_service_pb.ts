@@ -44,7 +44,7 @@ export type CreateRecordingRequest = Message<"ai2text.metadata.v1.CreateRecordin
   source: RecordingSource;
 
   /**
-   * The main spoken language, ISO 639-1. Default: unknown.
+   * The main spoken language, ISO 639. Default: unknown.
    *
    * @generated from field: string language_code = 4;
    */

@@ -105,7 +105,7 @@ export type Segment = Message<"ai2text.metadata.v1.Segment"> & {
   endMs: bigint;
 
   /**
-   * The spoken language, ISO 639-1; empty when unknown.
+   * The spoken language, ISO 639; empty when unknown.
    *
    * @generated from field: string language_code = 6;
    */

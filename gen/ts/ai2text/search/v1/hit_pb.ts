@@ -68,7 +68,7 @@ export type Hit = Message<"ai2text.search.v1.Hit"> & {
   score: number;
 
   /**
-   * The spoken language, ISO 639-1.
+   * The spoken language, ISO 639.
    *
    * @generated from field: string language_code = 8;
    */

@@ -43,7 +43,7 @@ export type SearchRequest = Message<"ai2text.search.v1.SearchRequest"> & {
   recordingIds: string[];
 
   /**
-   * Only segments in this language, ISO 639-1. Default: all.
+   * Only segments in this language, ISO 639. Default: all.
    *
    * @generated from field: string language_code = 4;
    */

@@ -1,0 +1,45 @@
+"""The embeddings server as the QueryEmbedder of the domain."""
+
+import grpc
+import numpy as np
+import structlog
+from ai2text.embeddings.v1 import embedding_pb2, embedding_service_pb2, embedding_service_pb2_grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from servers.common.errors import DependencyUnavailable
+from servers.common.identity import Caller
+from servers.search.documents import Embedding
+
+log = structlog.get_logger(__name__)
+
+_SERVICE = embedding_service_pb2.DESCRIPTOR.services_by_name["EmbeddingService"].full_name
+_SCOPES = frozenset({"embeddings"})
+
+
+class RemoteEmbedder:
+    """Calls go direct, not through the edge, in the name of the caller; `timeout_s` is the deadline of one."""
+
+    def __init__(self, channel: grpc.aio.Channel, timeout_s: float) -> None:
+        self._embeddings = embedding_service_pb2_grpc.EmbeddingServiceStub(channel)
+        self._health = health_pb2_grpc.HealthStub(channel)
+        self._timeout_s = timeout_s
+
+    async def embed(self, text: str, tenant: str, subject: str) -> Embedding:
+        """See QueryEmbedder."""
+        request = embedding_service_pb2.EmbedRequest(text=text, kind=embedding_pb2.EMBEDDING_KIND_QUERY)
+        caller = Caller(tenant, subject, _SCOPES)
+        try:
+            response = await self._embeddings.Embed(request, timeout=self._timeout_s, metadata=caller.metadata())
+        except grpc.aio.AioRpcError as error:
+            log.warning("query not embedded", code=error.code().name, details=error.details())
+            raise DependencyUnavailable("embeddings") from error
+        return Embedding(response.model, np.array(response.embedding.values, np.float32))
+
+    async def check(self) -> None:
+        """Raise DependencyUnavailable when the embeddings server is not well."""
+        try:
+            answer = await self._health.Check(health_pb2.HealthCheckRequest(service=_SERVICE), timeout=1.0)
+        except grpc.aio.AioRpcError as error:
+            raise DependencyUnavailable("embeddings") from error
+        if answer.status != health_pb2.HealthCheckResponse.SERVING:
+            raise DependencyUnavailable("embeddings")
