@@ -74,16 +74,17 @@ def triton(port: int, models: tuple[str, ...], children: Callable[[], list[str]]
     return check
 
 
-def grpc_server(port: int) -> Check:
-    """Well when the health service says SERVING."""
+def grpc_server(port: int, services: tuple[str, ...]) -> Check:
+    """Well when the health service says SERVING of each of the services: then all that they need answers too."""
 
     def check() -> Health:
         with grpc.insecure_channel(f"{HOST}:{port}", options=[("grpc.enable_http_proxy", 0)]) as channel:
+            ask = health_pb2_grpc.HealthStub(channel).Check
             try:
-                answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=DEADLINE_S)
+                answers = [ask(health_pb2.HealthCheckRequest(service=name), timeout=DEADLINE_S) for name in services]
             except grpc.RpcError as error:
                 return Health(State.SILENT, f"no answer on port {port} ({error.code().name})")
-        if answer.status == health_pb2.HealthCheckResponse.SERVING:
+        if all(answer.status == health_pb2.HealthCheckResponse.SERVING for answer in answers):
             return Health(State.WELL, "serving")
         return Health(State.UNREADY, "up, but something it needs is missing")
 

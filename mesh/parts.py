@@ -15,6 +15,13 @@ from mesh.ports import HOST, Ports
 from mesh.wheels import BIN
 
 TRITON_MODELS = ("whisper", "embedder")
+SERVICES = {
+    "asr": ("ai2text.asr.v1.SpeechService",),
+    "embeddings": ("ai2text.embeddings.v1.EmbeddingService",),
+    "metadata": ("ai2text.metadata.v1.RecordingService", "ai2text.metadata.v1.TranscriptService"),
+    "search": ("ai2text.search.v1.SearchService",),
+}
+"""What each of our servers serves, by the full names of the contract."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +133,7 @@ def _servers(ports: Ports, home: Home) -> list[Part]:
         _server("metadata", "recordings and transcripts (gRPC)", ("postgres", "nats"), ports, home,
                 prepare=lambda: migrations.apply(postgres.dsn(ports.postgres, postgres.OWNER))),
         _server("embeddings", "vectors of texts (gRPC), and of each final", ("triton", "nats"), ports, home),
-        _server("search", "the index, and questions to it (gRPC)", ("embeddings", "nats", "valkey"), ports, home),
+        _server("search", "the index, and questions to it (gRPC)", ("embeddings", "nats"), ports, home),
         _server("asr", "live and recorded speech to text (gRPC)", ("triton", "metadata"), ports, home),
     ]  # fmt: skip
 
@@ -148,7 +155,7 @@ def _server(
         env=own | addresses(ports, home),
         needs=needs,
         prepare=prepare,
-        check=health.grpc_server(getattr(ports, name)),
+        check=health.grpc_server(getattr(ports, name), SERVICES[name]),
         patience_s=90,
         stop_wait_s=20,
     )

@@ -4,10 +4,13 @@ The wheel's server needs its own libraries on the library path (without them it 
 backend folder that holds the Python backend together with the stub of the Python that runs the models.
 """
 
+import contextlib
 import ctypes
 import os
 import re
 import shutil
+import signal
+import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -63,8 +66,8 @@ class Installation:
     @property
     def base(self) -> dict[str, str]:
         """What `pyvenv.cfg` says of the interpreter that the environment was made with: `home`, `version`, ..."""
-        lines = (self.venv / "pyvenv.cfg").read_text().splitlines()
-        return dict((part.strip() for part in line.split("=", 1)) for line in lines if "=" in line)
+        pairs = (line.partition("=") for line in (self.venv / "pyvenv.cfg").read_text().splitlines())
+        return {name.strip(): value.strip() for name, _, value in pairs}
 
     @property
     def own_libpython(self) -> Path:
@@ -114,16 +117,44 @@ def remove_leaked_memory(prefix: str, folder: Path = SHARED_MEMORY) -> list[str]
     return [region.name for region in leaked]
 
 
+def end_orphans(stub: Path) -> list[int]:
+    """Kills the model processes that outlived a killed server: each holds a model in memory for good.
+
+    Call it only while no server that uses `stub` runs. Returns the ids of the processes.
+    """
+    orphans = [int(process.name) for process in Path("/proc").glob("[0-9]*") if _program_of(process) == str(stub)]
+    for orphan in orphans:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(orphan, signal.SIGKILL)
+    return orphans
+
+
+def _program_of(process: Path) -> str:
+    """The program's path, also when its file has been replaced since; "" when it is not ours to know."""
+    try:
+        return os.readlink(process / "exe").removesuffix(" (deleted)")
+    except OSError:
+        return ""
+
+
 def assemble_backends(installation: Installation, folder: Path) -> Path:
     """A backend directory under `folder` with the Python backend and the stub of our Python beside it.
 
-    Files are copied, not linked: the backend looks for the stub next to its own library.
+    Files are copied, not linked: the backend looks for the stub next to its own library. Returns the stub's path.
     """
     backend = folder / "backends" / "python"
-    shutil.copytree(installation.server / "backends" / "python", backend, dirs_exist_ok=True)
+    shutil.copytree(
+        installation.server / "backends" / "python", backend, dirs_exist_ok=True, copy_function=_replace_file
+    )
     stub = installation.server / "python_backend_stubs" / PYTHON / "triton_python_backend_stub"
-    shutil.copy2(stub, backend / stub.name)
-    return backend.parent
+    _replace_file(str(stub), str(backend / stub.name))
+    return backend / stub.name
+
+
+def _replace_file(source: str, target: str) -> None:
+    """Copies in one step, which also works while `target` is being executed."""
+    shutil.copy2(source, f"{target}.new")
+    Path(f"{target}.new").replace(target)
 
 
 def command(installation: Installation, home: Home, ports: Ports) -> list[str]:
@@ -177,11 +208,19 @@ def main() -> None:
     installation, home, ports = Installation.from_env(), Home.from_env(), Ports.from_env()
     if faults := installation.missing():
         sys.exit("Triton cannot start: " + "; ".join(faults))
+    if _answers(ports.triton_grpc):
+        sys.exit(f"Triton cannot start: something listens on port {ports.triton_grpc} already")
     home.triton.mkdir(parents=True, exist_ok=True)
-    assemble_backends(installation, home.triton)
+    end_orphans(assemble_backends(installation, home.triton))
     remove_leaked_memory(shared_memory_prefix(home))
     argv = command(installation, home, ports)
     os.execve(argv[0], argv, environment(installation, home, os.environ))
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((HOST, port)) == 0
 
 
 if __name__ == "__main__":

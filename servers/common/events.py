@@ -96,10 +96,10 @@ class Bus:
         await (await self.jetstream()).account_info()
 
     async def close(self) -> None:
-        """Send what is pending and disconnect."""
+        """Disconnect. Nothing is pending: whatever was published has been acknowledged, or was raised."""
         if self._client is not None and not self._client.is_closed:
             with contextlib.suppress(*RETRYABLE):
-                await asyncio.wait_for(self._client.drain(), REQUEST_TIMEOUT_S)
+                await asyncio.wait_for(self._client.close(), REQUEST_TIMEOUT_S)
 
 
 async def _listens(url: str) -> bool:
@@ -215,7 +215,7 @@ class Consumer(Generic[E]):
             while True:
                 try:
                     messages = await subscription.fetch(self.batch, timeout=5)
-                except nats.errors.TimeoutError:
+                except TimeoutError:  # nats-py lets asyncio's own out, too
                     await jetstream.consumer_info(self.stream, self.durable)  # raises when the consumer is gone
                     continue
                 for message in messages:

@@ -18,6 +18,9 @@ from prometheus_client import start_http_server
 
 from servers.common.settings import ServerSettings
 
+_TRACEBACKS = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
+"""Without the values of variables: these hold what callers said."""
+
 
 def _with_trace(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Add the ids of the current span, so that a log line leads to its trace."""
@@ -48,7 +51,7 @@ def configure_logs(server: str, level: str) -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.dict_tracebacks,
+                _TRACEBACKS,
                 structlog.processors.JSONRenderer(ensure_ascii=False),
             ],
         )

@@ -3,7 +3,7 @@
 Inputs, one text a request or up to 32:
 
     TEXT  STRING [1]  UTF-8; what goes beyond the model's longest input is left out
-    KIND  STRING [1]  `query` for what is asked, `passage` (or "") for what is searched; the model's prompt is added here
+    KIND  STRING [1]  `query` for what is asked, `passage` (or "") for what is searched: which prompt goes before TEXT
 
 Output: EMBEDDING FP32 [d], of length 1; d is 384 for multilingual-e5-small.
 """
@@ -15,8 +15,9 @@ import numpy as np
 import torch
 import triton_python_backend_utils as pb_utils
 from numpy.typing import NDArray
-from prompts import UnusableRequest, dressed
 from sentence_transformers import SentenceTransformer
+
+from prompts import UnusableRequest, dressed
 
 MINI_BATCH = 8
 

@@ -1,11 +1,12 @@
 """Signs that the decoder got stuck and repeats itself."""
 
 import zlib
+from collections.abc import Sequence
 
 HIGHEST_COMPRESSION = 2.4
-_LONGEST_PHRASE = 12
-_REPEATS_OF_A_WORD = 5
-_REPEATS_OF_A_PHRASE = 3
+LONGEST_PERIOD = 24
+FEWEST_REPEATS = 3
+SHORTEST_LOOP = 10
 
 
 def compression_ratio(text: str) -> float:
@@ -14,19 +15,27 @@ def compression_ratio(text: str) -> float:
     return len(encoded) / len(zlib.compress(encoded)) if encoded else 0.0
 
 
-def repeats_at_end(text: str) -> bool:
-    """Whether `text` ends in one word five times over, or in a phrase of 2 to 12 words three times over."""
-    words = text.lower().split()
-    return any(_repeats(words, length) for length in range(1, _LONGEST_PHRASE + 1))
+def repeats_at_end(tokens: Sequence[int]) -> bool:
+    """Whether the last 10 tokens or more are one phrase of up to 24 tokens, said three times over or more.
+
+    The phrase may be cut in its midst, as it is where the decoder ran out of room.
+    """
+    return any(
+        _periodic_tail(tokens, period) >= max(SHORTEST_LOOP, FEWEST_REPEATS * period)
+        for period in range(1, min(LONGEST_PERIOD, len(tokens) // FEWEST_REPEATS) + 1)
+    )
 
 
-def is_looping(text: str) -> bool:
-    """Whether `text` looks like a decoder's loop rather than like speech."""
-    return compression_ratio(text) > HIGHEST_COMPRESSION or repeats_at_end(text)
+def is_looping(text: str, tokens: Sequence[int]) -> bool:
+    """Whether a transcript looks like a decoder's loop rather than like speech."""
+    return compression_ratio(text) > HIGHEST_COMPRESSION or repeats_at_end(tokens)
 
 
-def _repeats(words: list[str], length: int) -> bool:
-    """Whether the last `length` words stand there often enough in a row to call it a loop."""
-    times = _REPEATS_OF_A_WORD if length == 1 else _REPEATS_OF_A_PHRASE
-    tail = words[-length * times :]
-    return len(tail) == length * times and tail == tail[-length:] * times
+def _periodic_tail(tokens: Sequence[int], period: int) -> int:
+    """How many tokens at the end, the first phrase counted in, repeat what stands `period` tokens earlier."""
+    length = 0
+    for later, earlier in zip(reversed(tokens), reversed(tokens[: len(tokens) - period]), strict=False):
+        if later != earlier:
+            break
+        length += 1
+    return length + period if length else 0

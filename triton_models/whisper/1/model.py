@@ -23,6 +23,7 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 from faster_whisper import WhisperModel
 from numpy.typing import NDArray
+
 from jobs import Hypothesis, Job
 from recogniser import Recogniser
 from vocabulary import Vocabulary
@@ -46,9 +47,10 @@ class TritonPythonModel:
         self._recogniser = Recogniser(whisper.model, whisper.feature_extractor, vocabulary, _view)
 
     def execute(self, requests: list[Any]) -> list[Any]:
-        """Answers one batch, in order."""
-        answers = self._recogniser.recognise([_job(request) for request in requests])
-        return [_response(answer) for answer in answers]
+        """Answers one batch, in order. Requests that their callers have given up are not worked on."""
+        awaited = [request for request in requests if not request.is_cancelled()]
+        answers = iter(self._recogniser.recognise([_job(request) for request in awaited]))
+        return [_response(next(answers)) if request in awaited else _given_up() for request in requests]
 
 
 def _view(array: NDArray[np.float32]) -> ctranslate2.StorageView:
@@ -63,11 +65,15 @@ def _job(request: Any) -> Job:
     audio = pb_utils.get_input_tensor_by_name(request, "AUDIO").as_numpy()
     return Job(
         samples=audio[0] if audio.shape[0] == 1 else audio,
-        language=first("LANGUAGE", b"").decode(),
+        language=first("LANGUAGE", b"").decode(errors="replace"),
         previous_text=first("CONTEXT", b"").decode(errors="replace"),
         word_times=bool(first("WORD_TIMES", False)),
         beam_size=int(first("BEAM_SIZE", 0)) or 1,
     )
+
+
+def _given_up() -> Any:
+    return pb_utils.InferenceResponse(error=pb_utils.TritonError("the caller has gone", pb_utils.TritonError.CANCELLED))
 
 
 def _response(answer: Hypothesis | Exception) -> Any:

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
+
 from jobs import LARGEST_BEAM, Batch, Hypothesis, Job, plan
 from loops import compression_ratio, is_looping
-from numpy.typing import NDArray
 from vocabulary import Vocabulary
 from waveform import LONGEST_SECONDS, SAMPLE_RATE, Samples, UnusableRequest, check
 from words import Piece, time_words
@@ -34,7 +35,9 @@ class Engine(Protocol):
     def generate(self, features: Any, prompts: list[list[int]], **options: Any) -> list[Any]:
         """The likeliest tokens after each prompt."""
 
-    def align(self, features: Any, start_sequence: list[int], text_tokens: list[list[int]], num_frames: int) -> list[Any]:
+    def align(
+        self, features: Any, start_sequence: list[int], text_tokens: list[list[int]], num_frames: int
+    ) -> list[Any]:
         """Each given token's probability and place in the audio."""
 
 
@@ -108,7 +111,7 @@ class Recogniser:
         return _Clip(job, seconds, encoding, token.strip("<|>"), probability)
 
     def _encode(self, samples: Samples, seconds: int) -> Floats:
-        """The encoder's output for `samples` followed by nothing up to `seconds`: zeros in the log-Mel, as in training."""
+        """The encoder's output for `samples` and, up to `seconds`, zeros in the log-Mel, which is how training pads."""
         frames = seconds * FRAMES_PER_SECOND
         heard = self._mel(samples)[:, :frames]
         features = np.zeros((1, heard.shape[0], frames), np.float32)
@@ -117,9 +120,7 @@ class Recogniser:
 
     def _decode(self, clips: list[_Clip], *, previous: bool = True, **options: Any) -> list[Hypothesis]:
         """Decodes clips of one beam size, one prompt length and one context together."""
-        prompts = [
-            self._vocabulary.prompt(clip.language, clip.job.previous_text if previous else "") for clip in clips
-        ]
+        prompts = [self._vocabulary.prompt(clip.language, clip.job.previous_text if previous else "") for clip in clips]
         results = self._engine.generate(
             self._to_view(np.concatenate([clip.encoding for clip in clips])),
             prompts,
@@ -150,12 +151,12 @@ class Recogniser:
         )
 
     def _settled(self, clip: _Clip, found: Hypothesis) -> Hypothesis:
-        """`found`, or what is heard instead where it loops: with all 30 s of context and no text before, and if that
-        does not help, with repetition forbidden. Then its words, if they are wanted."""
-        if is_looping(found.text):
+        """`found`, or what is heard instead where it got stuck: with all 30 s of context and no text before, and if
+        that does not help, with repetition forbidden. Then its words, if they are wanted."""
+        if _stuck(found, clip):
             clip = replace(clip, seconds=LONGEST_SECONDS, encoding=self._encode(clip.job.samples, LONGEST_SECONDS))
             found = self._decode([clip], previous=False)[0]
-        if is_looping(found.text):
+        if _stuck(found, clip):
             found = self._decode([clip], previous=False, **AVOID_REPETITION)[0]
         return self._timed(clip, found) if clip.job.word_times and found.tokens else found
 
@@ -174,10 +175,20 @@ class Recogniser:
         )
 
 
+def token_room(sample_count: int) -> int:
+    """More tokens than anybody says in so many samples: 8 a second, and 16."""
+    return SPARE_TOKENS + math.ceil(TOKENS_PER_SECOND * sample_count / SAMPLE_RATE)
+
+
 def length_limit(sample_count: int, prompt_length: int) -> int:
-    """The `max_length` that leaves a clip room for 8 tokens a second and 16 more.
+    """The `max_length` that leaves room for such a clip.
 
     CTranslate2 decodes at most half of `max_length`, and at most `max_length` less the prompt.
     """
-    room = SPARE_TOKENS + math.ceil(TOKENS_PER_SECOND * sample_count / SAMPLE_RATE)
+    room = token_room(sample_count)
     return min(LONGEST_DECODE, room + max(room, prompt_length))
+
+
+def _stuck(found: Hypothesis, clip: _Clip) -> bool:
+    """Whether the decoder loops, or went on until it ran out of room."""
+    return len(found.tokens) >= token_room(clip.job.samples.size) or is_looping(found.text, found.tokens)

@@ -4,6 +4,7 @@ from functools import cached_property
 
 from faster_whisper.tokenizer import Tokenizer
 from tokenizers import Tokenizer as BytePairTokenizer
+
 from waveform import UnusableRequest
 
 PREVIOUS_TEXT_STEP = 8

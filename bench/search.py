@@ -1,0 +1,185 @@
+"""How often search finds the right paragraph: in Vietnamese, in Vietnamese without accents, and across languages.
+
+The 120 Vietnamese paragraphs of XQuAD go the way of every final (`transcript.finalized` over NATS, the embedder, the
+index) under a tenant of their own; then 612 questions are asked three ways. The peers are the two rankings alone, BM25
+over folded words and the vectors, as the same answers tell them. `make bench-search` runs it on the mesh of `make up`.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+import numpy as np
+from ai2text.events.v1 import transcript_events_pb2
+from ai2text.search.v1 import hit_pb2, search_service_pb2, search_service_pb2_grpc
+from rich.console import Console
+from rich.table import Table
+
+from bench import report
+from mesh.ports import Ports
+from servers.common import events
+from servers.common.identity import Caller
+from servers.search.words import fold
+
+DEFAULT_FOLDER = Path(__file__).resolve().parents[2] / "shared/data/text/xquad_retrieval"
+PASSAGES = uuid.UUID("7d4e3d3e-8d5c-4b7e-9a39-0d4f7c1b2a60")
+INDEXING_TIMEOUT_S = 300.0
+WAYS = {"vi": "Vietnamese", "vi_unaccented": "without accents", "en_to_vi": "English question"}
+
+
+@dataclass(frozen=True)
+class Question:
+    """A text, and the segments that answer it."""
+
+    text: str
+    right: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The hits for a question, and how long they took, in milliseconds."""
+
+    hits: Sequence[hit_pb2.Hit]
+    took_ms: float
+
+
+def lines(path: Path) -> list[dict[str, str]]:
+    """The objects of a JSON-lines file."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def segment_id(paragraph: str) -> str:
+    """The segment that stands for a paragraph."""
+    return str(uuid.uuid5(PASSAGES, paragraph))
+
+
+def questions(folder: Path) -> dict[str, list[Question]]:
+    """Each question in every way."""
+    right: dict[str, set[str]] = {}
+    for line in (folder / "qrels.vi.tsv").read_text(encoding="utf-8").splitlines():
+        question, paragraph, _ = line.split("\t")
+        right.setdefault(question, set()).add(segment_id(paragraph))
+    asked = {language: lines(folder / f"queries.{language}.jsonl") for language in ("vi", "en")}
+    made = {
+        language: [Question(one["text"], frozenset(right[one["id"]])) for one in asked[language]] for language in asked
+    }
+    plain = [Question(fold(question.text), question.right) for question in made["vi"]]
+    return {"vi": made["vi"], "vi_unaccented": plain, "en_to_vi": made["en"]}
+
+
+async def feed(folder: Path, nats_url: str, tenant: str) -> int:
+    """Publish the paragraphs as finals; returns how many."""
+    paragraphs = lines(folder / "corpus.vi.jsonl")
+    async with events.connected(nats_url) as bus:
+        for number, paragraph in enumerate(paragraphs):
+            segment = transcript_events_pb2.SegmentContent(
+                recording_id=str(PASSAGES),
+                transcript_id=str(PASSAGES),
+                segment_id=segment_id(paragraph["id"]),
+                start_ms=number * 1000,
+                end_ms=number * 1000 + 1000,
+                text=paragraph["text"],
+                language_code="vi",
+            )
+            event_id = str(uuid.uuid4())
+            event = transcript_events_pb2.TranscriptFinalized(event_id=event_id, tenant=tenant, segment=segment)
+            await events.publish(bus, events.TRANSCRIPT_FINALIZED, event_id, event.SerializeToString())
+    return len(paragraphs)
+
+
+class Client:
+    """Asks one search server as one tenant."""
+
+    def __init__(self, channel: grpc.aio.Channel, tenant: str) -> None:
+        self._search = search_service_pb2_grpc.SearchServiceStub(channel)
+        self._headers = Caller(tenant, "bench", frozenset({"search"})).metadata()
+
+    async def ask(self, text: str) -> Answer:
+        """The 100 best hits."""
+        began = time.perf_counter()
+        request = search_service_pb2.SearchRequest(query=text, limit=100)
+        answer = await self._search.Search(request, metadata=self._headers, timeout=30)
+        if hit_pb2.RANKING_SEMANTIC not in answer.rankings:
+            raise SystemExit("the embedder does not answer: no comparison is possible")
+        return Answer(answer.hits, (time.perf_counter() - began) * 1000)
+
+    async def wait_for(self, count: int) -> None:
+        """Until `count` segments are indexed, as far as one answer of 100 hits can tell."""
+        async with asyncio.timeout(INDEXING_TIMEOUT_S):
+            seen: set[str] = set()
+            while len(seen) < count:
+                for text in ("là", "của", "năm", "người", "một", "được"):
+                    seen |= {hit.segment_id for hit in (await self.ask(text)).hits}
+                await asyncio.sleep(0.5)
+
+
+def first_place(hits: Sequence[hit_pb2.Hit], right: frozenset[str], rank: str = "") -> int:
+    """The best place of a right segment among the hits, by their order or by one of their ranks; 0: there is none."""
+    places = ((getattr(hit, rank) if rank else place) for place, hit in enumerate(hits, 1) if hit.segment_id in right)
+    return min((place for place in places if place), default=0)
+
+
+def recall(places: Sequence[int], within: int) -> float:
+    """The share of places from 1 to `within`."""
+    return sum(0 < place <= within for place in places) / len(places)
+
+
+async def run(folder: Path, ports: Ports) -> dict[str, float | int | str]:
+    """Feed, ask, count."""
+    tenant = f"bench-search-{uuid.uuid4()}"
+    figures: dict[str, float | int | str] = {}
+    async with grpc.aio.insecure_channel(ports.address("search")) as channel:
+        client = Client(channel, tenant)
+        await client.wait_for(0)
+        began = time.perf_counter()
+        await client.wait_for(await feed(folder, f"nats://{ports.address('nats')}", tenant))
+        figures["indexing_s"] = round(time.perf_counter() - began, 2)
+        for way, asked in questions(folder).items():
+            answers = [await client.ask(question.text) for question in asked]
+            for peer, rank in (("fused", ""), ("bm25", "lexical_rank"), ("vectors", "semantic_rank")):
+                places = [first_place(a.hits, q.right, rank) for a, q in zip(answers, asked, strict=True)]
+                figures[f"recall_at_1_{way}_{peer}"] = round(recall(places, 1), 4)
+                figures[f"recall_at_10_{way}_{peer}"] = round(recall(places, 10), 4)
+            for percent in (50, 95):
+                took = float(np.percentile([answer.took_ms for answer in answers], percent))
+                figures[f"search_p{percent}_{way}_ms"] = round(took, 1)
+    return figures
+
+
+def table(figures: dict[str, float | int | str]) -> Table:
+    """The figures for people."""
+    shown = Table(
+        "questions", "fused", "BM25 alone", "vectors alone", "p50, p95 ms", title=f"R@1 / R@10: {report.machine()}"
+    )
+    for way, name in WAYS.items():
+        rates = [
+            f"{figures[f'recall_at_1_{way}_{peer}']:.3f} / {figures[f'recall_at_10_{way}_{peer}']:.3f}"
+            for peer in ("fused", "bm25", "vectors")
+        ]
+        shown.add_row(name, *rates, f"{figures[f'search_p50_{way}_ms']}, {figures[f'search_p95_{way}_ms']}")
+    return shown
+
+
+def main() -> int:
+    """Run, print a table, write build/bench/search.json."""
+    parser = argparse.ArgumentParser(prog="python -m bench.search", description=__doc__)
+    parser.add_argument("--data", type=Path, default=DEFAULT_FOLDER, help="XQuAD retrieval (default: %(default)s)")
+    arguments = parser.parse_args()
+    if not arguments.data.is_dir():
+        print(f"bench-search needs XQuAD retrieval in {arguments.data}; --data names another folder", file=sys.stderr)
+        return 2
+    figures = asyncio.run(run(arguments.data, Ports.from_env()))
+    Console().print(table(figures))
+    print(f"figures: {report.write('search', figures)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,67 @@
+"""The embeddings server in this process behind a real port, with a fake model."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import grpc
+import numpy as np
+from ai2text.embeddings.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
+
+from servers.common import lifecycle
+from servers.common.errors import DependencyUnavailable
+from servers.common.identity import Caller
+from servers.embeddings import service
+from servers.embeddings.admission import Admission
+from servers.embeddings.embedding import Embedder, Kind, Vector
+
+MODEL = "letters"
+
+
+def letters(text: str) -> Vector:
+    """How often each letter from a to z occurs, at length 1; every text has a trace of each."""
+    counts = np.full(26, 0.01, np.float32)
+    for letter in text.lower():
+        if "a" <= letter <= "z":
+            counts[ord(letter) - ord("a")] += 1
+    unit: Vector = counts / np.linalg.norm(counts)
+    return unit
+
+
+@dataclass
+class LetterCounter:
+    """A model that knows letters. What it was asked is kept."""
+
+    away: bool = False
+    asked: list[tuple[str, Kind]] = field(default_factory=list)
+
+    async def encode(self, text: str, kind: Kind) -> Vector:
+        if self.away:
+            raise DependencyUnavailable("triton")
+        self.asked.append((text, kind))
+        return letters(text)
+
+
+def headers(*scopes: str, tenant: str = "acme") -> tuple[tuple[str, str], ...]:
+    """What the edge forwards of a caller."""
+    return Caller(tenant, "lan", frozenset(scopes)).metadata()
+
+
+@asynccontextmanager
+async def serving(*mounts: lifecycle.Mount) -> AsyncIterator[str]:
+    """A server with these services until the end of the block: its address."""
+    server, _, _ = lifecycle.build(mounts)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        await server.stop(None)
+
+
+@asynccontextmanager
+async def embeddings(model: LetterCounter, admission: Admission | None = None) -> AsyncIterator[EmbeddingServiceStub]:
+    """The stub of a running embeddings server."""
+    mount = service.mount(Embedder(model, MODEL, admission or Admission(4, 64)))
+    async with serving(mount) as address, grpc.aio.insecure_channel(address) as channel:
+        yield EmbeddingServiceStub(channel)

@@ -1,0 +1,141 @@
+"""EmbeddingService over a real port: vectors, limits, and every way to be refused."""
+
+from collections.abc import AsyncIterator
+
+import grpc
+import numpy as np
+import pytest
+from ai2text.embeddings.v1 import embedding_pb2
+from ai2text.embeddings.v1.embedding_service_pb2 import BatchEmbedRequest, EmbedRequest
+from ai2text.embeddings.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
+
+from servers.embeddings.admission import Admission
+from servers.embeddings.embedding import Kind, Vector
+from tests.rpc.embeddings_server import MODEL, LetterCounter, embeddings, headers, letters
+from tests.rpc.refusals import refusal
+
+QUERY = embedding_pb2.EMBEDDING_KIND_QUERY
+PASSAGE = embedding_pb2.EMBEDDING_KIND_PASSAGE
+ALLOWED = headers("embeddings")
+
+
+@pytest.fixture
+def model() -> LetterCounter:
+    return LetterCounter()
+
+
+@pytest.fixture
+async def stub(model: LetterCounter) -> AsyncIterator[EmbeddingServiceStub]:
+    async with embeddings(model) as stub:
+        yield stub
+
+
+async def test_a_text_becomes_a_vector(stub: EmbeddingServiceStub, model: LetterCounter) -> None:
+    answer = await stub.Embed(EmbedRequest(text="  xin chao ", kind=QUERY), metadata=ALLOWED)
+    np.testing.assert_allclose(answer.embedding.values, letters("xin chao"))
+    assert answer.model == MODEL
+    assert model.asked == [("xin chao", Kind.QUERY)]
+
+
+async def test_a_batch_keeps_its_order(stub: EmbeddingServiceStub, model: LetterCounter) -> None:
+    texts = [chr(ord("a") + n % 26) * (n + 1) for n in range(256)]
+    answer = await stub.BatchEmbed(BatchEmbedRequest(texts=texts, kind=PASSAGE), metadata=ALLOWED)
+    assert len(answer.embeddings) == 256
+    for text, embedding in zip(texts, answer.embeddings, strict=True):
+        np.testing.assert_allclose(embedding.values, letters(text))
+    assert {kind for _, kind in model.asked} == {Kind.PASSAGE}
+
+
+@pytest.mark.parametrize(
+    ("request_", "field"),
+    [
+        (EmbedRequest(kind=QUERY), "text"),
+        (EmbedRequest(text=" \n ", kind=QUERY), "text"),
+        (EmbedRequest(text="a"), "kind"),
+        (EmbedRequest(text="a", kind=77), "kind"),  # type: ignore[arg-type]
+    ],
+)
+async def test_a_wrong_field_is_named(stub: EmbeddingServiceStub, request_: EmbedRequest, field: str) -> None:
+    refused = await refusal(stub.Embed(request_, metadata=ALLOWED))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID")
+    assert refused.field == field
+
+
+@pytest.mark.parametrize(
+    ("request_", "field"),
+    [
+        (BatchEmbedRequest(kind=QUERY), "texts"),
+        (BatchEmbedRequest(texts=["a"] * 257, kind=QUERY), "texts"),
+        (BatchEmbedRequest(texts=["a", ""], kind=QUERY), "texts[1]"),
+        (BatchEmbedRequest(texts=["a"]), "kind"),
+    ],
+)
+async def test_a_wrong_field_of_a_batch_is_named(
+    stub: EmbeddingServiceStub, request_: BatchEmbedRequest, field: str
+) -> None:
+    refused = await refusal(stub.BatchEmbed(request_, metadata=ALLOWED))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID")
+    assert refused.field == field
+
+
+async def test_a_text_of_just_the_limit_is_taken_and_one_more_is_not(stub: EmbeddingServiceStub) -> None:
+    await stub.Embed(EmbedRequest(text="ạ" * 8192, kind=QUERY), metadata=ALLOWED)
+    refused = await refusal(stub.Embed(EmbedRequest(text="ạ" * 8193, kind=QUERY), metadata=ALLOWED))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "TEXT_TOO_LONG")
+    assert refused.metadata == {"limit_characters": "8192"}
+
+
+async def test_no_identity(stub: EmbeddingServiceStub) -> None:
+    refused = await refusal(stub.Embed(EmbedRequest(text="a", kind=QUERY)))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.UNAUTHENTICATED, "IDENTITY_MISSING")
+
+
+async def test_no_scope(stub: EmbeddingServiceStub) -> None:
+    for call in (
+        stub.Embed(EmbedRequest(text="a", kind=QUERY), metadata=headers("search")),
+        stub.BatchEmbed(BatchEmbedRequest(texts=["a"], kind=QUERY), metadata=headers("search")),
+    ):
+        refused = await refusal(call)
+        assert (refused.code, refused.reason) == (grpc.StatusCode.PERMISSION_DENIED, "SCOPE_MISSING")
+        assert refused.metadata == {"scope": "embeddings"}
+
+
+async def test_triton_away(stub: EmbeddingServiceStub, model: LetterCounter) -> None:
+    model.away = True
+    for call in (
+        stub.Embed(EmbedRequest(text="a", kind=QUERY), metadata=ALLOWED),
+        stub.BatchEmbed(BatchEmbedRequest(texts=["a", "b"], kind=QUERY), metadata=ALLOWED),
+    ):
+        refused = await refusal(call)
+        assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "DEPENDENCY_UNAVAILABLE")
+        assert refused.metadata == {"dependency": "triton"}
+        assert refused.retry_s
+
+
+async def test_too_many_at_a_time() -> None:
+    admission = Admission(1, 1)
+    async with embeddings(LetterCounter(), admission) as stub, admission.entered(urgent=True):
+        waiting = stub.Embed(EmbedRequest(text="a", kind=QUERY), metadata=ALLOWED, timeout=0.5)
+        refused = None
+        while refused is None:
+            call = stub.Embed(EmbedRequest(text="b", kind=QUERY), metadata=ALLOWED, timeout=0.2)
+            if await call.code() == grpc.StatusCode.RESOURCE_EXHAUSTED:
+                refused = await refusal(call)
+        assert refused.reason == "OVERLOADED"
+        assert refused.retry_s
+        waiting.cancel()
+
+
+async def test_a_fault_of_ours_says_nothing_of_itself() -> None:
+    class Broken(LetterCounter):
+        async def encode(self, text: str, kind: Kind) -> Vector:
+            raise RuntimeError("secret path")
+
+    async with embeddings(Broken()) as stub:
+        for call in (
+            stub.Embed(EmbedRequest(text="a", kind=QUERY), metadata=ALLOWED),
+            stub.BatchEmbed(BatchEmbedRequest(texts=["a"], kind=QUERY), metadata=ALLOWED),
+        ):
+            refused = await refusal(call)
+            assert (refused.code, refused.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL")
+            assert "secret" not in refused.message

@@ -1,0 +1,225 @@
+"""SearchService over a real port: hits, filters, what happens without an embedder, and every way to be refused."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from ai2text.search.v1 import hit_pb2
+from ai2text.search.v1.search_service_pb2 import SearchRequest, SearchResponse
+from ai2text.search.v1.search_service_pb2_grpc import SearchServiceStub
+
+from servers.common.errors import DependencyUnavailable
+from servers.search.documents import Embedding, Scope
+from servers.search.searching import Searches
+from servers.search.service import mount
+from tests.rpc.embeddings_server import headers, serving
+from tests.rpc.refusals import refusal
+from tests.rpc.search_server import Served, segment, served
+
+ALLOWED = headers("search")
+BOTH = [hit_pb2.RANKING_SEMANTIC, hit_pb2.RANKING_LEXICAL]
+WORDS_ONLY = [hit_pb2.RANKING_LEXICAL]
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Served]:
+    async with served(tmp_path) as server:
+        yield server
+
+
+async def find(server: Served, query: str, tenant: str = "acme", **fields: Any) -> SearchResponse:
+    answer: SearchResponse = await server.search.Search(
+        SearchRequest(query=query, **fields), metadata=headers("search", tenant=tenant), timeout=10
+    )
+    return answer
+
+
+def ids(answer: SearchResponse) -> list[str]:
+    return [hit.segment_id for hit in answer.hits]
+
+
+async def test_a_hit_says_where_and_why(server: Served) -> None:
+    await server.put([segment("s1", "Chiều nay trời có thể mưa"), segment("s2", "Giá vàng tăng mạnh")])
+    answer = await find(server, "trời mưa")
+    hit = answer.hits[0]
+    assert (hit.recording_id, hit.transcript_id, hit.segment_id) == ("r1", "t1", "s1")
+    assert (hit.start_ms, hit.end_ms, hit.language_code) == (1_000, 2_000, "vi")
+    assert hit.snippet.text == "Chiều nay trời có thể mưa"
+    assert [hit.snippet.text[mark.start : mark.end] for mark in hit.snippet.highlights] == ["trời", "mưa"]
+    assert hit.lexical_rank == 1
+    assert hit.semantic_rank in (1, 2)
+    assert answer.rankings == BOTH
+    assert hit.score == pytest.approx(1 / 61 + 1 / (60 + hit.semantic_rank))
+
+
+async def test_accents_may_be_left_out(server: Served) -> None:
+    await server.put([segment("s1", "Xin chào các bạn"), segment("s2", "Tạm biệt")])
+    for query in ("xin chao", "XIN CHÀO", "xin chào"):
+        assert ids(await find(server, query))[0] == "s1"
+
+
+async def test_what_shares_no_word_is_found_by_its_vector(server: Served) -> None:
+    await server.put([segment("s1", "zzzz"), segment("s2", "abc abc")])
+    answer = await find(server, "cab bac")
+    assert ids(answer) == ["s2", "s1"]
+    assert [hit.lexical_rank for hit in answer.hits] == [0, 0]
+
+
+async def test_a_question_without_words_is_asked_by_meaning_only(server: Served) -> None:
+    await server.put([segment("s1", "abc")])
+    answer = await find(server, "?!")
+    assert ids(answer) == ["s1"]
+    assert answer.rankings == [hit_pb2.RANKING_SEMANTIC]
+
+
+async def test_nothing_is_found_in_nothing(server: Served) -> None:
+    assert ids(await find(server, "xin chào")) == []
+
+
+async def test_the_limit_is_kept(server: Served) -> None:
+    await server.put([segment(f"s{n}", f"câu số {n}") for n in range(150)])
+    assert len((await find(server, "câu số")).hits) == 10
+    assert len((await find(server, "câu số", limit=3)).hits) == 3
+    hits = (await find(server, "câu số", limit=100)).hits
+    assert len(hits) == 100
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+
+
+async def test_filters(server: Served) -> None:
+    await server.put(
+        [
+            segment("s1", "xin chào"),
+            segment("s2", "xin chào", recording_id="r2"),
+            segment("s3", "xin chào", recording_id="r2", language_code="en"),
+        ]
+    )
+    assert set(ids(await find(server, "xin chào"))) == {"s1", "s2", "s3"}
+    assert set(ids(await find(server, "xin chào", recording_ids=["r2"]))) == {"s2", "s3"}
+    assert set(ids(await find(server, "xin chào", recording_ids=["r1", "R2"], language_code="vi"))) == {"s1", "s2"}
+    assert ids(await find(server, "xin chào", recording_ids=["nowhere"])) == []
+
+
+async def test_tenants_never_see_each_other(server: Served) -> None:
+    await server.put([segment("s1", "bí mật của ta"), segment("s1", "bí mật của họ", tenant="rival")])
+    assert [hit.snippet.text for hit in (await find(server, "bí mật")).hits] == ["bí mật của ta"]
+    assert [hit.snippet.text for hit in (await find(server, "bí mật", tenant="rival")).hits] == ["bí mật của họ"]
+    assert ids(await find(server, "bí mật", tenant="nobody")) == []
+
+
+async def test_without_the_embedder_the_words_alone_decide(server: Served) -> None:
+    await server.put([segment("s1", "xin chào"), segment("s2", "tạm biệt")])
+    server.model.away = True
+    answer = await find(server, "xin chao")
+    assert ids(answer) == ["s1"]
+    assert answer.rankings == WORDS_ONLY
+    assert answer.hits[0].semantic_rank == 0
+    server.model.away = False
+    assert (await find(server, "xin chao")).rankings == BOTH
+
+
+async def test_without_anybody_at_the_embedder_s_address_too(tmp_path: Path) -> None:
+    async with served(tmp_path, embeddings="127.0.0.1:1") as server:
+        await server.put([segment("s1", "xin chào")])
+        answer = await find(server, "xin chao")
+        assert (ids(answer), answer.rankings) == (["s1"], WORDS_ONLY)
+
+
+async def test_after_reopening_all_is_there(tmp_path: Path) -> None:
+    async with served(tmp_path) as server:
+        await server.put([segment("s1", "xin chào")])
+    async with served(tmp_path) as server:
+        answer = await find(server, "xin chào")
+        assert ids(answer) == ["s1"]
+        assert answer.hits[0].semantic_rank == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"query": ""}, "query"),
+        ({"query": " \t"}, "query"),
+        ({"query": "x" * 1001}, "query"),
+        ({"query": "x", "limit": 101}, "limit"),
+        ({"query": "x", "recording_ids": ["r"] * 101}, "recording_ids"),
+        ({"query": "x", "language_code": "tiếng Việt"}, "language_code"),
+    ],
+)
+async def test_a_wrong_field_is_named(server: Served, fields: dict[str, Any], field: str) -> None:
+    refused = await refusal(server.search.Search(SearchRequest(**fields), metadata=ALLOWED))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID")
+    assert refused.field == field
+
+
+@pytest.mark.parametrize("query", ['"', "AND", "a NEAR/3 b", "folded: x", "(((", "\0", "'; DROP TABLE documents", "🎉"])
+async def test_no_query_is_a_syntax_error(server: Served, query: str) -> None:
+    await server.put([segment("s1", "xin chào")])
+    await find(server, query)
+
+
+async def test_no_identity(server: Served) -> None:
+    refused = await refusal(server.search.Search(SearchRequest(query="x")))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.UNAUTHENTICATED, "IDENTITY_MISSING")
+
+
+async def test_no_scope(server: Served) -> None:
+    refused = await refusal(server.search.Search(SearchRequest(query="x"), metadata=headers("speech")))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.PERMISSION_DENIED, "SCOPE_MISSING")
+    assert refused.metadata == {"scope": "search"}
+
+
+class Stuck:
+    """A library and an embedder: a search that waits until it is let go, or fails."""
+
+    def __init__(self) -> None:
+        self.go = asyncio.Event()
+        self.error: Exception | None = None
+
+    async def embed(self, text: str, tenant: str, subject: str) -> Embedding:
+        raise DependencyUnavailable("embeddings")
+
+    async def nearest(self, scope: Scope, embedding: Embedding, limit: int) -> list[int]:
+        return []
+
+    async def matching(self, scope: Scope, asked: object, limit: int) -> list[int]:
+        if self.error:
+            raise self.error
+        await self.go.wait()
+        return []
+
+    async def documents(self, tenant: str, ids: object) -> dict[int, Any]:
+        return {}
+
+
+@pytest.fixture
+def stuck() -> Stuck:
+    return Stuck()
+
+
+@pytest.fixture
+async def one_at_a_time(stuck: Stuck) -> AsyncIterator[Any]:
+    async with serving(mount(Searches(stuck, stuck, at_once=1))) as address, grpc.aio.insecure_channel(address) as to:
+        yield SearchServiceStub(to)
+
+
+async def test_too_many_at_a_time(one_at_a_time: Any, stuck: Stuck) -> None:
+    def search() -> Any:
+        return one_at_a_time.Search(SearchRequest(query="x"), metadata=ALLOWED, timeout=10)
+
+    calls = [search(), search()]
+    done, (waiting,) = await asyncio.wait([asyncio.ensure_future(c) for c in calls], return_when="FIRST_COMPLETED")
+    refused = await refusal(done.pop())
+    assert (refused.code, refused.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED")
+    assert refused.retry_s
+    stuck.go.set()
+    await waiting
+    await search()
+
+
+async def test_a_fault_of_ours_says_nothing_of_itself(one_at_a_time: Any, stuck: Stuck) -> None:
+    stuck.error = RuntimeError("secret path")
+    refused = await refusal(one_at_a_time.Search(SearchRequest(query="x"), metadata=ALLOWED))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL")
+    assert "secret" not in refused.message

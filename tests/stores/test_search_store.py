@@ -1,0 +1,198 @@
+"""The documents in SQLite."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from servers.common.errors import DependencyUnavailable
+from servers.search.documents import Entry, Scope
+from servers.search.store import Store
+from servers.search.words import words
+from tests.stores.search_entries import DIMENSIONS, SPACE, entry, random_entries, vector
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "search" / "documents.sqlite"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[Store]:
+    store = Store(path)
+    yield store
+    store.close()
+
+
+def found(store: Store, query: str, scope: Scope | None = None) -> list[str]:
+    scope = scope or Scope("acme")
+    ids = store.matching(scope, tuple(words(query)), 100)
+    documents = store.documents(scope.tenant, ids)
+    return [documents[id].segment_id for id in ids]
+
+
+def test_what_is_put_is_found_as_it_was(store: Store) -> None:
+    put = entry("s1", "Xin chào Việt Nam")
+    store.put([put])
+    assert found(store, "viet nam") == ["s1"]
+    assert store.documents("acme", [put.document.id]) == {put.document.id: put.document}
+    seq, (ids, vectors) = store.vectors_after("acme", SPACE, 0, 10)
+    assert (seq, ids.tolist()) == (1, [put.document.id])
+    np.testing.assert_allclose(vectors[0].astype(np.float32), put.embedding.vector, atol=1e-3)
+
+
+def test_the_same_again_changes_nothing(store: Store) -> None:
+    store.put([entry("s1"), entry("s1")])
+    store.put([entry("s1")])
+    assert found(store, "xin") == ["s1"]
+    assert store.last_seq() == 1
+
+
+def test_a_changed_text_is_found_by_its_new_words_only(store: Store) -> None:
+    store.put([entry("s1", "cũ kỹ")])
+    store.put([entry("s1", "mới tinh")])
+    assert found(store, "mới") == ["s1"]
+    assert found(store, "cũ") == []
+
+
+def test_a_changed_vector_comes_last_and_once(store: Store) -> None:
+    store.put([entry("s1"), entry("s2")])
+    store.put([entry("s1", at=vector(0, 1))])
+    seq, (ids, _) = store.vectors_after("acme", SPACE, 0, 10)
+    assert seq == store.last_seq() == 3
+    assert ids.tolist() == [entry("s2").document.id, entry("s1").document.id]
+
+
+def test_vectors_of_two_models_stand_side_by_side(store: Store) -> None:
+    store.put([entry("s1"), entry("s1", model="other")])
+    assert found(store, "xin") == ["s1"]
+    assert sorted(store.spaces()) == [("acme", SPACE), ("acme", f"other/{DIMENSIONS}")]
+
+
+def test_vectors_are_read_in_steps(store: Store) -> None:
+    store.put(random_entries(25))
+    seq, read = 0, list[int]()
+    while True:
+        seq, (ids, _) = store.vectors_after("acme", SPACE, seq, 10)
+        if not len(ids):
+            break
+        read += ids.tolist()
+    assert read == [put.document.id for put in random_entries(25)]
+
+
+def test_tenants_never_see_each_other(store: Store) -> None:
+    ours, theirs = entry("s1", "bí mật"), entry("s1", "bí mật", tenant="rival")
+    store.put([ours, theirs])
+    assert ours.document.id != theirs.document.id
+    assert store.matching(Scope("acme"), tuple(words("bí mật")), 10) == [ours.document.id]
+    assert store.documents("acme", [theirs.document.id]) == {}
+    assert store.vectors_in(Scope("acme"), SPACE, 10)[0].tolist() == [ours.document.id]
+    assert store.within(Scope("acme"), [theirs.document.id]) == set()
+    assert store.vectors_after("acme", SPACE, 0, 10)[1][0].tolist() == [ours.document.id]
+
+
+def test_a_tenant_whose_name_begins_another_is_still_another(store: Store) -> None:
+    store.put([entry("s1", tenant="acme2"), entry("s2", tenant="ac")])
+    assert found(store, "xin", Scope("acme")) == []
+
+
+@pytest.mark.parametrize(
+    ("scope", "expected"),
+    [
+        (Scope("acme", ("r1",)), {"s1", "s2"}),
+        (Scope("acme", ("r1", "r2")), {"s1", "s2", "s3"}),
+        (Scope("acme", (), "en"), {"s2", "s3"}),
+        (Scope("acme", ("r1",), "en"), {"s2"}),
+        (Scope("acme", ("none",)), set()),
+    ],
+)
+def test_a_scope_narrows_every_way_of_reading(store: Store, scope: Scope, expected: set[str]) -> None:
+    entries = [
+        entry("s1"),
+        entry("s2", language_code="en"),
+        entry("s3", recording_id="r2", language_code="en"),
+        entry("s4", recording_id="r1", tenant="rival", language_code="en"),
+    ]
+    store.put(entries)
+    names = {put.document.id: put.document.segment_id for put in entries}
+    assert set(found(store, "xin", scope)) == expected
+    assert {names[id] for id in store.vectors_in(scope, SPACE, 10)[0].tolist()} == expected
+    assert {names[id] for id in store.within(scope, list(names))} == expected
+
+
+def test_all_or_nothing(store: Store) -> None:
+    broken = entry("s2")
+    object.__setattr__(broken.document, "start_ms", None)
+    with pytest.raises(Exception, match="NOT NULL"):
+        store.put([entry("s1"), broken])
+    assert found(store, "xin") == []
+    assert store.last_seq() == 0
+
+
+def test_it_is_there_after_reopening_without_closing(path: Path, store: Store) -> None:
+    store.put([entry("s1")])
+    again = Store(path)
+    assert again.index_id == store.index_id
+    assert found(again, "xin") == ["s1"]
+    again.close()
+
+
+def test_what_was_acknowledged_outlives_kill_9(path: Path) -> None:
+    script = """
+import sys
+from pathlib import Path
+from servers.search.store import Store
+from tests.stores.search_entries import entry
+store = Store(Path(sys.argv[1]))
+n = 0
+while True:
+    store.put([entry(f"s{n}", f"từ{n}")])
+    print(n, flush=True)
+    n += 1
+"""
+    process = subprocess.Popen([sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE, cwd=Path.cwd())
+    assert process.stdout is not None
+    acknowledged = [int(process.stdout.readline()) for _ in range(30)]
+    os.kill(process.pid, signal.SIGKILL)
+    acknowledged += [int(line) for line in process.stdout.read().split()]
+    process.stdout.close()
+    process.wait()
+    store = Store(path)
+    assert [n for n in acknowledged if found(store, f"từ{n}") != [f"s{n}"]] == []
+    store.close()
+
+
+def test_a_database_that_is_none_is_set_aside(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"this is not a database at all" * 100)
+    store = Store(path)
+    store.put([entry("s1")])
+    assert found(store, "xin") == ["s1"]
+    assert path.with_name("documents.sqlite.unusable").exists()
+    store.close()
+
+
+def test_a_database_of_another_version_is_set_aside_and_the_new_one_has_another_id(path: Path) -> None:
+    old = Store(path)
+    old.put([entry("s1")])
+    old._connection().execute("PRAGMA user_version = 99")
+    old.close()
+    new = Store(path)
+    assert new.index_id != old.index_id
+    assert found(new, "xin") == []
+    new.close()
+
+
+def test_a_disk_that_fails_is_a_dependency_that_is_away(store: Store) -> None:
+    store._connection().execute("PRAGMA max_page_count = 1")
+    many: list[Entry] = random_entries(500)
+    with pytest.raises(DependencyUnavailable):
+        store.put(many)
+    store._connection().execute("PRAGMA max_page_count = 1000000")
+    store.put(many)
+    assert store.last_seq() == 500

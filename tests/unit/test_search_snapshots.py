@@ -1,0 +1,61 @@
+"""Snapshots are whole, or known not to be."""
+
+from pathlib import Path
+
+import pytest
+
+from servers.search import snapshots
+from servers.search.snapshots import SnapshotDamaged
+
+
+def save(folder: Path, seq: int, content: bytes = b"data") -> None:
+    def write(path: Path) -> None:
+        path.write_bytes(content)
+
+    snapshots.save(folder, "one", "index", seq, write)
+
+
+def test_the_newest_is_found_and_the_old_is_gone(tmp_path: Path) -> None:
+    save(tmp_path, 1, b"old")
+    save(tmp_path, 2, b"new")
+    found = snapshots.find(tmp_path, "one")
+    assert found is not None
+    assert (found[0].seq, found[0].index_id, found[1].read_bytes()) == (2, "index", b"new")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one-2.data", "one.json"]
+
+
+def test_a_crash_while_the_next_is_written_leaves_the_one_before(tmp_path: Path) -> None:
+    save(tmp_path, 1, b"old")
+
+    def crash(path: Path) -> None:
+        path.write_bytes(b"hal")
+        raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="full"):
+        snapshots.save(tmp_path, "one", "index", 2, crash)
+    found = snapshots.find(tmp_path, "one")
+    assert found is not None
+    assert found[1].read_bytes() == b"old"
+
+
+def test_none_is_none(tmp_path: Path) -> None:
+    assert snapshots.find(tmp_path / "nowhere", "one") is None
+
+
+@pytest.mark.parametrize("harm", ["flip", "cut", "remove", "garbage", "other fields"])
+def test_damage_is_noticed(tmp_path: Path, harm: str) -> None:
+    save(tmp_path, 1)
+    data, manifest = tmp_path / "one-1.data", tmp_path / "one.json"
+    match harm:
+        case "flip":
+            data.write_bytes(b"dbta")
+        case "cut":
+            data.write_bytes(b"da")
+        case "remove":
+            data.unlink()
+        case "garbage":
+            manifest.write_bytes(b"\xff{")
+        case "other fields":
+            manifest.write_text('{"seq": 1}')
+    with pytest.raises(SnapshotDamaged):
+        snapshots.find(tmp_path, "one")
