@@ -199,7 +199,18 @@ class Consumer(Generic[E]):
     batch: int = field(default=32)
 
     async def run(self) -> None:
-        """Consume until cancelled; raises when NATS goes away."""
+        """Consume until cancelled; DependencyUnavailable when NATS goes away."""
+        try:
+            await self._consume()
+        except BaseExceptionGroup as failures:
+            _, others = failures.split(RETRYABLE)
+            if others is not None:
+                raise
+            raise DependencyUnavailable("nats") from failures
+        except RETRYABLE as error:
+            raise DependencyUnavailable("nats") from error
+
+    async def _consume(self) -> None:
         self.bus.doubt_streams()
         jetstream = await self.bus.jetstream()
         config = ConsumerConfig(

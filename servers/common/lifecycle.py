@@ -17,6 +17,7 @@ from opentelemetry.instrumentation.grpc import aio_server_interceptor, filters
 
 from servers.common import backoff
 from servers.common.channel import MAX_MESSAGE_BYTES
+from servers.common.errors import Ai2TextError
 from servers.common.settings import ServerSettings
 from servers.common.status import ErrorInterceptor
 
@@ -139,6 +140,8 @@ async def _kept_going(name: str, job: Job) -> None:
         began = asyncio.get_running_loop().time()
         try:
             await job()
+        except Ai2TextError as error:
+            log.warning("job waits", job=name, reason=error.reason, error=str(error))
         except Exception:
             log.exception("job failed", job=name)
         if asyncio.get_running_loop().time() - began > 60:

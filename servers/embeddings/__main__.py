@@ -22,8 +22,9 @@ async def main(settings: Settings) -> None:
         triton = await stack.enter_async_context(channel.connect(settings.triton))
         bus = await stack.enter_async_context(events.connected(settings.nats_url))
         encoder = TritonEncoder(triton, settings.inference_timeout_s)
-        admission = Admission(settings.in_flight, settings.max_waiting)
-        embedder = Embedder(encoder, settings.model_name, admission)
+        queries = Admission(settings.queries_in_flight, settings.max_waiting)
+        passages = Admission(settings.passages_in_flight, settings.max_waiting)
+        embedder = Embedder(encoder, settings.model_name, queries, passages)
         finals = Finals(embedder, partial(events.publish, bus))
         consumer = events.Consumer(
             bus,

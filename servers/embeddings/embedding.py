@@ -35,11 +35,15 @@ class Encoder(Protocol):
 
 
 class Embedder:
-    """Checks texts and embeds them one by one: those that are on their way together are batched behind the encoder."""
+    """Checks texts and embeds them one by one: those that are on their way together are batched behind the encoder.
 
-    def __init__(self, encoder: Encoder, model: str, admission: Admission) -> None:
+    A person waits for a query, nobody for a passage: so the two are admitted apart, and passages few at a time, lest a
+    query wait behind many of them.
+    """
+
+    def __init__(self, encoder: Encoder, model: str, queries: Admission, passages: Admission) -> None:
         self._encoder = encoder
-        self._admission = admission
+        self._admissions = {Kind.QUERY: queries, Kind.PASSAGE: passages}
         self.model = model
 
     async def embed(self, text: str, kind: Kind | None) -> Vector:
@@ -65,7 +69,7 @@ class Embedder:
         return [task.result() for task in tasks]
 
     async def _encode(self, text: str, kind: Kind) -> Vector:
-        async with self._admission.entered(urgent=kind is Kind.QUERY):
+        async with self._admissions[kind].entered():
             return await self._encoder.encode(text, kind)
 
 

@@ -22,11 +22,15 @@ class Settings(ServerSettings):
     inference_timeout_s: float = Field(default=10.0, gt=0)
     """How long one text may take on Triton, its queue included, in seconds."""
 
-    in_flight: int = Field(default=8, ge=1)
-    """How many texts are at Triton at a time; it batches those that arrive together."""
+    queries_in_flight: int = Field(default=8, ge=1)
+    """How many queries are at Triton at a time; it batches those that arrive together."""
+
+    passages_in_flight: int = Field(default=2, ge=1)
+    """How many passages are at Triton at a time. A query waits for those before it: on a GPU, which is no slower for
+    eight than for one, raise it."""
 
     max_waiting: int = Field(default=256, ge=1)
-    """How many texts may wait for their turn; more are refused as OVERLOADED."""
+    """How many texts of either kind may wait for their turn; more are refused as OVERLOADED."""
 
     @property
     def model_name(self) -> str:

@@ -1,9 +1,9 @@
 """Fuses two rankings by reciprocal rank (Cormack, Clarke and Buettcher, SIGIR 2009), each with the weight it deserves.
 
-Measured on XQuAD (612 questions to 120 Vietnamese paragraphs; tests/search_quality says how), the share of first hits
-that are right: see docs/adr/0002-search-store.md.
+`make bench-search` measures what comes of it; docs/adr/0002-search-store.md says how the numbers below were chosen.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -62,7 +62,7 @@ def _typed_without_accents(asked: Sequence[Word]) -> bool:
 
 
 def fused(lexical: Sequence[int], semantic: Sequence[int], weighing: Weights) -> list[Place]:
-    """Every document of both rankings, best first; a tie is broken by the id, so that the order is always the same."""
+    """Every document of both rankings, best first; of two with the same score, the one whose words match better."""
     lexical_ranks = {id: rank for rank, id in enumerate(lexical, 1)}
     semantic_ranks = {id: rank for rank, id in enumerate(semantic, 1)}
     places = [
@@ -74,7 +74,7 @@ def fused(lexical: Sequence[int], semantic: Sequence[int], weighing: Weights) ->
         )
         for id in lexical_ranks | semantic_ranks
     ]
-    return sorted(places, key=lambda place: (-place.score, place.id))
+    return sorted(places, key=lambda place: (-place.score, place.lexical_rank or math.inf, place.semantic_rank))
 
 
 def _share(weight: float, rank: int) -> float:

@@ -13,7 +13,7 @@ from servers.common.errors import DependencyUnavailable
 from servers.common.identity import Caller
 from servers.embeddings import service
 from servers.embeddings.admission import Admission
-from servers.embeddings.embedding import Embedder, Kind, Vector
+from servers.embeddings.embedding import Embedder, Encoder, Kind, Vector
 
 MODEL = "letters"
 
@@ -59,9 +59,16 @@ async def serving(*mounts: lifecycle.Mount) -> AsyncIterator[str]:
         await server.stop(None)
 
 
+def embedder(model: Encoder, queries: Admission | None = None) -> Embedder:
+    """The domain over a fake model."""
+    return Embedder(model, MODEL, queries or Admission(4, 64), Admission(4, 64))
+
+
 @asynccontextmanager
-async def embeddings(model: LetterCounter, admission: Admission | None = None) -> AsyncIterator[EmbeddingServiceStub]:
+async def embeddings(model: Encoder, admission: Admission | None = None) -> AsyncIterator[EmbeddingServiceStub]:
     """The stub of a running embeddings server."""
-    mount = service.mount(Embedder(model, MODEL, admission or Admission(4, 64)))
-    async with serving(mount) as address, grpc.aio.insecure_channel(address) as channel:
+    async with (
+        serving(service.mount(embedder(model, admission))) as address,
+        grpc.aio.insecure_channel(address) as channel,
+    ):
         yield EmbeddingServiceStub(channel)

@@ -13,8 +13,6 @@ from ai2text.search.v1.search_service_pb2_grpc import SearchServiceStub
 
 from servers.common import channel
 from servers.embeddings import service as embeddings_service
-from servers.embeddings.admission import Admission
-from servers.embeddings.embedding import Embedder
 from servers.search import service
 from servers.search.documents import Document, Embedding, Entry
 from servers.search.embedder import RemoteEmbedder
@@ -23,7 +21,7 @@ from servers.search.searching import Searches
 from servers.search.shelves import Shelves
 from servers.search.store import Store
 from servers.search.vectors import Vectors
-from tests.rpc.embeddings_server import MODEL, LetterCounter, letters, serving
+from tests.rpc.embeddings_server import MODEL, LetterCounter, embedder, letters, serving
 
 
 @asynccontextmanager
@@ -77,7 +75,7 @@ async def served(folder: Path, embeddings: str | None = None, at_once: int = 8) 
     """A search server; `embeddings` says where its embeddings server listens (default: one in this process)."""
     async with contextlib.AsyncExitStack() as stack:
         model = LetterCounter()
-        mount = embeddings_service.mount(Embedder(model, MODEL, Admission(4, 64)))
+        mount = embeddings_service.mount(embedder(model))
         address = embeddings or await stack.enter_async_context(serving(mount))
         connection = await stack.enter_async_context(channel.connect(address))
         kept = await stack.enter_async_context(shelves(folder))

@@ -114,7 +114,7 @@ async def test_triton_away(stub: EmbeddingServiceStub, model: LetterCounter) -> 
 
 async def test_too_many_at_a_time() -> None:
     admission = Admission(1, 1)
-    async with embeddings(LetterCounter(), admission) as stub, admission.entered(urgent=True):
+    async with embeddings(LetterCounter(), admission) as stub, admission.entered():
         waiting = stub.Embed(EmbedRequest(text="a", kind=QUERY), metadata=ALLOWED, timeout=0.5)
         refused = None
         while refused is None:

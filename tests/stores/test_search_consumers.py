@@ -17,8 +17,6 @@ from opentelemetry import propagate, trace
 
 from servers.common import events
 from servers.common.events import Bus, Consumer
-from servers.embeddings.admission import Admission
-from servers.embeddings.embedding import Embedder
 from servers.embeddings.finals import Finals, created_id
 from servers.search.arrivals import Arrivals
 from servers.search.documents import Scope
@@ -26,7 +24,7 @@ from servers.search.intake import Intake
 from servers.search.shelves import Shelves
 from servers.search.words import words
 from tests.rpc import search_server
-from tests.rpc.embeddings_server import MODEL, LetterCounter, letters
+from tests.rpc.embeddings_server import MODEL, LetterCounter, embedder, letters
 from tests.stores.nats_server import NatsServer
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -53,7 +51,7 @@ async def job(run: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
 
 def embeddings(bus: Bus, model: LetterCounter) -> Consumer[transcript_events_pb2.TranscriptFinalized]:
     """The consumer of the embeddings server, with a fake model."""
-    finals = Finals(Embedder(model, MODEL, Admission(4, 64)), partial(events.publish, bus))
+    finals = Finals(embedder(model), partial(events.publish, bus))
     event, subject = transcript_events_pb2.TranscriptFinalized, events.TRANSCRIPT_FINALIZED
     return Consumer(bus, "TRANSCRIPTS", subject, "embeddings", event, finals.handle, first_delay_s=0.05)
 

@@ -1,4 +1,4 @@
-"""Who goes to the model next."""
+"""Who may go to the model."""
 
 import asyncio
 
@@ -8,8 +8,8 @@ from servers.common.errors import Overloaded
 from servers.embeddings.admission import Admission
 
 
-async def hold(admission: Admission, name: str, order: list[str], urgent: bool = False) -> None:
-    async with admission.entered(urgent):
+async def hold(admission: Admission, name: str, order: list[str]) -> None:
+    async with admission.entered():
         order.append(name)
         await asyncio.sleep(0.001)
 
@@ -19,7 +19,7 @@ async def test_no_more_than_allowed_are_inside() -> None:
 
     async def visit() -> None:
         nonlocal inside, most
-        async with admission.entered(urgent=False):
+        async with admission.entered():
             inside += 1
             most = max(most, inside)
             await asyncio.sleep(0.001)
@@ -29,11 +29,10 @@ async def test_no_more_than_allowed_are_inside() -> None:
     assert most == 3
 
 
-async def test_queries_pass_by_passages_and_keep_their_order() -> None:
+async def test_those_who_wait_keep_their_order() -> None:
     admission, order = Admission(1, 100), list[str]()
-    names = ["p1", "p2", "q1", "p3", "q2"]
-    await asyncio.gather(*(hold(admission, name, order, urgent=name.startswith("q")) for name in names))
-    assert order == ["p1", "q1", "q2", "p2", "p3"]
+    await asyncio.gather(*(hold(admission, str(n), order) for n in range(5)))
+    assert order == ["0", "1", "2", "3", "4"]
 
 
 async def test_too_many_are_refused() -> None:
@@ -46,6 +45,7 @@ async def test_too_many_are_refused() -> None:
 async def test_places_of_those_who_give_up_are_not_lost() -> None:
     admission, order = Admission(1, 2), list[str]()
     first = asyncio.create_task(hold(admission, "first", order))
+    await asyncio.sleep(0)
     gone = [asyncio.create_task(hold(admission, "gone", order)) for _ in range(2)]
     await asyncio.sleep(0)
     for task in gone:
@@ -57,7 +57,7 @@ async def test_places_of_those_who_give_up_are_not_lost() -> None:
 
 async def test_one_cancelled_just_when_its_turn_came_passes_it_on() -> None:
     admission, order = Admission(1, 2), list[str]()
-    async with admission.entered(urgent=False):
+    async with admission.entered():
         waiting = asyncio.create_task(hold(admission, "waiting", order))
         await asyncio.sleep(0)
     waiting.cancel()

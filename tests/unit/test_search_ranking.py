@@ -18,8 +18,9 @@ def test_scores_are_the_weighted_reciprocal_ranks() -> None:
     assert (third.id, third.lexical_rank, third.semantic_rank) == (9, 0, 2)
 
 
-def test_ties_are_broken_by_the_id() -> None:
-    assert [place.id for place in fused([5], [3], Weights(1.0, 1.0))] == [3, 5]
+def test_of_two_with_the_same_score_the_one_whose_words_match_better_comes_first() -> None:
+    assert [place.id for place in fused([5], [3], Weights(1.0, 1.0))] == [5, 3]
+    assert [place.id for place in fused([3, 5], [5, 3], Weights(1.0, 1.0))] == [3, 5]
 
 
 def test_coverage_folds_accents_and_counts_each_word_once() -> None:

@@ -49,12 +49,15 @@ class Batch:
 def plan(jobs: Sequence[tuple[int, Job]], prompt_length: Callable[[Job], int]) -> list[Batch]:
     """Batches of one beam size and one prompt length, which is all that CTranslate2 decodes together.
 
+    Who asks for a beam cares for accuracy more than for time, and gets the longer context.
     Clips share the longest context among them as long as that is at most 4 s more than the shortest needs: an encoder
     pass over 4 s more costs less than a decoder pass of one's own.
     """
     alike: dict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
     for place, job in jobs:
-        alike[job.beam_size, prompt_length(job)].append((context_seconds(job.samples.size), place))
+        alike[job.beam_size, prompt_length(job)].append(
+            (context_seconds(job.samples.size, careful=job.beam_size > 1), place)
+        )
     return [batch for wants in alike.values() for batch in _by_context(sorted(wants))]
 
 

@@ -6,7 +6,7 @@ Inputs, one clip a request (Triton makes the batches):
     LANGUAGE    STRING [1] a Whisper code such as `vi`; absent or "": detected
     CONTEXT     STRING [1] the text spoken before; absent or "": none
     WORD_TIMES  BOOL [1]   whether WORDS, WORD_* and TOKEN_LOGPROBS are wanted; absent: no
-    BEAM_SIZE   INT32 [1]  1 to 10; absent or 0: 1
+    BEAM_SIZE   INT32 [1]  1 to 10; absent or 0: 1. Above 1 the encoder gets more context too: slower, fewer errors
 
 Outputs: TEXT, TOKENS, TOKEN_LOGPROBS, AVG_LOGPROB, NO_SPEECH_PROB, COMPRESSION_RATIO, LANGUAGE, LANGUAGE_PROB, WORDS,
 WORD_START and WORD_END (seconds from the start of AUDIO), WORD_PROB, CONTEXT_SECONDS (what the encoder was given).

@@ -1,0 +1,30 @@
+"""The embedder's prompts."""
+
+import pytest
+
+from prompts import LONGEST_TEXT, UnusableRequest, dressed
+
+E5 = {"query": "query: ", "document": "", "passage": "passage: "}
+
+
+@pytest.mark.parametrize(
+    ("kind", "prompts", "expected"),
+    [
+        ("query", E5, "query: mưa"),
+        ("passage", E5, "passage: mưa"),
+        ("", E5, "passage: mưa"),
+        ("passage", {"query": "Q ", "document": "D "}, "D mưa"),
+        ("query", {}, "mưa"),
+    ],
+)
+def test_a_text_gets_the_prompt_of_its_kind(kind: str, prompts: dict[str, str], expected: str) -> None:
+    assert dressed("mưa", kind, prompts) == expected
+
+
+def test_another_kind_is_refused() -> None:
+    with pytest.raises(UnusableRequest, match="'title'"):
+        dressed("mưa", "title", E5)
+
+
+def test_a_text_without_end_is_cut() -> None:
+    assert len(dressed("x" * (LONGEST_TEXT + 5), "query", {})) == LONGEST_TEXT

@@ -1,0 +1,200 @@
+"""Whisper's recogniser over a scripted engine: batches, second tries, faults of one request alone."""
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+
+from jobs import Hypothesis, Job, plan
+from recogniser import Recogniser, length_limit, token_room
+from vocabulary import Vocabulary
+from waveform import SAMPLE_RATE, UnusableRequest
+
+CONTROLS = [
+    "<|endoftext|>", "<|startoftranscript|>", "<|en|>", "<|vi|>", "<|translate|>", "<|transcribe|>", "<|startoflm|>",
+    "<|startofprev|>", "<|nospeech|>", "<|notimestamps|>",
+]  # fmt: skip
+
+
+def bytes_tokenizer() -> Tokenizer:
+    """A tokenizer of single bytes with Whisper's controls behind them."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE({letter: index for index, letter in enumerate(alphabet)}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens([AddedToken(control, special=True) for control in CONTROLS])
+    return tokenizer
+
+
+@dataclass
+class ScriptedEngine:
+    """Answers `generate` from a list of texts a call, and remembers what it was asked."""
+
+    tokenizer: Tokenizer
+    script: list[list[str] | Exception]
+    contexts: list[int] = field(default_factory=list)
+    calls: list[dict[str, Any]] = field(default_factory=list)
+
+    def encode(self, features: np.ndarray, to_cpu: bool = False) -> np.ndarray:
+        self.contexts.append(features.shape[2] // 100)
+        return np.zeros((1, features.shape[2] // 2, 4), np.float32)
+
+    def detect_language(self, features: np.ndarray) -> list[list[tuple[str, float]]]:
+        return [[("<|vi|>", 0.75), ("<|en|>", 0.2)]]
+
+    def generate(self, features: np.ndarray, prompts: list[list[int]], **options: Any) -> list[Any]:
+        assert len(features) == len(prompts)
+        assert len({len(prompt) for prompt in prompts}) == 1
+        self.calls.append({"prompts": prompts, **options})
+        texts = self.script.pop(0)
+        if isinstance(texts, Exception):
+            raise texts
+        ids = [self.tokenizer.encode(text, add_special_tokens=False).ids for text in texts]
+        return [SimpleNamespace(sequences_ids=[each], scores=[-0.5], no_speech_prob=0.1) for each in ids]
+
+    def align(self, features: np.ndarray, start: list[int], text: list[list[int]], num_frames: int) -> list[Any]:
+        steps = [(token, token * 2) for token in range(len(text[0]) + 1)]
+        return [SimpleNamespace(text_token_probs=[0.5] * len(text[0]), alignments=steps)]
+
+
+def recogniser(*script: list[str] | Exception) -> tuple[Recogniser, ScriptedEngine]:
+    tokenizer = bytes_tokenizer()
+    engine = ScriptedEngine(tokenizer, list(script))
+    vocabulary = Vocabulary(tokenizer, multilingual=True)
+    return Recogniser(engine, lambda a: np.ones((80, a.size // 160 + 1), np.float32), vocabulary, lambda a: a), engine
+
+
+def clip(seconds: float = 3.0) -> np.ndarray:
+    return np.zeros(round(seconds * SAMPLE_RATE), np.float32)
+
+
+def heard(answer: Hypothesis | Exception) -> Hypothesis:
+    assert isinstance(answer, Hypothesis)
+    return answer
+
+
+def test_clips_of_one_kind_are_encoded_alone_and_decoded_together() -> None:
+    whisper, engine = recogniser([" xin chao", " hello"])
+    first, second = map(heard, whisper.recognise([Job(clip(), "vi"), Job(clip(8.5), "en")]))
+    assert (first.text, first.language, first.context_seconds) == ("xin chao", "vi", 11)
+    assert (second.text, second.language) == ("hello", "en")
+    assert engine.contexts == [11, 11]
+    assert len(engine.calls) == 1
+    assert first.words == []
+    assert engine.script == []
+
+
+def test_the_mean_log_probability_counts_the_end_of_the_text() -> None:
+    whisper, _ = recogniser([" abc"])
+    answer = heard(whisper.recognise([Job(clip(), "en")])[0])
+    assert answer.avg_logprob == pytest.approx(-0.5 * 4 / 5)
+    assert answer.no_speech_prob == 0.1
+
+
+def test_a_language_that_is_not_given_is_detected() -> None:
+    whisper, engine = recogniser([" xin"])
+    answer = heard(whisper.recognise([Job(clip())])[0])
+    assert (answer.language, answer.language_prob) == ("vi", 0.75)
+    assert engine.tokenizer.token_to_id("<|vi|>") in engine.calls[0]["prompts"][0]
+
+
+def test_words_come_with_their_times_when_asked_for() -> None:
+    whisper, _ = recogniser([" xin chao"])
+    answer = heard(whisper.recognise([Job(clip(), "vi", word_times=True)])[0])
+    assert [word.text for word in answer.words] == ["xin", "chao"]
+    assert answer.words[1].start == pytest.approx(answer.words[0].end)
+    assert len(answer.token_logprobs) == len(answer.tokens) == 9
+
+
+def test_silence_has_no_words_even_when_asked_for() -> None:
+    whisper, _ = recogniser([""])
+    answer = heard(whisper.recognise([Job(clip(), "vi", word_times=True)])[0])
+    assert (answer.text, answer.words, answer.tokens) == ("", [], [])
+
+
+def test_a_loop_is_decoded_again_with_thirty_seconds_and_without_the_text_before() -> None:
+    whisper, engine = recogniser([" ha" * 20], [" xin chao"])
+    answer = heard(whisper.recognise([Job(clip(), "vi", previous_text="mot hai ba bon")])[0])
+    assert (answer.text, answer.context_seconds) == ("xin chao", 30)
+    assert engine.contexts == [8, 30]
+    assert len(engine.calls[0]["prompts"][0]) > len(engine.calls[1]["prompts"][0]) == 4
+    assert "no_repeat_ngram_size" not in engine.calls[1]
+
+
+def test_a_loop_that_stays_is_decoded_with_repetition_forbidden() -> None:
+    whisper, engine = recogniser([" ha" * 20], [" ha" * 20], [" ha"])
+    assert heard(whisper.recognise([Job(clip(), "vi")])[0]).text == "ha"
+    assert engine.calls[2]["no_repeat_ngram_size"] == 3
+
+
+def test_a_text_that_ran_out_of_room_counts_as_stuck() -> None:
+    unending = "".join(chr(ord("a") + index * 7 % 26) for index in range(token_room(clip().size)))
+    whisper, engine = recogniser([unending], [" well"])
+    assert heard(whisper.recognise([Job(clip(), "en")])[0]).text == "well"
+    assert engine.contexts == [8, 30]
+
+
+def test_only_the_request_at_fault_fails() -> None:
+    whisper, engine = recogniser([" one", " two"])
+    answers = whisper.recognise([
+        Job(clip(), "en"), Job(clip(0), "en"), Job(clip(), "xx"), Job(clip(), "en", beam_size=11), Job(clip(), "en"),
+    ])  # fmt: skip
+    assert [heard(answers[place]).text for place in (0, 4)] == ["one", "two"]
+    assert all(isinstance(answers[place], UnusableRequest) for place in (1, 2, 3))
+    assert len(engine.calls) == 1
+
+
+def test_a_fault_of_the_engine_stays_in_its_batch() -> None:
+    whisper, _ = recogniser(RuntimeError("out of memory"), [" fine"])
+    answers = whisper.recognise([Job(clip(), "en"), Job(clip(), "en", beam_size=5)])
+    assert isinstance(answers[0], RuntimeError)
+    assert heard(answers[1]).text == "fine"
+
+
+def test_beams_prompts_and_wide_apart_lengths_are_batched_apart() -> None:
+    jobs = [
+        Job(clip(2)),
+        Job(clip(2), beam_size=5),
+        Job(clip(9)),
+        Job(clip(14)),
+        Job(clip(11)),
+        Job(clip(2), previous_text="a b"),
+    ]
+    batches = plan(list(enumerate(jobs)), lambda job: len(job.previous_text))
+    assert sorted((sorted(batch.places), batch.seconds) for batch in batches) == [
+        ([0, 2], 11),
+        ([1], 15),
+        ([3, 4], 16),
+        ([5], 8),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("letters", "kept"), [(0, 0), (6, 0), (7, 9), (30, 25), (500, 97)]
+)  # the space in front counts, and `<|startofprev|>` is one
+def test_the_text_before_is_cut_to_whole_steps(letters: int, kept: int) -> None:
+    vocabulary = Vocabulary(bytes_tokenizer(), multilingual=True)
+    tokens = vocabulary.previous("a" * letters)
+    assert len(tokens) == kept
+    assert len(vocabulary.prompt("vi", "a" * letters)) == kept + 4
+
+
+def test_the_end_of_the_text_before_is_what_is_kept() -> None:
+    vocabulary = Vocabulary(bytes_tokenizer(), multilingual=True)
+    assert vocabulary.language("en").decode(vocabulary.previous("0123456789abcd")) == "6789abcd"
+
+
+def test_a_language_that_whisper_does_not_know_is_refused() -> None:
+    with pytest.raises(UnusableRequest, match="'xx'"):
+        Vocabulary(bytes_tokenizer(), multilingual=True).language("xx")
+    with pytest.raises(UnusableRequest, match="English only"):
+        Vocabulary(bytes_tokenizer(), multilingual=False).language("vi")
+
+
+@pytest.mark.parametrize(("seconds", "prompt", "limit"), [(0.1, 4, 34), (5, 4, 112), (5, 100, 156), (30, 100, 448)])
+def test_the_decoder_has_room_for_eight_tokens_a_second(seconds: float, prompt: int, limit: int) -> None:
+    """CTranslate2 decodes min(limit / 2, limit - prompt)."""
+    assert length_limit(round(seconds * SAMPLE_RATE), prompt) == limit
