@@ -85,7 +85,7 @@ class Archive:
         self._unsaved += change
         UNSAVED.add(change)
 
-    async def close(self, timeout_s: float = 15.0) -> None:
+    async def close(self, timeout_s: float = 4.0) -> None:
         """Store what waits, within `timeout_s`; log what could not be stored."""
         if self._writers:
             await asyncio.wait(self._writers, timeout=timeout_s)

@@ -69,6 +69,8 @@ class Limits:
     """A session on which nothing arrives for so long is ended."""
     farewell_s: float = 15.0
     """How long the finals of a session may take whose client has gone."""
+    closing_s: float = 5.0
+    """How long they may take when the server stops."""
 
 
 class Sessions:
@@ -154,10 +156,10 @@ class Sessions:
         return finals, audio.milliseconds(len(heard))
 
     async def close(self) -> None:
-        """Admit nobody any more, and let the farewells end."""
+        """Admit nobody any more, and let the farewells end, for a while: whoever stops us does not wait for ever."""
         self._closing = True
         if self._farewells:
-            await asyncio.wait(self._farewells, timeout=self._limits.farewell_s)
+            await asyncio.wait(self._farewells, timeout=self._limits.closing_s)
 
     async def _feed(self, session: Session, inputs: AsyncIterator[Input]) -> None:
         while True:

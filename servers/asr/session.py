@@ -15,7 +15,7 @@ from servers.asr.endpointing import Ended, Endpointer, EndpointRules, Paused, Re
 from servers.asr.recognition import Recognizer
 from servers.asr.results import Cursors, Event, Final, Happening, SpeechEnded, SpeechStarted
 from servers.asr.utterance import PADDING, Utterance
-from servers.common.errors import DependencyUnavailable, Overloaded
+from servers.common.errors import Ai2TextError
 
 log = structlog.get_logger(__name__)
 
@@ -109,8 +109,7 @@ class Session:
                 await self._make_final(utterance)
         finally:
             partials.cancel()
-            with suppress(asyncio.CancelledError):
-                await partials
+            await asyncio.wait([partials])
             if self._open is not None:
                 self._open.abandon()
             self._decoder.close()
@@ -212,7 +211,7 @@ class Session:
             if audio.milliseconds(self._buffer.end - since) < wanted:
                 continue
             shown = (utterance, self._buffer.end)
-            with suppress(DependencyUnavailable, Overloaded):  # a final would raise it; a partial is only left out
+            with suppress(Ai2TextError):  # the final will raise it too; a partial is only left out
                 partial = await utterance.partial()
                 if partial is not None and utterance is self._open and not self._events.full():
                     await self._tell(partial)

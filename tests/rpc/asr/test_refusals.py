@@ -80,9 +80,11 @@ async def test_a_token_without_the_scope_is_denied(speech: Speech) -> None:
     assert refused.metadata == {"scope": "speech"}
 
 
-async def test_an_idle_stream_is_ended(speech: Speech) -> None:
+@pytest.mark.parametrize("sent", [[], [config()]])
+async def test_an_idle_stream_is_ended(speech: Speech, sent: list[Request]) -> None:
     async def messages():  # type: ignore[no-untyped-def]
-        yield config()
+        for message in sent:
+            yield message
         await asyncio.sleep(30)
 
     refused = await refusal(speech.stub.StreamingRecognize(messages(), metadata=CALLER.metadata()))
