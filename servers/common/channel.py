@@ -42,5 +42,6 @@ class DefaultDeadline(
 
 def connect(target: str, timeout_s: float = 5.0) -> grpc.aio.Channel:
     """A channel to `host:port`; it connects at the first call and again whenever the connection is lost."""
-    traced = aio_client_interceptors(filter_=filters.negate(filters.health_check()))
+    probes = filters.any_of(filters.health_check(), filters.method_name("ModelReady"))
+    traced = aio_client_interceptors(filter_=filters.negate(probes))
     return grpc.aio.insecure_channel(target, options=OPTIONS, interceptors=[*traced, DefaultDeadline(timeout_s)])
