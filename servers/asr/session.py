@@ -81,6 +81,7 @@ class Session:
         self._final_index = 0
         self._failure: BaseException | None = None
         self._muted = False
+        self._heard = rules.language
 
     async def feed(self, data: bytes) -> None:
         """Take in encoded audio; waits while too much is unfinished."""
@@ -160,7 +161,7 @@ class Session:
 
     async def _apply(self, change: Started | Paused | Resumed | Ended) -> None:
         if isinstance(change, Started):
-            self._open = Utterance(self._recognizer, self._buffer, change.start, self._rules.language)
+            self._open = Utterance(self._recognizer, self._buffer, change.start, self._rules.language, self._heard)
             await self._tell(SpeechStarted(audio.milliseconds(change.start)))
         elif self._open is None:
             return
@@ -193,6 +194,7 @@ class Session:
         self._settle(utterance.end)
         if final is not None:
             self._final_index += 1
+            self._heard = final.language
             if self._on_final is not None:
                 self._on_final(final)
             await self._tell(final)

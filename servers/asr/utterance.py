@@ -38,10 +38,15 @@ class Utterance:
     the final, and the time until the endpoint was not lost.
     """
 
-    def __init__(self, recognizer: Recognizer, buffer: SampleBuffer, start: int, language: str) -> None:
+    def __init__(
+        self, recognizer: Recognizer, buffer: SampleBuffer, start: int, language: str, likely_language: str
+    ) -> None:
+        """`language` is the one asked for, or empty: the final then detects it. Partials, which hear too little to
+        detect it well, take `likely_language` if there is one: that of the final before."""
         self._recognizer = recognizer
         self._buffer = buffer
         self._language = language
+        self._likely_language = likely_language
         self._agreement = LocalAgreement()
         self._decoding: asyncio.Task[Hypothesis] | None = None
         self._decoded_end = -1
@@ -63,7 +68,7 @@ class Utterance:
         """A hypothesis of what was said so far; None when there is nothing to show."""
         end = self._buffer.end
         hypothesis = await self._recognizer.recognize(
-            Request(self._buffer.slice(self.audio_start, end), self._language)
+            Request(self._buffer.slice(self.audio_start, end), self._likely_language)
         )
         if self.end is not None or guards.rejection(hypothesis, (end - self.audio_start) / audio.SAMPLE_RATE):
             return None

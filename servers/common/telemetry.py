@@ -58,6 +58,8 @@ def configure_logs(server: str, level: str) -> None:
     )
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    # A stream that its client leaves is closed from another context; the interceptor's detach then fails, harmlessly.
+    logging.getLogger("opentelemetry.context").setLevel(logging.CRITICAL)
     structlog.contextvars.bind_contextvars(server=server)
 
 

@@ -156,3 +156,18 @@ async def test_capabilities_name_what_is_accepted(speech: Speech) -> None:
     can = await speech.stub.GetCapabilities(speech_service_pb2.GetCapabilitiesRequest(), metadata=caller.metadata())
     assert (can.model, list(can.language_codes)) == ("counting", ["en", "vi"])
     assert audio_pb2.AUDIO_ENCODING_WEBM in can.encodings
+
+
+async def test_partials_take_the_language_that_the_final_before_was_in(speech: Speech) -> None:
+    async def messages():  # type: ignore[no-untyped-def]
+        yield config()
+        for message in audio((2.0, 0.5), (1.0, 0.0), (3.0, 0.5), (1.0, 0.0)):
+            yield message
+            await asyncio.sleep(0.02)
+
+    caller = Caller("acme", "lan", frozenset({"speech"}))
+    await collect(speech.stub.StreamingRecognize(messages(), metadata=caller.metadata(), timeout=20))
+    asked = [(request.final, request.language) for request in speech.recognizer.requests]
+    assert (False, "") in asked
+    assert (False, "vi") in asked
+    assert (True, "vi") not in asked
