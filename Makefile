@@ -44,22 +44,27 @@ demo: setup models speech ## Start the mesh, speak three clips to it, search for
 up: setup models ## Start the mesh
 	python -m mesh up
 
-down: ## Stop the mesh; its data stays
+# What needs the environments, but should not make them.
+.PHONY: installed
+installed:
+	@test -x $(BIN)/ai2text || { echo "Nothing is installed yet: run 'make setup' first."; tools/check-machine; exit 1; }
+
+down: installed ## Stop the mesh; its data stays
 	python -m mesh down
 
-status: ## Show the parts of the mesh: health, ports, logs
+status: installed ## Show the parts of the mesh: health, ports, logs
 	python -m mesh status
 
-logs: ## Follow the log of one part: make logs PART=asr
+logs: installed ## Follow the log of one part: make logs PART=asr
 	python -m mesh logs $(PART) --follow
 
-restart: ## Restart one part: make restart PART=asr
+restart: installed ## Restart one part: make restart PART=asr
 	python -m mesh restart $(PART)
 
-trace: ## Show the newest trace as a tree, or one: make trace ID=…
+trace: installed ## Show the newest trace as a tree, or one: make trace ID=…
 	python -m mesh trace $(or $(ID),--last) --tree
 
-doctor: ## Say in words what is missing or unwell
+doctor: installed ## Say in words what is missing or unwell
 	ai2text doctor
 
 ## Work on it
@@ -85,6 +90,6 @@ bench-wer: up ## Compare the live path's word errors with faster-whisper's own
 bench-relevance: up ## Count how often search finds the right paragraph, beside BM25 and vectors alone
 	python -m bench.relevance
 
-clean: ## Remove what setup, models and the mesh made, its data included
-	test ! -x $(BIN)/python || python -m mesh down
+clean: ## Stop the mesh; remove what setup, models and the mesh made here, its data included
+	test ! -x $(BIN)/ai2text || python -m mesh down
 	rm -rf .venv .venv-triton .mesh build clients/web/node_modules

@@ -25,6 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import clips, report
+from mesh.home import Home
 from mesh.ports import Ports
 from servers.common import events
 from servers.common.identity import Caller
@@ -186,7 +187,7 @@ def main() -> int:
             f"bench-relevance needs XQuAD retrieval in {arguments.data}; --data names another folder", file=sys.stderr
         )
         return 2
-    figures = asyncio.run(run(arguments.data, Ports.from_env()))
+    figures = asyncio.run(run(arguments.data, Ports.of(Home.from_env())))
     Console().print(table(figures))
     print(f"figures: {report.write('relevance', figures)}")
     return 0

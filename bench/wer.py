@@ -6,6 +6,7 @@ offline, as its documentation has it. `make bench-wer` runs it on the mesh of `m
 
 import argparse
 import asyncio
+import os
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -77,10 +78,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--data", type=Path, default=clips.DEFAULT_FOLDER, help="the shared data (default: %(default)s)"
     )
-    parser.add_argument("--target", default=Ports.from_env().address("edge"), help="the edge (default: %(default)s)")
-    parser.add_argument(
-        "--model", type=Path, default=Home.from_env().models / "whisper-base", help="weights of the peer"
-    )
+    home = Home.from_env()
+    weights = home.models / os.environ.get("AI2TEXT_WHISPER_MODEL", "whisper-base")
+    parser.add_argument("--target", default=Ports.of(home).address("edge"), help="the edge (default: %(default)s)")
+    parser.add_argument("--model", type=Path, default=weights, help="weights of the peer (default: %(default)s)")
     parser.add_argument("--beam", type=int, default=5, help="beam of the peer; the live path's is its setting, 5")
     parser.add_argument("--streams", type=int, default=3, help="clips spoken at once (default: %(default)s)")
     parser.add_argument("--pace", type=float, default=1.0, help="1: real time; 0: as fast as it goes")

@@ -28,7 +28,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 def _mesh() -> Mesh:
-    return Mesh(Home.from_env(), Ports.from_env(), console)
+    home = Home.from_env()
+    return Mesh(home, Ports.of(home), console)
 
 
 @app.command()

@@ -115,15 +115,23 @@ class Mesh:
         return [part for part in self.parts if not names or part.name in names or part.name == "watchdog"]
 
     def _start_supervisor(self, chosen: list[Part]) -> None:
+        self._require_same_ports()
         self._clear_orphans()
         wanted = [getattr(self.ports, name) for part in chosen for name in part.ports] + [self.ports.supervisor]
         if taken := processes.holders(wanted):
             lines = "; ".join(map(str, taken))
-            raise MeshError(f"{lines}. Stop what holds it, or choose others: AI2TEXT_PORT_BASE=18080 make up")
+            raise MeshError(f"{lines}. Stop what holds it, or choose others: export AI2TEXT_PORT_BASE=18080")
         starts.forget(self.home)
         _forget_selection(self.home)
         Keys(self.home.keys).ensure()
+        self.ports.remember(self.home)
         launch(self.home, self.ports, self.parts)
+
+    def _require_same_ports(self) -> None:
+        """Raises MeshError when the mesh of this home runs, on other ports: its processes are no orphans."""
+        before = Ports.recorded(self.home)
+        if before is not None and before.base != self.ports.base and Supervisor(self.home, before).pid() is not None:
+            raise MeshError(f"the mesh of {self.home.root} runs on port base {before.base}: `make down` first")
 
     def _clear_orphans(self) -> None:
         orphans = processes.ours(self.home)

@@ -93,7 +93,7 @@ def _stores(ports: Ports, home: Home) -> list[Part]:
         ),
         Part(
             name="valkey",
-            does="Valkey: what may be lost, such as cached queries",
+            does="Valkey: for what may be lost (no server uses it yet)",
             command=_valkey_command(ports, home),
             ports=("valkey",),
             check=health.valkey(ports.valkey),
@@ -168,7 +168,6 @@ def addresses(ports: Ports, home: Home) -> dict[str, str]:
         "AI2TEXT_OTLP_ENDPOINT": f"http://{ports.address('otlp_grpc')}",
         "AI2TEXT_NATS_URL": f"nats://{ports.address('nats')}",
         "AI2TEXT_POSTGRES_DSN": postgres.dsn(ports.postgres, postgres.APP),
-        "AI2TEXT_VALKEY_URL": f"redis://{ports.address('valkey')}",
         "AI2TEXT_TRITON": ports.address("triton_grpc"),
         "AI2TEXT_METADATA": ports.address("metadata"),
         "AI2TEXT_EMBEDDINGS": ports.address("embeddings"),

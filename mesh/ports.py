@@ -3,6 +3,9 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from pathlib import Path
+
+from mesh.home import Home
 
 HOST = "127.0.0.1"
 DEFAULT_BASE = 8080
@@ -75,6 +78,26 @@ class Ports:
             raise ValueError(f"AI2TEXT_PORT_BASE must be a number, not {given!r}")
         return cls.from_base(int(given))
 
+    @classmethod
+    def of(cls, home: Home, environ: Mapping[str, str] | None = None) -> "Ports":
+        """Those of AI2TEXT_PORT_BASE; without it those that the mesh of `home` last started on, else the default.
+
+        Raises ValueError as `from_env` does.
+        """
+        env = os.environ if environ is None else environ
+        recorded = None if "AI2TEXT_PORT_BASE" in env else cls.recorded(home)
+        return recorded or cls.from_env(env)
+
+    @classmethod
+    def recorded(cls, home: Home) -> "Ports | None":
+        """Those with which the mesh of `home` was last started; None when it never was."""
+        record = _record(home)
+        return cls.from_base(int(record.read_text(encoding="utf-8"))) if record.is_file() else None
+
+    def remember(self, home: Home) -> None:
+        """Let `of` find these ports again."""
+        _record(home).write_text(str(self.base), encoding="utf-8")
+
     @property
     def base(self) -> int:
         """The number that the others are counted from."""
@@ -88,3 +111,7 @@ class Ports:
     def names(self) -> dict[str, int]:
         """Every port by its name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def _record(home: Home) -> Path:
+    return home.run / "port_base"

@@ -27,10 +27,6 @@ MODEL_REPOSITORY = REPOSITORY / "triton_models"
 DEFAULT_VENV = REPOSITORY / ".venv-triton"
 
 
-class TritonMissing(Exception):
-    """Triton cannot start on this machine; the message says what is missing and how to get it."""
-
-
 @dataclass(frozen=True)
 class Installation:
     """Where the parts of the wheel lie in one virtual environment."""

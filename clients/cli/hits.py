@@ -86,10 +86,10 @@ def table(answer: Answer) -> Table:
     shown.add_column("time", justify="right", style="cyan", no_wrap=True)
     shown.add_column("recording", overflow="fold", ratio=1)
     shown.add_column("text", overflow="fold", ratio=3)
-    shown.add_column("score", justify="right", style="dim", no_wrap=True)
+    shown.add_column("id", style="dim", no_wrap=True)
     for hit in answer.hits:
-        title = answer.titles.get(hit.recording_id) or hit.recording_id[:8]
-        shown.add_row(clock(hit.start_ms), title, highlighted(hit.snippet), f"{hit.score:.4f}")
+        title = answer.titles.get(hit.recording_id, "")
+        shown.add_row(clock(hit.start_ms), title, highlighted(hit.snippet), hit.recording_id[:8])
     return shown
 
 

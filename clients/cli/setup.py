@@ -34,7 +34,8 @@ class Setup:
         Raises UsageProblem when the address of the edge or the port base makes no sense.
         """
         try:
-            ports = Ports.from_env(environ)
+            home = Home.from_env(environ)
+            ports = Ports.of(home, environ)
         except ValueError as error:
             raise UsageProblem(f"{error}.") from None
         address = endpoint or environ.get("AI2TEXT_ENDPOINT") or f"http://{HOST}:{ports.edge}"
@@ -42,7 +43,7 @@ class Setup:
             endpoint=Endpoint.parse(address),
             given_token=(token or environ.get("AI2TEXT_TOKEN", "")).strip(),
             otlp_endpoint=environ.get("AI2TEXT_OTLP_ENDPOINT", ""),
-            home=Home.from_env(environ),
+            home=home,
             ports=ports,
             user=environ.get("USER") or getpass.getuser(),
             verbose=verbose,

@@ -21,7 +21,7 @@ async def main(settings: Settings) -> None:
         metadata = await stack.enter_async_context(channel.connect(settings.metadata))
         whisper = TritonWhisper(triton, settings.final_beam, settings.inference_timeout_s)
         scheduler = Scheduler(whisper, settings.in_flight, settings.max_waiting, settings.retry_s)
-        archive = Archive(metadata, settings.whisper_model, settings.max_unsaved)
+        archive = Archive(metadata, settings.model_name, settings.max_unsaved)
         stack.push_async_callback(archive.close)
         model = vad.load()
         sessions = Sessions(
@@ -35,7 +35,7 @@ async def main(settings: Settings) -> None:
             Limits(max_sessions=settings.max_sessions, idle_s=settings.idle_s),
         )
         stack.push_async_callback(sessions.close)
-        mount = service.mount(sessions, archive, settings.whisper_model, LANGUAGES)
+        mount = service.mount(sessions, archive, settings.model_name, LANGUAGES)
         await lifecycle.run(settings, [mount], needs={"triton": whisper.check})
 
 

@@ -71,7 +71,7 @@ class Archive:
             return NoWriter()
         if self._unsaved >= self._max_unsaved:
             raise Overloaded("too many transcripts wait to be stored")
-        title = config.title or f"Live session {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+        title = config.title.strip() or f"Live session {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
         return RecordingWriter(self, caller, title, config.language_code)
 
     def begin(self, writing: Awaitable[None]) -> None:
@@ -150,9 +150,21 @@ class RecordingWriter:
             except DependencyUnavailable:
                 await asyncio.sleep(delay)
             except grpc.aio.AioRpcError as error:
-                LOST.add(len(batch))
-                log.error("finals refused", recording=self.recording_id, code=error.code().name, why=error.details())
+                await self._give_up(batch, error)
                 return
+            except Exception:
+                LOST.add(len(batch))
+                log.exception("finals lost", recording=self.recording_id, count=len(batch))
+                return
+
+    async def _give_up(self, batch: list[Final], error: grpc.aio.AioRpcError) -> None:
+        """Refused for good: if one final of several is at fault, the others are still stored."""
+        if len(batch) > 1 and self._created:
+            for final in batch:
+                await self._persist([final])
+            return
+        LOST.add(len(batch))
+        log.error("finals refused", recording=self.recording_id, code=error.code().name, why=error.details())
 
     async def _create(self) -> None:
         recording = recording_service_pb2.CreateRecordingRequest(

@@ -8,9 +8,12 @@ from typing import Any, cast
 import av
 import av.error
 import numpy as np
+import structlog
 
 from servers.asr.audio import SAMPLE_RATE, Samples
 from servers.common.errors import AudioTooLarge, AudioUndecodable
+
+log = structlog.get_logger(__name__)
 
 CONTAINERS = ("wav", "flac", "ogg", "webm", "mp3")
 """ffmpeg's names of the formats that are accepted."""
@@ -115,24 +118,30 @@ class ContainerDecoder:
         return np.concatenate(taken) if taken else _joined([])
 
     def _decode(self) -> None:
-        failure: Exception | None = None
+        failure: Exception | None = AudioUndecodable(f"the bytes are not audio in {self._container}")
         try:
-            total = 0
-            for part in _samples(self, self._container, lambda: self._closed):
-                total += len(part)
-                if total > self._max_samples:
-                    limit = f"{self._max_samples / SAMPLE_RATE:g}"
-                    raise AudioTooLarge(f"the audio is longer than {limit} s", limit_seconds=limit)
-                self._hand_over(part)
-            if total == 0:
-                raise ValueError("not one frame of audio")  # FFmpeg skips what is no FLAC without a word
-        except (av.error.FFmpegError, ValueError, IndexError, AudioTooLarge) as error:
-            undecodable = AudioUndecodable(f"the bytes are not audio in {self._container}")
-            failure = error if isinstance(error, AudioTooLarge) else undecodable
-        with self._changed:
-            self._failure, self._done = failure, True
-            self._encoded.clear()
-            self._changed.notify_all()
+            self._decode_all()
+            failure = None
+        except AudioTooLarge as error:
+            failure = error
+        except (av.error.FFmpegError, ValueError, IndexError) as error:
+            log.info("undecodable", container=self._container, error=repr(error))
+        finally:
+            with self._changed:
+                self._failure, self._done = failure, True
+                self._encoded.clear()
+                self._changed.notify_all()
+
+    def _decode_all(self) -> None:
+        total = 0
+        for part in _samples(self, self._container, lambda: self._closed):
+            total += len(part)
+            if total > self._max_samples:
+                limit = f"{self._max_samples / SAMPLE_RATE:g}"
+                raise AudioTooLarge(f"the audio is longer than {limit} s", limit_seconds=limit)
+            self._hand_over(part)
+        if total == 0:
+            raise ValueError("not one frame of audio")  # FFmpeg skips what is no FLAC without a word
 
     def _hand_over(self, part: Samples) -> None:
         with self._changed:
@@ -144,7 +153,7 @@ class ContainerDecoder:
 
 def _samples(source: Any, container: str, closed: Callable[[], bool]) -> Iterator[Samples]:
     resampler = _resampler()
-    with av.open(source, mode="r", format=container, buffer_size=4096) as opened:
+    with av.open(source, mode="r", format=container, buffer_size=4096, metadata_errors="ignore") as opened:
         stream = opened.streams.audio[0]
         for frame in opened.decode(stream):
             if closed():

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -101,15 +101,26 @@ class Sessions:
             limit = f"{self._limits.idle_s:g}"
             raise StreamIdle(f"nothing arrived for {limit} s; send keepalive", limit_seconds=limit) from None
 
-    async def admit(self, language: str) -> None:
-        """Raise unless a session in `language` can begin: too many, model away, language unknown, shutting down."""
+    @asynccontextmanager
+    async def place(self, language: str) -> AsyncIterator[None]:
+        """Room for one session in `language`, for as long as the block lasts.
+
+        Raises when none can begin: too many, model away, language unknown, shutting down.
+        """
         if language and language not in self._languages:
             raise LanguageUnsupported(f"the model does not know the language {language!r}", language_code=language)
         if self._closing:
             raise Draining("this server is shutting down; connect again")
         if self._count >= self._limits.max_sessions:
             raise Overloaded(f"all {self._limits.max_sessions} sessions of this server are taken")
-        await self._recognizer.check()
+        self._count += 1
+        SESSIONS.add(1)
+        try:
+            await self._recognizer.check()
+            yield
+        finally:
+            self._count -= 1
+            SESSIONS.add(-1)
 
     async def stream(
         self,
@@ -119,14 +130,15 @@ class Sessions:
         inputs: AsyncIterator[Input],
         on_final: Callable[[Final], None] | None = None,
     ) -> AsyncGenerator[Event]:
-        """One admitted session. Ends after the last final of `inputs`; when it is left early, what was heard until
-        then is still made into finals, for `on_final`; without one, all is dropped."""
+        """One session, which has its place. Ends after the last final of `inputs`.
+
+        When it is left early, what was heard until then is still made into finals, for `on_final`; without one, all is
+        dropped.
+        """
         rules = replace(self._rules, language=language, partials=partials and self._rules.partials)
         session = Session(rules, decoder, self._detector(), self._recognizer, on_final)
         runner = _failing_into(session, asyncio.create_task(session.run()))
         feeder = _failing_into(session, asyncio.create_task(self._feed(session, inputs)))
-        self._count += 1
-        SESSIONS.add(1)
         ended = False
         try:
             async for event in session.events():
@@ -136,17 +148,19 @@ class Sessions:
             ended = runner.done()
             raise
         finally:
-            self._count -= 1
-            SESSIONS.add(-1)
             feeder.cancel()
             if not ended and on_final is not None:
-                self._say_farewell(session, feeder, runner)
-            elif not ended:
+                self._say_farewell(session, runner)
+            else:
                 runner.cancel()
+                session.close()
 
     async def recognize(self, language: str, decoder: Decoder, data: bytes) -> tuple[list[Final], int]:
         """The finals of one whole recording, and how long it is in milliseconds."""
-        heard = np.concatenate((await decoder.feed(data), await decoder.finish()))
+        try:
+            heard = np.concatenate((await decoder.feed(data), await decoder.finish()))
+        finally:
+            decoder.close()
 
         async def whole() -> AsyncIterator[Input]:
             yield Decoded(heard)
@@ -165,31 +179,32 @@ class Sessions:
         while True:
             match await self.patiently(anext(inputs, None)):
                 case Audio(data):
-                    await session.feed(data)
+                    await session.take(session.feed(data))
                 case Decoded(heard):
-                    await session.hear(heard)
+                    await session.take(session.hear(heard))
                 case Silence(duration_ms):
-                    await session.silence(duration_ms)
+                    await session.take(session.silence(duration_ms))
                 case EndUtterance():
-                    await session.force_end()
+                    await session.take(session.force_end())
                 case None:
-                    await session.finish()
+                    await session.take(session.finish())
                     return
 
-    def _say_farewell(self, session: Session, feeder: asyncio.Task[None], runner: asyncio.Task[None]) -> None:
+    def _say_farewell(self, session: Session, runner: asyncio.Task[None]) -> None:
         """Finish a session whose client has gone, within a bound."""
 
         async def farewell() -> None:
             session.mute()
             try:
                 async with asyncio.timeout(self._limits.farewell_s):
-                    await asyncio.gather(feeder, return_exceptions=True)
+                    await session.settle()
                     await session.finish()
                     await runner
             except (TimeoutError, Ai2TextError) as error:
                 log.warning("session left unfinished", error=repr(error))
             finally:
                 runner.cancel()
+                session.close()
 
         task = asyncio.create_task(farewell())
         self._farewells.add(task)

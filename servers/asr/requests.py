@@ -64,8 +64,8 @@ async def config(
     first = await anext(requests, None)
     if first is None or first.WhichOneof("payload") != "config":
         raise ConfigOutOfOrder("the first message of a stream must be config")
-    if len(first.config.title) > MAX_TITLE:
-        raise FieldInvalid("config.title", f"must have at most {MAX_TITLE} characters")
+    if len(first.config.title) > MAX_TITLE or "\0" in first.config.title:
+        raise FieldInvalid("config.title", f"must have at most {MAX_TITLE} characters, none of them NUL")
     return first.config
 
 

@@ -67,10 +67,14 @@ class Event:
     happening: Happening
 
 
-def timed_words(hypothesis: Hypothesis, offset: int) -> tuple[TimedWord, ...]:
-    """The words of a hypothesis whose audio began at the position `offset`, in samples."""
-    base = audio.milliseconds(offset)
-    return tuple(
-        TimedWord(word.text, base + round(word.start_s * 1000), base + round(word.end_s * 1000), word.probability)
-        for word in hypothesis.words
-    )
+def timed_words(hypothesis: Hypothesis, offset: int, start: int, end: int) -> tuple[TimedWord, ...]:
+    """The words of a hypothesis whose audio began at the position `offset`, within the utterance from `start` to `end`.
+
+    Positions are samples. The model hears some padding and may place a word in it.
+    """
+    base, earliest, latest = (audio.milliseconds(position) for position in (offset, start, end))
+
+    def placed(seconds: float) -> int:
+        return min(max(base + round(seconds * 1000), earliest), latest)
+
+    return tuple(TimedWord(w.text, placed(w.start_s), placed(w.end_s), w.probability) for w in hypothesis.words)

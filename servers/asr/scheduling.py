@@ -34,7 +34,10 @@ class Scheduler:
         await self._recognizer.check()
 
     async def recognize(self, request: Request) -> Hypothesis:
-        """Wait for a turn and transcribe; Overloaded when too many wait already."""
+        """Wait for a turn and transcribe; a partial is Overloaded when too many wait already.
+
+        Finals are never refused: each session has a few at most, and the number of sessions is bounded.
+        """
         deadline = asyncio.get_running_loop().time() + self._retry_s
         for delay in backoff.delays(first_s=0.25, longest_s=2.0):
             try:
@@ -51,8 +54,8 @@ class Scheduler:
         if self._free > 0:
             self._free -= 1
             return
-        if len(self._waiting) >= self._max_waiting:
-            raise Overloaded("too many utterances wait for the speech model")
+        if not final and len(self._waiting) >= self._max_waiting:
+            raise Overloaded("too many partials wait for the speech model")
         turn = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiting, (not final, next(self._order), turn))
         try:

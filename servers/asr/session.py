@@ -1,10 +1,10 @@
 """A live session: audio in, events out, in order, with bounded memory."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import structlog
@@ -82,10 +82,28 @@ class Session:
         self._failure: BaseException | None = None
         self._muted = False
         self._heard = rules.language
+        self._step: asyncio.Task[None] | None = None
 
     async def feed(self, data: bytes) -> None:
         """Take in encoded audio; waits while too much is unfinished."""
         await self.hear(await self._decoder.feed(data))
+
+    async def take(self, step: Coroutine[Any, Any, None]) -> None:
+        """Do one step of input to its end, even if the caller is cancelled meanwhile: `settle` then waits for it."""
+        self._step = asyncio.ensure_future(step)
+        self._step.add_done_callback(_seen)
+        await asyncio.shield(self._step)
+
+    async def settle(self) -> None:
+        """Wait for the step that was being taken, whatever comes of it."""
+        if self._step is not None:
+            await asyncio.wait([self._step])
+
+    def close(self) -> None:
+        """Stop everything, finished or not."""
+        if self._step is not None:
+            self._step.cancel()
+        self._decoder.close()
 
     async def silence(self, duration_ms: float) -> None:
         """Take in silence that the client left out."""
@@ -221,3 +239,9 @@ class Session:
     async def _tell(self, happening: Happening) -> None:
         if not self._muted:
             await self._events.put(Event(self.cursors, happening))
+
+
+def _seen(task: asyncio.Task[None]) -> None:
+    """Mark the exception of a step as seen: its caller has it, unless that has gone."""
+    if not task.cancelled():
+        task.exception()

@@ -121,7 +121,7 @@ class Utterance:
         return Final(
             final_index,
             hypothesis.text,
-            timed_words(hypothesis, self.audio_start),
+            timed_words(hypothesis, self.audio_start, self.start, self.end),
             audio.milliseconds(self.start),
             audio.milliseconds(self.end),
             hypothesis.language,

@@ -21,11 +21,11 @@ class Ai2TextError(Exception):
 class InvalidInput(Ai2TextError):
     """The request is wrong whatever the state of the system."""
 
+    reason = "FIELD_INVALID"
+
 
 class FieldInvalid(InvalidInput):
     """A field of the request is missing or malformed."""
-
-    reason = "FIELD_INVALID"
 
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field} {problem}", field=field)

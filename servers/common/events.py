@@ -82,6 +82,8 @@ class Bus:
             connect_timeout=2,
             max_reconnect_attempts=-1,
             reconnect_time_wait=0.5,
+            ping_interval=5,
+            max_outstanding_pings=2,
             allow_reconnect=True,
             error_cb=_log_error,
             pending_size=8 * 1024 * 1024,

@@ -33,6 +33,8 @@ def of(metadata: Iterable[tuple[str, str | bytes]] | None) -> Caller:
     tenant, subject = headers.get(TENANT, ""), headers.get(SUBJECT, "")
     if not tenant or not subject:
         raise IdentityMissing("the call carries no checked identity; call through the edge with a bearer token")
+    if not all(name.isascii() and name.isprintable() for name in (tenant, subject)):
+        raise IdentityMissing("tenant and subject of a token must be printable ASCII, as headers are")
     return Caller(tenant, subject, frozenset(headers.get(SCOPES, "").split()))
 
 

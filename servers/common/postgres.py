@@ -62,6 +62,11 @@ async def connected(
         reconnect_timeout=1.0,
         kwargs={
             "connect_timeout": 3,
+            # A host that is gone says nothing: notice it in seconds, not after the kernel's quarter of an hour.
+            "tcp_user_timeout": 5000,
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
+            "keepalives_count": 3,
             "options": f"-c statement_timeout={int(statement_timeout_s * 1000)} -c lock_timeout=3000",
         },
     )

@@ -38,8 +38,3 @@ def words(text: str) -> Iterator[Word]:
 def fold(text: str) -> str:
     """`text` in lower case without accents."""
     return _MARK.sub("", unicodedata.normalize("NFD", text.casefold())).replace("đ", "d")
-
-
-def accented(text: str) -> bool:
-    """Whether `text` has any letter that folding changes, its case apart."""
-    return fold(text) != unicodedata.normalize("NFC", text.casefold())

@@ -270,9 +270,9 @@ def test_search_shows_time_title_and_text_and_asks_for_each_title_once(edge: Edg
     result = shell("search", "xin", "chào", "--limit", "3", "--language", "vi")
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
-    assert [("1:02" in line, "Xin chào Việt Nam" in line, "0.0300" in line) for line in lines[1:]] == [(True,) * 3] * 3
+    assert [("1:02" in line, "Xin chào Việt Nam" in line) for line in lines[1:]] == [(True, True)] * 3
+    assert [line.split()[-1] for line in lines[1:]] == [RECORDING_ID[:8], RECORDING_ID[:8], "gone"]
     assert ["Một" in line for line in lines[1:]] == [True, True, False]
-    assert "gone" in lines[3], "a recording that is gone shows the beginning of its id"
     assert sorted(edge.recordings.asked) == sorted([RECORDING_ID, "gone"])
     request = edge.search.requests[0]
     assert (request.query, request.limit, request.language_code) == ("xin chào", 3, "vi")

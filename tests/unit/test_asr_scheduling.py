@@ -46,15 +46,15 @@ async def test_finals_overtake_partials() -> None:
     assert gate.begun == ["first", "final 1", "final 2", "partial"]
 
 
-async def test_a_full_queue_is_an_error_at_once() -> None:
-    scheduler = Scheduler(Gate(), in_flight=1, max_waiting=1, retry_s=0)
-    tasks = [asyncio.create_task(scheduler.recognize(request(True))) for _ in range(2)]
+async def test_a_full_queue_refuses_partials_and_no_finals() -> None:
+    gate = Gate()
+    scheduler = Scheduler(gate, in_flight=1, max_waiting=1, retry_s=0)
+    tasks = [asyncio.create_task(scheduler.recognize(request(True))) for _ in range(5)]
     await asyncio.sleep(0)
     with pytest.raises(Overloaded):
-        await scheduler.recognize(request(True))
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+        await scheduler.recognize(request(False))
+    gate.open.set()
+    assert await asyncio.gather(*tasks) == [HEARD] * 5
 
 
 async def test_who_gives_up_waiting_does_not_take_a_place() -> None:

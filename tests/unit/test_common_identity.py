@@ -21,6 +21,12 @@ def test_tenant_and_subject_are_required(missing: str) -> None:
         identity.of([(key, value) for key, value in LAN.metadata() if key != missing])
 
 
+@pytest.mark.parametrize("subject", ["Nguyễn", "a\nb"])
+def test_names_that_no_header_can_pass_on_are_refused(subject: str) -> None:
+    with pytest.raises(IdentityMissing):
+        identity.of(Caller("acme", subject).metadata())
+
+
 def test_a_scope_is_required_whole() -> None:
     context = SimpleNamespace(invocation_metadata=LAN.metadata)
     assert identity.require(context, "speech") == LAN

@@ -1,6 +1,7 @@
 """Bad input and bad days: each with its code and its reason, and the server lives on."""
 
 import asyncio
+import threading
 
 import grpc
 import numpy as np
@@ -36,6 +37,7 @@ def silence(seconds: int) -> Request:
         ([config(format=audio_pb2.AudioFormat(encoding=3, sample_rate_hz=16_000))], "FIELD_INVALID"),
         ([config(language_code="tlh")], "LANGUAGE_UNSUPPORTED"),
         ([config(title="x" * 201)], "FIELD_INVALID"),
+        ([config(title="a\0b")], "FIELD_INVALID"),
         ([config(), Request(audio=b"\0" * (1024 * 1024 + 2))], "AUDIO_TOO_LARGE"),
         ([config(), silence(0)], "FIELD_INVALID"),
         ([config(), silence(61)], "FIELD_INVALID"),
@@ -146,3 +148,33 @@ async def test_after_every_refusal_the_server_still_answers(speech: Speech) -> N
     request = speech_service_pb2.RecognizeRequest(format=LINEAR16, audio=pcm((1.0, 0.5)))
     answer = await speech.stub.Recognize(request, metadata=CALLER.metadata(), timeout=20)
     assert [result.text for result in answer.results] == ["one"]
+
+
+async def test_sessions_that_begin_at_once_do_not_slip_past_the_limit(speech: Speech) -> None:
+    calls = [speech.stub.StreamingRecognize(metadata=CALLER.metadata()) for _ in range(8)]
+    for call in calls:
+        await call.write(config())
+    begun = [await asyncio.wait_for(_first(call), 5) for call in calls]
+    assert sum(begun) == 2
+    for call in calls:
+        call.cancel()
+
+
+async def _first(call: grpc.aio.StreamStreamCall) -> bool:
+    """Whether a session began."""
+    try:
+        return bool((await call.read()).HasField("session_started"))
+    except grpc.aio.AioRpcError:
+        return await call.code() != Code.RESOURCE_EXHAUSTED
+
+
+async def test_an_abandoned_recognize_leaves_no_thread(speech: Speech) -> None:
+    before = threading.active_count()
+    flac = audio_pb2.AudioFormat(encoding=audio_pb2.AUDIO_ENCODING_WAV)
+    for _ in range(3):
+        request = speech_service_pb2.RecognizeRequest(format=flac, audio=b"RIFF" + bytes(20_000_000))
+        call = speech.stub.Recognize(request, metadata=CALLER.metadata())
+        await asyncio.sleep(0.05)
+        call.cancel()
+    await speech.settled(lambda: not [t for t in threading.enumerate() if t.name.startswith("decode-")])
+    assert threading.active_count() <= before + 8

@@ -89,7 +89,7 @@ export enum ErrorReason {
   RECORDING_NOT_FOUND = 9,
 
   /**
-   * NOT_FOUND: no such transcript for this tenant. Metadata: `transcript_id`.
+   * NOT_FOUND: no such transcript for this tenant. Metadata: `transcript_id`, or `recording_id` when it has none.
    *
    * @generated from enum value: ERROR_REASON_TRANSCRIPT_NOT_FOUND = 10;
    */
