@@ -18,6 +18,7 @@ import numpy.typing as npt
 import structlog
 from usearch.index import Index
 
+from servers.common.errors import DependencyUnavailable
 from servers.search import snapshots
 from servers.search.documents import Embedding, Scope
 from servers.search.snapshots import SnapshotDamaged
@@ -37,6 +38,9 @@ asked for and those that pass the filter are kept."""
 OVERFETCH = 20
 STEP = 64
 """How many vectors are added at a time; a search waits no longer than that takes."""
+
+SEARCH_PATIENCE_S = 0.25
+"""How long a search waits for an index that another thread is opening; then the words must do."""
 
 DUE_CHANGES = 1_000
 DUE_AFTER_S = 300.0
@@ -69,7 +73,7 @@ class Vectors:
 
     def follow(self, tenant: str, space: str) -> None:
         """Take in what the store has of the tenant and the space."""
-        self._index(tenant, space).follow()
+        self._index(tenant, space, patience_s=-1).follow()
 
     def nearest(self, scope: Scope, embedding: Embedding, limit: int) -> list[int]:
         """The ids of the documents in `scope` with the largest inner products, the largest first."""
@@ -102,7 +106,7 @@ class Vectors:
         with self._lock:
             return list(self._open.values())
 
-    def _index(self, tenant: str, space: str) -> "TenantIndex":
+    def _index(self, tenant: str, space: str, patience_s: float = SEARCH_PATIENCE_S) -> "TenantIndex":
         with self._lock:
             index = self._open.get((tenant, space))
             if index is None:
@@ -112,7 +116,7 @@ class Vectors:
             oldest = self._open.popitem(last=False)[1] if len(self._open) > self._most_open else None
         if oldest is not None and oldest.changes:
             oldest.save()
-        index.open()
+        index.open(patience_s)
         return index
 
 
@@ -139,15 +143,23 @@ class TenantIndex:
         self.changes = 0
         """Vectors that were added since the last snapshot."""
 
-    def open(self) -> None:
-        """Load the snapshot and read on from there, unless that is done."""
+    def open(self, patience_s: float) -> None:
+        """Load the snapshot and read on from there, unless that is done.
+
+        While another thread does it, wait for `patience_s` seconds (-1: as long as it takes), then raise
+        DependencyUnavailable: one large index must not hold the threads that all tenants search on.
+        """
         if self._opened:
             return
-        with self._writing:
+        if not self._writing.acquire(timeout=patience_s):
+            raise DependencyUnavailable("vector index")
+        try:
             if not self._opened:
                 self._load()
                 self._read_on()
                 self._opened = True
+        finally:
+            self._writing.release()
 
     def follow(self) -> None:
         """Read on to the newest vector."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from servers.common.errors import DependencyUnavailable
 from servers.search import vectors as module
 from servers.search.documents import Entry, Scope
 from servers.search.store import Store
@@ -195,3 +196,27 @@ def test_scores_are_those_of_full_precision_within_a_thousandth(store: Store) ->
     _, (_, kept) = store.vectors_after("acme", SPACE, 0, 50)
     full = np.stack([put.embedding.vector for put in entries])
     np.testing.assert_allclose(kept.astype(np.float32) @ full[0], full @ full[0], atol=2e-3)
+
+
+def test_an_index_that_is_being_opened_delays_nobody_for_long(
+    store: Store, indexes: Vectors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = entry("s1")
+    store.put([mine])
+    opening, go_on = threading.Event(), threading.Event()
+    load = module.TenantIndex._load
+
+    def slowly(index: module.TenantIndex) -> None:
+        opening.set()
+        assert go_on.wait(10)
+        load(index)
+
+    monkeypatch.setattr(module.TenantIndex, "_load", slowly)
+    with ThreadPoolExecutor(1) as pool:
+        building = pool.submit(indexes.follow, "acme", SPACE)
+        assert opening.wait(10)
+        with pytest.raises(DependencyUnavailable):
+            nearest(indexes, mine)
+        go_on.set()
+        building.result(10)
+    assert nearest(indexes, mine) == [mine.document.id]
