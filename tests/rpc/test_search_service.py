@@ -135,7 +135,7 @@ async def test_while_an_index_is_being_built_the_words_alone_decide(
 ) -> None:
     built = threading.Event()
 
-    def wait(index: TenantIndex) -> None:
+    def wait(index: TenantIndex, patience_s: float) -> None:
         built.wait(10)
 
     await server.put([segment("s1", "xin chào")])
