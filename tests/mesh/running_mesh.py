@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -98,6 +99,7 @@ def started() -> Iterator[RunningMesh]:
     base = int(os.environ.get("AI2TEXT_TEST_PORT_BASE", "8280"))
     running = RunningMesh(Home(root, models), Ports.from_base(base))
     running.mesh("down")
+    shutil.rmtree(root, ignore_errors=True)  # what earlier runs said would be found as well
     up = running.mesh("up")
     assert up.returncode == 0, up.stdout + up.stderr
     try:

@@ -17,6 +17,8 @@ from tests.mesh.running_mesh import Client, RunningMesh, eventually
 from tests.mesh.speaking import clips, found, requests, speak
 from tests.rpc import refusals
 
+TENANT = "faults"
+
 PARTS = (
     "postgres",
     "nats",
@@ -48,10 +50,10 @@ def spoken_and_found(client: Client, running: RunningMesh, clip: Path) -> str:
 
     def attempt() -> str:
         try:
-            spoken = speak(client, running, clip, "vi")
+            spoken = speak(client, running, clip, "vi", TENANT)
         except grpc.RpcError as error:
             return "" if error.code() == grpc.StatusCode.UNAVAILABLE else str(error)
-        found(client, running, spoken.finals[0].text, spoken.recording_id)
+        found(client, running, spoken.finals[0].text, spoken.recording_id, TENANT)
         return spoken.recording_id
 
     recording = str(eventually(attempt, bool, within_s=60))
@@ -61,7 +63,7 @@ def spoken_and_found(client: Client, running: RunningMesh, clip: Path) -> str:
 
 def segments(client: Client, running: RunningMesh, transcript_id: str) -> list[str]:
     request = transcript_service_pb2.ListSegmentsRequest(transcript_id=transcript_id)
-    answer = client.transcripts.ListSegments(request, metadata=running.bearer(), timeout=10)
+    answer = client.transcripts.ListSegments(request, metadata=running.bearer(TENANT), timeout=10)
     return [segment.text for segment in answer.segments]
 
 
@@ -69,13 +71,13 @@ def segments(client: Client, running: RunningMesh, transcript_id: str) -> list[s
 @pytest.mark.parametrize("part", PARTS)
 def test_a_killed_process_comes_back(client: Client, running: RunningMesh, speech_folder: Path, part: str) -> None:
     clip, _ = clips(speech_folder, "vi")[0]
-    before = speak(client, running, clip, "vi")
-    found(client, running, before.finals[0].text, before.recording_id)
+    before = speak(client, running, clip, "vi", TENANT)
+    found(client, running, before.finals[0].text, before.recording_id, TENANT)
     pid = running.kill(part)
     eventually(running.parts, lambda parts: parts[part]["well"] and parts[part]["pid"] != pid, within_s=90)
     spoken_and_found(client, running, clip)
     assert segments(client, running, before.transcript_id) == [final.text for final in before.finals]
-    found(client, running, before.finals[0].text, before.recording_id)
+    found(client, running, before.finals[0].text, before.recording_id, TENANT)
 
 
 @pytest.mark.timeout(240)
@@ -127,11 +129,11 @@ def test_with_postgres_down_finals_reach_the_client_and_are_stored_later(
 ) -> None:
     clip, _ = clips(speech_folder, "vi")[0]
     with stopped(running, "postgres"):
-        spoken = speak(client, running, clip, "vi")
+        spoken = speak(client, running, clip, "vi", TENANT)
         assert spoken.finals
         with pytest.raises(grpc.RpcError) as info:
             segments(client, running, spoken.transcript_id)
         assert refusals.of(info.value).code == grpc.StatusCode.UNAVAILABLE
     running.wait_well()
-    found(client, running, spoken.finals[0].text, spoken.recording_id)
+    found(client, running, spoken.finals[0].text, spoken.recording_id, TENANT)
     assert segments(client, running, spoken.transcript_id) == [final.text for final in spoken.finals]
