@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import av
-import numpy as np
+
+from clients.cli import pcm
 
 DEFAULT_FOLDER = Path("../shared/data")
 
@@ -31,11 +32,6 @@ def load(folder: Path) -> list[Clip]:
 
 
 def pcm16(path: Path) -> bytes:
-    """The clip as signed 16-bit mono PCM at 16 kHz."""
-    resampler = av.AudioResampler(format="s16", layout="mono", rate=16_000)
-    parts = []
+    """The clip as signed 16-bit mono PCM at 16 kHz, as the command sends it."""
     with av.open(str(path)) as opened:
-        for frame in opened.decode(audio=0):
-            parts += [resampled.to_ndarray().reshape(-1) for resampled in resampler.resample(frame)]
-        parts += [resampled.to_ndarray().reshape(-1) for resampled in resampler.resample(None)]
-    return bytes(np.concatenate(parts).tobytes())
+        return b"".join(pcm.from_frames(opened.decode(audio=0)))

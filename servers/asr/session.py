@@ -14,7 +14,7 @@ from servers.asr.audio import Decoder, SampleBuffer, Samples
 from servers.asr.endpointing import Ended, Endpointer, EndpointRules, Paused, Resumed, Started
 from servers.asr.recognition import Recognizer
 from servers.asr.results import Cursors, Event, Final, Happening, SpeechEnded, SpeechStarted
-from servers.asr.utterance import PADDING, Utterance
+from servers.asr.utterance import PADDING, Utterance, seen
 from servers.common.errors import Ai2TextError
 
 log = structlog.get_logger(__name__)
@@ -91,7 +91,7 @@ class Session:
     async def take(self, step: Coroutine[Any, Any, None]) -> None:
         """Do one step of input to its end, even if the caller is cancelled meanwhile: `settle` then waits for it."""
         self._step = asyncio.ensure_future(step)
-        self._step.add_done_callback(_seen)
+        self._step.add_done_callback(seen)
         await asyncio.shield(self._step)
 
     async def settle(self) -> None:
@@ -239,9 +239,3 @@ class Session:
     async def _tell(self, happening: Happening) -> None:
         if not self._muted:
             await self._events.put(Event(self.cursors, happening))
-
-
-def _seen(task: asyncio.Task[None]) -> None:
-    """Mark the exception of a step as seen: its caller has it, unless that has gone."""
-    if not task.cancelled():
-        task.exception()

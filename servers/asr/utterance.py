@@ -3,6 +3,7 @@
 import asyncio
 import math
 import time
+from typing import Any
 
 import structlog
 from opentelemetry import metrics
@@ -88,7 +89,7 @@ class Utterance:
         request = Request(heard, self._language, final=True)
         self._decoded_end = end
         self._decoding = asyncio.create_task(self._recognizer.recognize(request))
-        self._decoding.add_done_callback(_seen)
+        self._decoding.add_done_callback(seen)
 
     def resume(self) -> None:
         """The speaker goes on: the decode that a pause began is void."""
@@ -134,7 +135,7 @@ class Utterance:
             self._decoding.cancel()
 
 
-def _seen(task: asyncio.Task[Hypothesis]) -> None:
-    """Mark the exception of a speculative decode as seen: whoever awaits the final gets it, a void one nobody."""
+def seen(task: asyncio.Task[Any]) -> None:
+    """Mark the exception of a finished task as seen: whoever awaits it has it, and else nobody needs it."""
     if not task.cancelled():
         task.exception()

@@ -1,4 +1,4 @@
-"""Exponential back-off with full jitter (Brooker, "Exponential Backoff and Jitter", 2015)."""
+"""Exponential back-off with equal jitter (Brooker, "Exponential Backoff and Jitter", 2015)."""
 
 import random
 from collections.abc import Iterator

@@ -1,7 +1,6 @@
 """Bad input and bad days: each with its code and its reason, and the server lives on."""
 
 import asyncio
-import threading
 
 import grpc
 import numpy as np
@@ -9,6 +8,7 @@ import pytest
 from ai2text.asr.v1 import audio_pb2, speech_service_pb2
 from google.protobuf import duration_pb2
 
+from servers.asr.audio import Samples
 from servers.asr.requests import MAX_AUDIO_BYTES
 from servers.common.identity import Caller
 from tests.rpc.asr.conftest import CALLER, LINEAR16, Speech, audio, config, pcm
@@ -168,13 +168,30 @@ async def _first(call: grpc.aio.StreamStreamCall) -> bool:
         return await call.code() != Code.RESOURCE_EXHAUSTED
 
 
-async def test_an_abandoned_recognize_leaves_no_thread(speech: Speech) -> None:
-    before = threading.active_count()
-    flac = audio_pb2.AudioFormat(encoding=audio_pb2.AUDIO_ENCODING_WAV)
-    for _ in range(3):
-        request = speech_service_pb2.RecognizeRequest(format=flac, audio=b"RIFF" + bytes(20_000_000))
-        call = speech.stub.Recognize(request, metadata=CALLER.metadata())
-        await asyncio.sleep(0.05)
-        call.cancel()
-    await speech.settled(lambda: not [t for t in threading.enumerate() if t.name.startswith("decode-")])
-    assert threading.active_count() <= before + 8
+class SlowDecoder:
+    """Takes for ever, and knows whether it was let go."""
+
+    def __init__(self) -> None:
+        self.fed = asyncio.Event()
+        self.closed = False
+
+    async def feed(self, data: bytes) -> Samples:
+        self.fed.set()
+        await asyncio.sleep(30)
+        raise AssertionError("nobody waits so long")
+
+    async def finish(self) -> Samples:
+        raise AssertionError("feed does not end")
+
+    def close(self) -> None:
+        self.closed = True
+
+
+async def test_an_abandoned_recognize_lets_go_of_its_decoder(speech: Speech) -> None:
+    decoder = SlowDecoder()
+    recognizing = asyncio.create_task(speech.sessions.recognize("vi", decoder, b"audio"))
+    await decoder.fed.wait()
+    recognizing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await recognizing
+    assert decoder.closed
