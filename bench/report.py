@@ -3,10 +3,14 @@
 import json
 import os
 import platform
+import shutil
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 FOLDER = Path("build/bench")
+
+Figure = float | int | str
 
 
 def machine() -> str:
@@ -19,12 +23,35 @@ def machine() -> str:
         ),
         platform.machine(),
     )
-    return f"{os.cpu_count()} cores, {model}, Python {platform.python_version()}"
+    return ", ".join([f"{os.cpu_count()} cores", model, *_cards(), f"Python {platform.python_version()}"])
 
 
-def write(name: str, figures: Mapping[str, float | int | str]) -> Path:
+def _cards() -> list[str]:
+    """The names of the graphics cards, where NVIDIA's tool tells them."""
+    if shutil.which("nvidia-smi") is None:
+        return []
+    asked = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    return subprocess.run(asked, capture_output=True, text=True, timeout=30, check=False).stdout.split("\n")[:-1]
+
+
+def write(name: str, figures: Mapping[str, Figure]) -> Path:
     """Write one flat object of figures, the unit in each key, to build/bench/<name>.json."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     path = FOLDER / f"{name}.json"
-    path.write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    return path
+    draft = path.with_suffix(".new")
+    draft.write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return draft.replace(path)
+
+
+def read(name: str) -> dict[str, Figure]:
+    """The figures of build/bench/<name>.json; none when it was never written, or is damaged."""
+    try:
+        figures = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return figures if isinstance(figures, dict) else {}
+
+
+def merge(name: str, figures: Mapping[str, Figure]) -> Path:
+    """Write figures beside those that are there; a figure that was there is replaced."""
+    return write(name, read(name) | dict(figures))

@@ -23,6 +23,15 @@ def rates(references: Sequence[str], hypotheses: Sequence[str]) -> Rates:
     return Rates(jiwer.wer(expected, heard), jiwer.cer(expected, heard))
 
 
+def word_changes(one: str, other: str) -> int:
+    """How many words have to be put in, left out or replaced to make one text the other."""
+    words, others = normalised(one), normalised(other)
+    if not words or not others:
+        return len(words.split()) + len(others.split())
+    compared = jiwer.process_words(words, others)
+    return compared.substitutions + compared.deletions + compared.insertions
+
+
 def normalised(text: str) -> str:
     """Lower case, no punctuation, and each syllable's tone moved behind it: hòa and hoà become the same."""
     kept = "".join(c if unicodedata.category(c)[0] in "LMN" or c == "'" else " " for c in text.casefold())

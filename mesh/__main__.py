@@ -1,4 +1,4 @@
-"""`python -m mesh`: up, down, status, logs, restart, kill, trace, doctor."""
+"""`python -m mesh`: up, down, status, logs, restart, kill, canary, trace, doctor."""
 
 import json
 import os
@@ -13,6 +13,7 @@ from rich.markup import escape
 from mesh import doctor as checks
 from mesh import status as statuses
 from mesh import traces
+from mesh.canary import EdgeAway
 from mesh.collector import SpanFile
 from mesh.home import Home
 from mesh.lifecycle import Mesh, MeshError
@@ -96,6 +97,14 @@ def kill(part: str, signal: str = "KILL") -> None:
 
 
 @app.command()
+def canary(
+    weight: Annotated[int | None, typer.Argument(min=0, max=100, help="Per cent; default: show it.")] = None,
+) -> None:
+    """Show or set how many of a hundred new sessions the canary of asr gets; those that run stay where they are."""
+    console.print(f"The canary gets {_mesh().canary(weight)} % of what begins.")
+
+
+@app.command()
 def trace(
     trace_id: Annotated[str | None, typer.Argument(help="32 hex digits.")] = None,
     last: Annotated[bool, typer.Option("--last", help="The latest trace instead.")] = False,
@@ -127,7 +136,7 @@ def main() -> None:
     """Runs the command line; what went wrong is said in one sentence and exits 1."""
     try:
         app()
-    except (MeshError, SupervisorAway, ValueError) as error:
+    except (MeshError, SupervisorAway, EdgeAway, ValueError) as error:
         complaints.print(f"[red]✗[/] {escape(str(error))}", soft_wrap=True)
         sys.exit(1)
     except BrokenPipeError:

@@ -21,7 +21,7 @@ LOCAL_ORIGINS = r"https?://(localhost|127\.0\.0\.1)(:\d+)?"
 
 AWAY = "the server behind this method is away; try again in a second"
 
-Value = int | str | dict[str, Any]
+Value = int | str | dict[str, Any] | list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,13 @@ class Endpoint:
         """The form that Envoy reads."""
         return {"address": self.host, "port_value": self.port}
 
+    def of_version(self, version: str) -> dict[str, Any]:
+        """The same as a cluster's endpoint, with the version that runs there."""
+        return {
+            "endpoint": {"address": {"socket_address": self.socket_address()}},
+            "metadata": {"filter_metadata": {"ai2text": {"version": version}}},
+        }
+
 
 @dataclass(frozen=True)
 class Edge:
@@ -42,7 +49,8 @@ class Edge:
 
     listen: Endpoint
     admin_port: int
-    asr: Endpoint
+    asr_stable: tuple[Endpoint, ...]
+    asr_canary: tuple[Endpoint, ...]
     metadata: Endpoint
     embeddings: Endpoint
     search: Endpoint
@@ -54,14 +62,17 @@ class Edge:
     origins: str
     sampling: int
     max_requests_per_second: int
+    canary_weight: int = 0
+    """Per cent of the calls to asr that go to the canary, of those that name no version."""
 
     @classmethod
-    def local(cls, ports: Ports, home: Home) -> "Edge":
+    def local(cls, ports: Ports, home: Home, canary_weight: int = 0) -> "Edge":
         """The edge of a mesh on this machine: every request traced, any page on localhost may call."""
         return cls(
             listen=Endpoint(HOST, ports.edge),
             admin_port=ports.envoy_admin,
-            asr=Endpoint(HOST, ports.asr),
+            asr_stable=(Endpoint(HOST, ports.asr_1), Endpoint(HOST, ports.asr_2)),
+            asr_canary=(Endpoint(HOST, ports.asr_canary),),
             metadata=Endpoint(HOST, ports.metadata),
             embeddings=Endpoint(HOST, ports.embeddings),
             search=Endpoint(HOST, ports.search),
@@ -73,11 +84,12 @@ class Edge:
             origins=LOCAL_ORIGINS,
             sampling=100,
             max_requests_per_second=5000,
+            canary_weight=canary_weight,
         )
 
     def values(self) -> dict[str, Value]:
         """The value of each name that the source may use."""
-        upstreams = ("asr", "metadata", "embeddings", "search", "otlp")
+        upstreams = ("metadata", "embeddings", "search", "otlp")
         return {
             "listen_host": self.listen.host,
             "listen_port": self.listen.port,
@@ -89,6 +101,9 @@ class Edge:
             "origins": self.origins,
             "sampling": self.sampling,
             "max_requests_per_second": self.max_requests_per_second,
+            "asr_stable": [replica.of_version("stable") for replica in self.asr_stable],
+            "asr_canary": [replica.of_version("canary") for replica in self.asr_canary],
+            "canary_weight": self.canary_weight,
             "away_message": AWAY,
             "away_details": base64.b64encode(_away().SerializeToString()).decode(),
             "away_json": json.loads(MessageToJson(_away())),

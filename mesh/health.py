@@ -1,7 +1,7 @@
 """One question to each kind of part: are you there, and can you do your work? Each answers within two seconds."""
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from http.client import HTTPConnection, HTTPException
@@ -52,11 +52,13 @@ def http(port: int, path: str, well: str = "answers") -> Check:
     return check
 
 
-def triton(port: int, models: tuple[str, ...], children: Callable[[], list[str]]) -> Check:
+def triton(
+    port: int, models: tuple[str, ...], children: Callable[[], list[str]], instances: Callable[[], Mapping[str, int]]
+) -> Check:
     """Well when the server and each of the models are ready.
 
-    `children` gives the command lines of the server's child processes: each model runs in one, and Triton goes on to
-    say "ready" when that has died, while every request to it hangs.
+    `children` gives the command lines of the server's child processes, `instances` in how many of them each model runs.
+    Triton goes on to say "ready" when one has died, while every request that it is given hangs or fails.
     """
 
     def check() -> Health:
@@ -67,11 +69,16 @@ def triton(port: int, models: tuple[str, ...], children: Callable[[], list[str]]
         if missing:
             return Health(State.UNREADY, f"not ready: {', '.join(missing)}")
         commands = children()
-        if dead := [model for model in models if not any(f"/{model}/" in command for command in commands)]:
-            return Health(State.BROKEN, f"the process of the model has ended: {', '.join(dead)}")
+        wanted = instances()
+        if dead := [model for model in models if _running(model, commands) < wanted.get(model, 1)]:
+            return Health(State.BROKEN, f"a process of the model has ended: {', '.join(dead)}")
         return Health(State.WELL, f"ready: {', '.join(models)}")
 
     return check
+
+
+def _running(model: str, commands: list[str]) -> int:
+    return sum(f"/{model}/" in command for command in commands)
 
 
 def grpc_server(port: int, services: tuple[str, ...]) -> Check:

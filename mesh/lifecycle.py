@@ -13,7 +13,7 @@ import psutil
 from rich.console import Console
 from rich.markup import escape
 
-from mesh import processes, starts
+from mesh import canary, processes, starts
 from mesh.health import Health
 from mesh.home import Home
 from mesh.keys import Keys
@@ -88,6 +88,7 @@ class Mesh:
             if left:
                 raise MeshError(f"these would not end: {', '.join(str(process.pid) for process in left)}")
             _forget_selection(self.home)
+            canary.forget(self.home)
             took = f"stopped in {time.monotonic() - began:.1f} s; its data is in {self.home.root}"
             self.console.print(f"The mesh is {took}." if running else "The mesh was not running.")
 
@@ -106,6 +107,16 @@ class Mesh:
         self._require_up()
         self.supervisor.signal(name, signal)
 
+    def canary(self, weight: int | None) -> int:
+        """The per cent of new calls that the canary of asr gets, after it was set to `weight` unless that is None.
+
+        Raises MeshError when the mesh is down, canary.EdgeAway when Envoy does not answer.
+        """
+        self._require_up()
+        if weight is not None:
+            canary.change(self.home, self.ports, weight)
+        return canary.current(self.ports)
+
     def _require_up(self) -> None:
         if self.supervisor.pid() is None:
             raise MeshError("the mesh is not running: `make up` starts it")
@@ -123,6 +134,7 @@ class Mesh:
             raise MeshError(f"{lines}. Stop what holds it, or choose others: export AI2TEXT_PORT_BASE=18080")
         starts.forget(self.home)
         _forget_selection(self.home)
+        canary.weight(self.home)  # a useless one is said here, not in Envoy's log
         Keys(self.home.keys).ensure()
         self.ports.remember(self.home)
         launch(self.home, self.ports, self.parts)

@@ -7,21 +7,23 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from mesh import health, migrations, nats, postgres, starts, wheels
+from mesh import canary, health, migrations, model_repository, nats, postgres, starts, wheels
 from mesh.edge import Edge, render
 from mesh.home import Home
 from mesh.keys import Keys
 from mesh.ports import HOST, Ports
 from mesh.wheels import BIN
 
-TRITON_MODELS = ("whisper", "embedder")
+TRITON_MODELS = ("whisper", "whisper-background", "embedder")
 SERVICES = {
-    "asr": ("ai2text.asr.v1.SpeechService",),
+    "asr": ("ai2text.asr.v1.LiveSessionService", "ai2text.asr.v1.SpeechService"),
     "embeddings": ("ai2text.embeddings.v1.EmbeddingService",),
     "metadata": ("ai2text.metadata.v1.RecordingService", "ai2text.metadata.v1.TranscriptService"),
     "search": ("ai2text.search.v1.SearchService",),
 }
 """What each of our servers serves, by the full names of the contract."""
+ASR_REPLICAS = {"asr-1": "stable", "asr-2": "stable", "asr-canary": "canary"}
+"""The parts that run `asr`, each with its version: two of one, so that a session survives its server, and the next."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def _stores(ports: Ports, home: Home) -> list[Part]:
         ),
         Part(
             name="valkey",
-            does="Valkey: for what may be lost (no server uses it yet)",
+            does="Valkey: tickets of live sessions, which may be lost",
             command=_valkey_command(ports, home),
             ports=("valkey",),
             check=health.valkey(ports.valkey),
@@ -102,6 +104,7 @@ def _stores(ports: Ports, home: Home) -> list[Part]:
 
 
 def _valkey_command(ports: Ports, home: Home) -> list[str]:
+    """What has long not been asked for goes first: the ticket of a live session, written at each final, goes last."""
     settings = {
         "bind": HOST, "port": str(ports.valkey), "dir": str(home.valkey), "save": "60 1000", "appendonly": "no",
         "maxmemory": "256mb", "maxmemory-policy": "allkeys-lru",
@@ -116,7 +119,12 @@ def _engines(ports: Ports, home: Home) -> list[Part]:
             does="Triton: the speech and the embedding model",
             command=[str(BIN / "python"), "-m", "mesh.triton"],
             ports=("triton_http", "triton_grpc", "triton_metrics"),
-            check=health.triton(ports.triton_http, TRITON_MODELS, lambda: _children(home, "triton")),
+            check=health.triton(
+                ports.triton_http,
+                TRITON_MODELS,
+                children=lambda: _children(home, "triton"),
+                instances=lambda: model_repository.instances(home.triton / "models"),
+            ),
             patience_s=180,
             stop_wait_s=30,
         )
@@ -134,8 +142,13 @@ def _servers(ports: Ports, home: Home) -> list[Part]:
                 prepare=lambda: migrations.apply(postgres.dsn(ports.postgres, postgres.OWNER))),
         _server("embeddings", "vectors of texts (gRPC), and of each final", ("triton", "nats"), ports, home),
         _server("search", "the index, and questions to it (gRPC)", ("embeddings", "nats"), ports, home),
-        _server("asr", "live and recorded speech to text (gRPC)", ("triton", "metadata"), ports, home),
+        *(_asr(replica, version, ports, home) for replica, version in ASR_REPLICAS.items()),
     ]  # fmt: skip
+
+
+def _asr(replica: str, version: str, ports: Ports, home: Home) -> Part:
+    does = f"live and recorded speech to text, the {version} version (gRPC)"
+    return _server("asr", does, ("triton", "metadata", "valkey"), ports, home, replica, {"AI2TEXT_VERSION": version})
 
 
 def _server(
@@ -144,20 +157,25 @@ def _server(
     needs: tuple[str, ...],
     ports: Ports,
     home: Home,
+    replica: str = "",
+    env: dict[str, str] | None = None,
     prepare: Callable[[], None] | None = None,
 ) -> Part:
-    own = {"AI2TEXT_LISTEN": ports.address(name), "AI2TEXT_METRICS_PORT": str(getattr(ports, f"{name}_metrics"))}
+    """The server in `servers/NAME`; `replica` is what its part is called when there are several."""
+    part = replica or name
+    port = part.replace("-", "_")
+    own = {"AI2TEXT_LISTEN": ports.address(port), "AI2TEXT_METRICS_PORT": str(getattr(ports, f"{port}_metrics"))}
     return Part(
-        name=name,
+        name=part,
         does=does,
         command=[str(BIN / "python"), "-m", f"servers.{name}"],
-        ports=(name, f"{name}_metrics"),
-        env=own | addresses(ports, home),
+        ports=(port, f"{port}_metrics"),
+        env=own | addresses(ports, home) | (env or {}),
         needs=needs,
         prepare=prepare,
-        check=health.grpc_server(getattr(ports, name), SERVICES[name]),
+        check=health.grpc_server(getattr(ports, port), SERVICES[name]),
         patience_s=90,
-        stop_wait_s=20,
+        stop_wait_s=30,  # asr gives its sessions 8 s to go elsewhere, and its calls 10 s to end
     )
 
 
@@ -167,6 +185,7 @@ def addresses(ports: Ports, home: Home) -> dict[str, str]:
         "AI2TEXT_LOG_LEVEL": os.environ.get("AI2TEXT_LOG_LEVEL", "info"),
         "AI2TEXT_OTLP_ENDPOINT": f"http://{ports.address('otlp_grpc')}",
         "AI2TEXT_NATS_URL": f"nats://{ports.address('nats')}",
+        "AI2TEXT_VALKEY_URL": f"valkey://{ports.address('valkey')}",
         "AI2TEXT_POSTGRES_DSN": postgres.dsn(ports.postgres, postgres.APP),
         "AI2TEXT_TRITON": ports.address("triton_grpc"),
         "AI2TEXT_METADATA": ports.address("metadata"),
@@ -180,14 +199,14 @@ def _edge(ports: Ports, home: Home) -> Part:
 
     def prepare() -> None:
         Keys(home.keys).ensure()
-        config.write_text(render(Edge.local(ports, home)), encoding="utf-8")
+        config.write_text(render(Edge.local(ports, home, canary.weight(home))), encoding="utf-8")
 
     return Part(
         name="envoy",
         does="Envoy: the one address that clients call",
         command=[str(BIN / "envoy"), "-c", str(config), "--disable-hot-restart", "--concurrency", "2"],
         ports=("edge", "envoy_admin"),
-        needs=("asr", "metadata", "embeddings", "search"),
+        needs=(*ASR_REPLICAS, "metadata", "embeddings", "search"),
         prepare=prepare,
         check=health.http(ports.envoy_admin, "/ready", "takes calls"),
     )

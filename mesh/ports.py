@@ -23,14 +23,18 @@ _OFFSETS = {
     "otlp_grpc": 9,
     "otlp_http": 10,
     "supervisor": 11,
-    "asr": 20,
-    "asr_metrics": 21,
+    "asr_1": 20,
+    "asr_1_metrics": 21,
     "metadata": 22,
     "metadata_metrics": 23,
     "embeddings": 24,
     "embeddings_metrics": 25,
     "search": 26,
     "search_metrics": 27,
+    "asr_2": 28,
+    "asr_2_metrics": 29,
+    "asr_canary": 30,
+    "asr_canary_metrics": 31,
 }
 SPAN = max(_OFFSETS.values())
 
@@ -51,14 +55,18 @@ class Ports:
     otlp_grpc: int
     otlp_http: int
     supervisor: int
-    asr: int
-    asr_metrics: int
+    asr_1: int
+    asr_1_metrics: int
     metadata: int
     metadata_metrics: int
     embeddings: int
     embeddings_metrics: int
     search: int
     search_metrics: int
+    asr_2: int
+    asr_2_metrics: int
+    asr_canary: int
+    asr_canary_metrics: int
 
     @classmethod
     def from_base(cls, base: int) -> "Ports":

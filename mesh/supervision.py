@@ -26,7 +26,7 @@ CALL_TIMEOUT_S = 60
 LOG_BYTES = 20 << 20
 LOG_FILES = 3
 ENDLESS = 1_000_000_000
-STOP_TIMEOUT_S = 90
+STOP_TIMEOUT_S = 150
 
 
 class SupervisorAway(Exception):

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mesh import model_repository
 from mesh.home import REPOSITORY, Home
 from mesh.ports import HOST, Ports
 
@@ -23,7 +24,6 @@ PYTHON = "3.11"
 LIBPYTHON = f"libpython{PYTHON}.so.1.0"
 EXIT_SECONDS = 10
 SHARED_MEMORY = Path("/dev/shm")
-MODEL_REPOSITORY = REPOSITORY / "triton_models"
 DEFAULT_VENV = REPOSITORY / ".venv-triton"
 
 
@@ -157,7 +157,7 @@ def command(installation: Installation, home: Home, ports: Ports) -> list[str]:
     """The server's argument vector: all on 127.0.0.1, metrics on, every request traced to the mesh's collector."""
     return [
         str(installation.binary),
-        f"--model-repository={MODEL_REPOSITORY}",
+        f"--model-repository={home.triton / 'models'}",
         f"--backend-directory={home.triton / 'backends'}",
         "--disable-auto-complete-config",  # the configurations are complete; completing them loads each model twice
         f"--backend-config=python,shm-region-prefix-name={shared_memory_prefix(home)}",
@@ -179,21 +179,29 @@ def command(installation: Installation, home: Home, ports: Ports) -> list[str]:
 
 
 def environment(installation: Installation, home: Home, environ: Mapping[str, str]) -> dict[str, str]:
-    """`environ` with the library path, the environment's Python first, and the models as full paths."""
+    """`environ` with the library path, the environment's Python first, and the models as full paths.
 
-    def model(variable: str, default: str) -> str:
-        return str(home.models / environ.get(variable, default))  # an absolute path in the variable stands
+    Whisper is given all its cuts that the models folder has, unless AI2TEXT_WHISPER_CUTS names others or, empty, none.
+    """
 
+    def model(variable: str, default: str) -> Path:
+        return home.models / environ.get(variable, default)  # an absolute path in the variable stands
+
+    whisper = model("AI2TEXT_WHISPER_MODEL", "whisper-base")
+    cuts = ":".join(sorted(map(str, home.models.glob(f"{whisper.name}-cut-*"))))
     paths = [*installation.library_path, *filter(None, [environ.get("LD_LIBRARY_PATH")])]
     return {
         **{name: value for name, value in environ.items() if name not in ("PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV")},
         "LD_LIBRARY_PATH": ":".join(paths),
         "PATH": f"{installation.venv / 'bin'}:{environ.get('PATH', os.defpath)}",
-        "AI2TEXT_WHISPER_MODEL": model("AI2TEXT_WHISPER_MODEL", "whisper-base"),
-        "AI2TEXT_EMBEDDER_MODEL": model("AI2TEXT_EMBEDDER_MODEL", "multilingual-e5-small"),
+        "AI2TEXT_WHISPER_MODEL": str(whisper),
+        "AI2TEXT_WHISPER_CUTS": environ.get("AI2TEXT_WHISPER_CUTS", cuts),
+        "AI2TEXT_EMBEDDER_MODEL": str(model("AI2TEXT_EMBEDDER_MODEL", "multilingual-e5-small")),
         # Whisper and the embedder share the cores: threads that spin while they wait slow each other twentyfold.
         "OMP_WAIT_POLICY": "PASSIVE",
         "KMP_BLOCKTIME": "0",
+        # numpy's products are small; a second thread for them costs more than it gains.
+        "OPENBLAS_NUM_THREADS": "1",
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
         "PYTHONDONTWRITEBYTECODE": "1",
@@ -210,6 +218,10 @@ def main() -> None:
     home.triton.mkdir(parents=True, exist_ok=True)
     end_orphans(assemble_backends(installation, home.triton))
     remove_leaked_memory(shared_memory_prefix(home))
+    try:
+        model_repository.assemble(home.triton / "models", os.environ)
+    except ValueError as fault:
+        sys.exit(f"Triton cannot start: {fault}")
     argv = command(installation, home, ports)
     os.execve(argv[0], argv, environment(installation, home, os.environ))
 

@@ -5,13 +5,14 @@ The supervisor sees a process end; it does not see one that hangs. The watchdog 
 or that is broken for good; the supervisor then starts it anew. To lack something one needs is an answer, and no reason
 to be killed.
 
-It looks after the supervisor too: when that was killed, the watchdog becomes `mesh up`, which ends what was left
-behind and starts everything again.
+It looks after the supervisor too: when that was killed, the watchdog runs `mesh up`, which ends what was left behind
+and starts everything again, another watchdog included. It tries until that succeeds.
 """
 
 import logging
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -30,6 +31,7 @@ log = logging.getLogger("watchdog")
 
 INTERVAL_S = 2.0
 SILENCE_S = 20.0
+REVIVAL_WAIT_S, REVIVAL_WAIT_MAX_S = 2.0, 60.0
 
 
 @dataclass
@@ -71,15 +73,21 @@ def orphaned(home: Home) -> bool:
 
 
 def revive(home: Home) -> None:
-    """Becomes `mesh up` for the parts that ran; our own output led to the supervisor, so it goes to the log itself."""
+    """Runs `mesh up` for the parts that ran, until that succeeds; `up` spares this process, its parent.
+
+    Our own output led to the supervisor, so it goes to the log itself.
+    """
     with (home.logs / "watchdog.log").open("ab") as file:
         os.dup2(file.fileno(), sys.stdout.fileno())
         os.dup2(file.fileno(), sys.stderr.fileno())
-    log.error("the supervisor has died: starting the mesh again")
     only = ",".join(sorted(read_selection(home)))
-    os.setsid() if os.getpgrp() != os.getpid() else None
-    python = str(BIN / "python")
-    os.execv(python, [python, "-m", "mesh", "up", *(["--only", only] if only else [])])
+    command = [str(BIN / "python"), "-m", "mesh", "up", *(["--only", only] if only else [])]
+    log.error("the supervisor has died: starting the mesh again")
+    wait_s = REVIVAL_WAIT_S
+    while subprocess.run(command, start_new_session=True, check=False).returncode:
+        log.error("the mesh does not start: trying again in %.0f s", wait_s)
+        time.sleep(wait_s)
+        wait_s = min(2 * wait_s, REVIVAL_WAIT_MAX_S)
 
 
 def main() -> None:
@@ -93,7 +101,7 @@ def main() -> None:
         while True:
             time.sleep(INTERVAL_S)
             if orphaned(home):
-                revive(home)
+                return revive(home)
             try:
                 watch(supervisor, watched, silences, pool)
             except SupervisorAway as error:

@@ -61,7 +61,10 @@ def main(
             help="Who you are. Default: AI2TEXT_TOKEN, else for the local mesh a development token.",
         ),
     ] = "",
-    verbose: Annotated[bool, typer.Option("--verbose", help="Say where calls go, and the id of the trace.")] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option("--verbose", "-v", help="Say where calls go, the id of the trace, and how the server stands."),
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
@@ -74,6 +77,7 @@ app.command(
     epilog=examples(
         "ai2text live --mic --language vi",
         "ai2text live talk.mp4 --title 'Team meeting'",
+        "ai2text live call.wav --channels --languages vi,en --hotword 'Trần Hưng Đạo'",
         "ai2text live speech.wav --json | jq -r 'select(.type == \"final\") | .text'",
     )
 )(live)

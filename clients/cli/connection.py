@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import grpc
+from opentelemetry import propagate, trace
 from opentelemetry.instrumentation.grpc import aio_client_interceptors
-from opentelemetry.trace import NoOpTracerProvider, TracerProvider
 
 from clients.cli import refusal
 from clients.cli.endpoint import Endpoint
@@ -18,6 +18,9 @@ from clients.cli.setup import Setup
 UNARY_DEADLINE_S = 15.0
 DOWNLOAD_DEADLINE_S = 120.0
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+
+KEEPALIVE_MS, KEEPALIVE_TIMEOUT_MS = 6_000, 4_000
+"""A connection that is dead is noticed within ten seconds. Our servers allow a ping every five."""
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
@@ -30,6 +33,7 @@ class Connection:
     channel: grpc.aio.Channel
     endpoint: Endpoint
     metadata: tuple[tuple[str, str], ...]
+    tracers: trace.TracerProvider
 
     async def call(
         self,
@@ -57,6 +61,21 @@ class Connection:
             async for message in method(request, timeout=deadline_s, metadata=self.metadata):
                 yield message
 
+    @contextlib.contextmanager
+    def traced(self, name: str) -> Iterator[tuple[tuple[str, str], ...]]:
+        """A span around the block, for a stream in both directions; gives the metadata of its call."""
+        span = self.tracers.get_tracer(__name__).start_span(name, kind=trace.SpanKind.CLIENT)
+        context: dict[str, str] = {}
+        propagate.inject(context, trace.set_span_in_context(span))
+        try:
+            yield (*self.metadata, *context.items())
+        finally:
+            span.end()
+
+
+Connect = Callable[[], contextlib.AbstractAsyncContextManager[Connection]]
+"""Opens another connection to the edge, with a token that is valid now; raises Problem."""
+
 
 @contextlib.contextmanager
 def refused_in_words(endpoint: Endpoint) -> Iterator[None]:
@@ -68,24 +87,37 @@ def refused_in_words(endpoint: Endpoint) -> Iterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def connected(setup: Setup, tracers: TracerProvider | None = None) -> AsyncIterator[Connection]:
+async def connected(setup: Setup, tracers: trace.TracerProvider | None = None) -> AsyncIterator[Connection]:
     """A connection to the edge of `setup`; nothing is sent before the first call. Raises Problem without a token.
 
     Each call is a span of `tracers`, and its context goes with the call.
     """
     metadata = (("authorization", f"Bearer {setup.token()}"),)
-    async with _channel(setup.endpoint, tracers or NoOpTracerProvider()) as channel:
-        yield Connection(channel, setup.endpoint, metadata)
+    tracers = tracers or trace.NoOpTracerProvider()
+    async with _channel(setup.endpoint, tracers) as channel:
+        yield Connection(channel, setup.endpoint, metadata, tracers)
 
 
-def _channel(endpoint: Endpoint, tracers: TracerProvider) -> grpc.aio.Channel:
+def _channel(endpoint: Endpoint, tracers: trace.TracerProvider) -> grpc.aio.Channel:
     options = [
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-        ("grpc.keepalive_time_ms", 30_000),
-        ("grpc.keepalive_timeout_ms", 10_000),
+        ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+        ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
+        ("grpc.http2.ping_timeout_ms", KEEPALIVE_TIMEOUT_MS),  # for pings that measure the line: others wait for them
+        ("grpc.http2.max_pings_without_data", 0),
+        ("grpc.use_local_subchannel_pool", 1),  # channels would share a connection, also one that is dead
         ("grpc.enable_http_proxy", 0 if endpoint.is_local else 1),
     ]
-    interceptors = aio_client_interceptors(tracer_provider=tracers)
+    interceptors = _interceptors(tracers)
     if endpoint.tls:
         return grpc.aio.secure_channel(endpoint.target, grpc.ssl_channel_credentials(), options, None, interceptors)
     return grpc.aio.insecure_channel(endpoint.target, options, None, interceptors)
+
+
+def _interceptors(tracers: trace.TracerProvider) -> list[grpc.aio.ClientInterceptor]:
+    """Spans for all calls but streams in both directions: an interceptor of those never lets go of a call that ended.
+
+    See `Connection.traced` for these.
+    """
+    every = aio_client_interceptors(tracer_provider=tracers)
+    return [one for one in every if not isinstance(one, grpc.aio.StreamStreamClientInterceptor)]

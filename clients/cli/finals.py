@@ -27,16 +27,19 @@ def record(final: result_pb2.FinalResult) -> dict[str, Any]:
         "end_ms": final.end_ms,
         "final_index": final.final_index,
         "language_code": final.language_code,
+        "channel": final.channel,
         "confidence": round(final.confidence, 4),
-        "words": [
-            {
-                "text": word.text,
-                "start_ms": word.start_ms,
-                "end_ms": word.end_ms,
-                "confidence": round(word.confidence, 4),
-            }
-            for word in final.words
-        ],
+        "words": [word_record(word) for word in final.words],
+    }
+
+
+def word_record(word: result_pb2.Word) -> dict[str, Any]:
+    """The fields of a word, likewise."""
+    return {
+        "text": word.text,
+        "start_ms": word.start_ms,
+        "end_ms": word.end_ms,
+        "confidence": round(word.confidence, 4),
     }
 
 

@@ -11,7 +11,7 @@ from clients.cli.interruption import ABORTED, Aborted
 from clients.cli.problem import Problem, UsageProblem
 
 GLOBAL_WITH_VALUE = ("--endpoint", "--token")
-GLOBAL_FLAGS = ("--verbose",)
+GLOBAL_FLAGS = ("--verbose", "-v")
 
 ERROR = 1
 USAGE = 2
@@ -29,7 +29,7 @@ class Ai2TextGroup(TyperGroup):
         try:
             return super().main(*args, **kwargs)
         except Exception as error:  # noqa: BLE001 - the top of the program: nobody above could say it better
-            if "--verbose" in sys.argv:
+            if set(GLOBAL_FLAGS) & set(sys.argv):
                 terminal.notes().print_exception()
             terminal.complain(
                 Problem(f"{type(error).__name__}: {error}", "That was not foreseen; see it with --verbose.")

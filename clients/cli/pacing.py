@@ -11,7 +11,9 @@ Clock = Callable[[], float]
 """Seconds, monotonic."""
 
 
-async def paced(chunks: Iterator[bytes], speed: float | None, stop: asyncio.Event) -> AsyncIterator[bytes]:
+async def paced(
+    chunks: Iterator[bytes], speed: float | None, stop: asyncio.Event, bytes_per_ms: int = BYTES_PER_MS
+) -> AsyncIterator[bytes]:
     """The chunks, each at the moment when its last sample would have been spoken, until `stop` is set.
 
     Moments count from the first request, so a late chunk does not delay those after it. `speed` 2 is twice as fast as
@@ -23,7 +25,7 @@ async def paced(chunks: Iterator[bytes], speed: float | None, stop: asyncio.Even
         chunk = await asyncio.to_thread(next, chunks, None)
         if chunk is None:
             return
-        sent_ms += len(chunk) / BYTES_PER_MS
+        sent_ms += len(chunk) / bytes_per_ms
         if speed is not None:
             await _until(began + sent_ms / 1000 / speed, stop, clock)
         if not stop.is_set():
@@ -40,18 +42,22 @@ async def _until(moment: float, stop: asyncio.Event, clock: Clock) -> None:
 
 
 class SentLog:
-    """When each position of the audio was sent. It remembers the last REMEMBERED chunks, far more than an utterance."""
+    """When each position of the audio was there to be sent.
+
+    It remembers the last REMEMBERED chunks, far more than an utterance.
+    """
 
     REMEMBERED = 3000
 
-    def __init__(self) -> None:
+    def __init__(self, bytes_per_ms: int = BYTES_PER_MS) -> None:
+        self._bytes_per_ms = bytes_per_ms
         self._ends_ms: deque[float] = deque(maxlen=self.REMEMBERED)
         self._times_s: deque[float] = deque(maxlen=self.REMEMBERED)
 
     def note(self, length_bytes: int, now_s: float) -> None:
-        """The next `length_bytes` of PCM were handed to the channel at `now_s`."""
+        """The next `length_bytes` of PCM were there to be sent at `now_s`."""
         end_ms = self._ends_ms[-1] if self._ends_ms else 0.0
-        self._ends_ms.append(end_ms + length_bytes / BYTES_PER_MS)
+        self._ends_ms.append(end_ms + length_bytes / self._bytes_per_ms)
         self._times_s.append(now_s)
 
     def latency_ms(self, position_ms: int, now_s: float) -> int | None:

@@ -1,4 +1,4 @@
-"""What is sent to the mesh: headerless 16-bit PCM, one channel, 16 kHz, in pieces of equal length."""
+"""What is sent to the mesh: headerless 16-bit PCM, 16 kHz, channels interleaved, in pieces of equal length."""
 
 from collections.abc import Iterable, Iterator
 
@@ -6,13 +6,15 @@ from av import AudioFrame, AudioResampler
 
 SAMPLE_RATE_HZ = 16_000
 BYTES_PER_MS = 2 * SAMPLE_RATE_HZ // 1000
+"""Of one channel."""
+MAX_CHANNELS = 8
 LIVE_CHUNK_MS = 100
 FILE_CHUNK_MS = 1000
 
 
-def from_frames(frames: Iterable[AudioFrame]) -> Iterator[bytes]:
-    """PCM of decoded frames of any rate, layout and sample format."""
-    resampler = AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ)
+def from_frames(frames: Iterable[AudioFrame], channels: int = 1) -> Iterator[bytes]:
+    """PCM of decoded frames of any rate and sample format: all that they have mixed into one channel, or their own."""
+    resampler = AudioResampler(format="s16", layout="mono" if channels == 1 else None, rate=SAMPLE_RATE_HZ)
     for frame in frames:
         for resampled in resampler.resample(frame):
             yield _bytes(resampled)
@@ -20,9 +22,9 @@ def from_frames(frames: Iterable[AudioFrame]) -> Iterator[bytes]:
         yield _bytes(rest)
 
 
-def cut(pieces: Iterable[bytes], chunk_ms: int) -> Iterator[bytes]:
+def cut(pieces: Iterable[bytes], chunk_ms: int, channels: int = 1) -> Iterator[bytes]:
     """The same bytes in chunks of `chunk_ms` milliseconds; the last may be shorter."""
-    size, waiting = chunk_ms * BYTES_PER_MS, bytearray()
+    size, waiting = chunk_ms * BYTES_PER_MS * channels, bytearray()
     for piece in pieces:
         waiting += piece
         while len(waiting) >= size:
@@ -33,5 +35,5 @@ def cut(pieces: Iterable[bytes], chunk_ms: int) -> Iterator[bytes]:
 
 
 def _bytes(frame: AudioFrame) -> bytes:
-    """The samples of a packed mono frame. (Its plane may be longer than its samples.)"""
-    return bytes(frame.planes[0])[: frame.samples * 2]
+    """The samples of a packed frame. (Its plane may be longer than its samples.)"""
+    return bytes(frame.planes[0])[: frame.samples * 2 * len(frame.layout.channels)]

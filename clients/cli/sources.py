@@ -36,6 +36,8 @@ class Source(Protocol):
     """What to call the recording; empty: the server chooses."""
     duration_ms: int | None
     """How long it is, where that is known beforehand."""
+    channels: int
+    """How many channels its chunks have."""
 
     def chunks(self, chunk_ms: int) -> Iterator[bytes]:
         """Its sound as PCM (see `clients.cli.pcm`), cut to `chunk_ms`. Blocks. Raises Problem."""
@@ -47,19 +49,26 @@ class AudioFile:
 
     is_live = False
 
-    def __init__(self, path: Path) -> None:
-        """Opens and closes the file once, so that a wrong one is noticed before anything is sent. Raises Problem."""
+    def __init__(self, path: Path, apart: bool = False) -> None:
+        """Opens and closes the file once, so that a wrong one is noticed before anything is sent. Raises Problem.
+
+        `apart` keeps its channels; else they are mixed into one.
+        """
         self.path = path
         self.title = path.stem[:200]
         with self._opened() as container:
             self.duration_ms = container.duration // 1000 if container.duration else None
-            if next(_frames(container), None) is None:
-                raise Problem(f"{path} cannot be decoded: nothing in it is sound.")
+            first = next(_frames(container), None)
+        if first is None:
+            raise Problem(f"{path} cannot be decoded: nothing in it is sound.")
+        self.channels = len(first.layout.channels) if apart else 1
+        if self.channels > pcm.MAX_CHANNELS:
+            raise Problem(f"{path} has {self.channels} channels; {pcm.MAX_CHANNELS} can be transcribed apart.")
 
     def chunks(self, chunk_ms: int) -> Iterator[bytes]:
         """Decodes while it is read, so a file of any length takes little memory."""
         with self._opened() as container, self._decodable():
-            yield from pcm.cut(pcm.from_frames(_frames(container)), chunk_ms)
+            yield from pcm.cut(pcm.from_frames(_frames(container), self.channels), chunk_ms, self.channels)
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[InputContainer]:
@@ -85,6 +94,7 @@ class Microphone:
 
     is_live = True
     title = ""
+    channels = 1
 
     def __init__(self, device: str = DEFAULT_DEVICE) -> None:
         self.device = device

@@ -1,26 +1,17 @@
-"""One live stream: sound goes up while captions come down."""
+"""One source spoken to the mesh: at which pace sound goes up, and how late each answer comes down."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Any
 
-import grpc
-from ai2text.asr.v1 import audio_pb2, speech_service_pb2
-from ai2text.asr.v1.speech_service_pb2_grpc import SpeechServiceStub
+from ai2text.asr.v1 import speech_service_pb2
 
-from clients.cli.connection import Connection, refused_in_words
+from clients.cli.connection import Connect
+from clients.cli.live_stream import PATIENT_FOR_S, STALLED_AFTER_S, LiveStream, Resumption
 from clients.cli.pacing import SentLog, paced
-from clients.cli.patience import Patience
-from clients.cli.pcm import FILE_CHUNK_MS, LIVE_CHUNK_MS, SAMPLE_RATE_HZ
-from clients.cli.problem import Problem
-from clients.cli.refusal import Refusal
+from clients.cli.pcm import FILE_CHUNK_MS, LIVE_CHUNK_MS
 from clients.cli.sources import Source
-
-STALLED_AFTER_S = 60.0
-"""How long a stream may make no progress in either direction."""
-
+from clients.cli.wish import Wish
 
 Response = speech_service_pb2.StreamingRecognizeResponse
 
@@ -31,132 +22,61 @@ class Heard:
 
     response: Response
     latency_ms: int | None
-    """From the sending of the audio it is about until its arrival; None for what is not about audio."""
+    """From when the sound it is about was there until its arrival; None for what is not about sound."""
 
 
 Show = Callable[[Heard], None]
-
-CALL_IS_OVER = (grpc.aio.AioRpcError, asyncio.InvalidStateError)
-"""What writing to a call raises when it has ended; whoever reads it learns why."""
-
-
-@dataclass(frozen=True)
-class Wish:
-    """How a stream is to be transcribed; the fields are those of `StreamingConfig`."""
-
-    language_code: str = ""
-    partials_disabled: bool = False
-    storage_disabled: bool = False
-    title: str = ""
-
-    def config(self) -> speech_service_pb2.StreamingRecognizeRequest:
-        """The first message of the stream."""
-        return speech_service_pb2.StreamingRecognizeRequest(
-            config=speech_service_pb2.StreamingConfig(
-                format=audio_pb2.AudioFormat(encoding=audio_pb2.AUDIO_ENCODING_LINEAR16, sample_rate_hz=SAMPLE_RATE_HZ),
-                language_code=self.language_code,
-                partials_disabled=self.partials_disabled,
-                storage_disabled=self.storage_disabled,
-                title=self.title,
-            )
-        )
+Tell = Callable[[Resumption], None]
 
 
 class SpeechStream:
     """Streams one source and shows what comes back. For one use."""
 
-    def __init__(self, connection: Connection, wish: Wish, stalled_after_s: float = STALLED_AFTER_S) -> None:
+    def __init__(
+        self,
+        connect: Connect,
+        wish: Wish,
+        tell: Tell = lambda _: None,
+        patience_s: float = PATIENT_FOR_S,
+        stalled_after_s: float = STALLED_AFTER_S,
+    ) -> None:
         self.stop = asyncio.Event()
-        """Set it to end the audio here; what was heard is still finished."""
-        self._connection = connection
+        """Set it to end the sound here; what was heard is still finished."""
+        self._connect = connect
         self._wish = wish
+        self._tell = tell
+        self._patience_s = patience_s
         self._stalled_after_s = stalled_after_s
-        self._sent = SentLog()
-        self._deadline: asyncio.Timeout | None = None
-        self._audio_is_over = False
+        self._sent = SentLog(wish.bytes_per_ms)
 
     async def live(self, source: Source, show: Show, speed: float = 1.0) -> None:
         """At the pace of speech, times `speed`. Returns when the last final was shown. Raises Problem."""
-        chunks = source.chunks(LIVE_CHUNK_MS)
-        await self._run(paced(chunks, None if source.is_live else speed, self.stop), show)
+        pace = None if source.is_live else speed
+        await self._run(paced(source.chunks(LIVE_CHUNK_MS), pace, self.stop, self._wish.bytes_per_ms), show)
 
     async def unpaced(self, source: Source, show: Show) -> None:
-        """As fast as the server takes it. Returns when the last final was shown. Raises Problem."""
-        await self._run(paced(source.chunks(FILE_CHUNK_MS), None, self.stop), show)
+        """As fast as the server takes it, when it takes it. Returns when the last final was shown. Raises Problem."""
+        await self._run(paced(source.chunks(FILE_CHUNK_MS), None, self.stop), show, unhurried=True)
 
-    async def _run(self, audio: AsyncIterator[bytes], show: Show) -> None:
-        async with self._unless_stalled():
-            call, answers, first = await self._opened()
-            show(self._heard(first))
-            sender = asyncio.create_task(self._send(call, audio), name="send audio")
-            try:
-                await self._receive(answers, show)
-                await self._settle(sender)
-            finally:
-                self.stop.set()
-                sender.cancel()
-                await asyncio.gather(sender, return_exceptions=True)
-                call.cancel()
-
-    async def _opened(self) -> tuple[Any, AsyncIterator[Response], Response]:
-        """The call, its answers, and the first of them: the config is accepted, so the audio may begin.
-
-        Tries again as long as the server says that it will soon be back. Raises Refusal.
-        """
-        stub, patience = SpeechServiceStub(self._connection.channel), Patience()
-        while True:
-            call: Any = stub.StreamingRecognize(metadata=self._connection.metadata)
-            try:
-                with refused_in_words(self._connection.endpoint):
-                    with contextlib.suppress(*CALL_IS_OVER):
-                        await call.write(self._wish.config())
-                    answers = aiter(call)
-                    return call, answers, await anext(answers)
-            except Refusal as refusal:
-                await patience.wait_or_raise(refusal)
-            except StopAsyncIteration:
-                raise Problem("The server ended the stream before it began.") from None
-
-    async def _receive(self, answers: AsyncIterator[Response], show: Show) -> None:
-        with refused_in_words(self._connection.endpoint):
-            async for response in answers:
-                self._progressed()
-                show(self._heard(response))
-
-    @contextlib.asynccontextmanager
-    async def _unless_stalled(self) -> AsyncIterator[None]:
-        """Ends the block with a Problem when `_progressed` was not called for `stalled_after_s`."""
+    async def _run(self, chunks: AsyncIterator[bytes], show: Show, unhurried: bool = False) -> None:
+        stream = LiveStream(
+            self._connect,
+            self._wish,
+            on_response=lambda response: show(self._heard(response)),
+            on_resumption=self._tell,
+            patience_s=self._patience_s,
+            stalled_after_s=self._stalled_after_s,
+            unhurried=unhurried,
+        )
         try:
-            async with asyncio.timeout(self._stalled_after_s) as self._deadline:
-                yield
-        except TimeoutError:
-            raise Problem(f"The stream made no progress for {self._stalled_after_s:.3g} s and was given up.") from None
+            await stream.run(self._noted(chunks))
         finally:
-            self._deadline = None
+            self.stop.set()
 
-    async def _send(self, call: Any, audio: AsyncIterator[bytes]) -> None:
-        """Sends the audio and the end. When the source fails, the end is sent all the same, and then it raises."""
-        with contextlib.suppress(*CALL_IS_OVER):
-            try:
-                async for chunk in audio:
-                    self._sent.note(len(chunk), asyncio.get_running_loop().time())
-                    await call.write(speech_service_pb2.StreamingRecognizeRequest(audio=chunk))
-                    self._progressed()
-                self._audio_is_over = True
-            finally:
-                await call.done_writing()
-
-    async def _settle(self, sender: asyncio.Task[None]) -> None:
-        """The server has ended the stream in order. Raises what went wrong on our side, or that it was too early."""
-        await asyncio.wait({sender}, timeout=1.0)
-        if sender.done():
-            sender.result()
-        if not self._audio_is_over:
-            raise Problem("The server ended the stream before the audio was over.")
-
-    def _progressed(self) -> None:
-        if self._deadline is not None and not self._deadline.expired():
-            self._deadline.reschedule(asyncio.get_running_loop().time() + self._stalled_after_s)
+    async def _noted(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        async for chunk in chunks:
+            self._sent.note(len(chunk), asyncio.get_running_loop().time())
+            yield chunk
 
     def _heard(self, response: Response) -> Heard:
         now = asyncio.get_running_loop().time()
@@ -166,7 +86,7 @@ class SpeechStream:
 
 
 def position_ms(response: Response) -> int | None:
-    """Up to where in the audio a response speaks; None when it is not about audio."""
+    """Up to where in the sound a response speaks; None when it is not about sound."""
     match response.WhichOneof("event"):
         case "speech_started":
             return response.speech_started.start_ms

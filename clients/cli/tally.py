@@ -13,18 +13,28 @@ class Tally:
     def __init__(self) -> None:
         self.session = speech_service_pb2.SessionStarted()
         self.finals: list[result_pb2.FinalResult] = []
+        """As they came, and as they are stored."""
+        self._refinements: dict[int, result_pb2.RefinementResult] = {}
         self.latencies_ms: list[int] = []
         self.processed_ms = 0
+        self.recording_ids: list[str] = []
+        """The recordings that hold the finals; none when nothing was stored. More than one when a session was lost."""
 
     @property
     def recording_id(self) -> str:
-        """The recording that holds the finals; empty when nothing was stored (without finals there is none)."""
-        return self.session.recording_id if self.finals else ""
+        """The newest of them, or nothing."""
+        return self.recording_ids[-1] if self.recording_ids else ""
 
     @property
     def text(self) -> str:
         """All that was said."""
         return " ".join(final.text for final in self.finals)
+
+    @property
+    def refined(self) -> list[result_pb2.FinalResult]:
+        """The finals with the better texts that came for some; without those whose words went to a neighbour."""
+        refined = (_refined(final, self._refinements.get(final.final_index)) for final in self.finals)
+        return [final for final in refined if final.text]
 
     def counting(self, show: Show) -> Show:
         """A function that shows and keeps."""
@@ -43,8 +53,11 @@ class Tally:
                 self.session = heard.response.session_started
             case "final":
                 self.finals.append(heard.response.final)
+                self._note_recording(self.session.recording_id)
                 if heard.latency_ms is not None:
                     self.latencies_ms.append(heard.latency_ms)
+            case "refinement":
+                self._refinements[heard.response.refinement.final_index] = heard.response.refinement
 
     def latency(self) -> str:
         """In words; empty without finals."""
@@ -60,15 +73,31 @@ class Tally:
         if not self.finals:
             return ["No speech was heard."]
         lines = [" · ".join(part for part in (self.count(), self.latency()) if part)]
-        if self.recording_id:
-            lines.append(f"Recording {self.recording_id}")
+        if self.recording_ids:
+            lines.append(f"Recording {' and '.join(self.recording_ids)}")
             lines.append(f'  search it:  ai2text search "{_first_words(self.finals[0].text)}"')
-            lines.append(f"  export it:  ai2text recordings export {self.recording_id} --format srt")
+            lines += [f"  export it:  ai2text recordings export {id_} --format srt" for id_ in self.recording_ids]
         return lines
+
+    def _note_recording(self, recording_id: str) -> None:
+        if recording_id and recording_id != self.recording_id:
+            self.recording_ids.append(recording_id)
 
     def count(self) -> str:
         """How many utterances, in words."""
         return f"{len(self.finals)} utterance{'' if len(self.finals) == 1 else 's'}"
+
+
+def _refined(final: result_pb2.FinalResult, refinement: result_pb2.RefinementResult | None) -> result_pb2.FinalResult:
+    if refinement is None:
+        return final
+    refined = result_pb2.FinalResult()
+    refined.CopyFrom(final)
+    refined.text, refined.language_code = refinement.text, refinement.language_code
+    refined.confidence = refinement.confidence
+    del refined.words[:]
+    refined.words.extend(refinement.words)
+    return refined
 
 
 def _first_words(text: str) -> str:

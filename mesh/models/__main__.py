@@ -3,14 +3,15 @@
 import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from mesh.home import Home
-from mesh.models import e5, speech, whisper
+from mesh.models import e5, speech, whisper, whisper_cut, whisper_tiny
 from mesh.models.assembly import assemble, is_assembled
-from mesh.models.wheels import ModelError
+from mesh.models.wheels import ModelError, sha256_of
 
 
 @dataclass(frozen=True)
@@ -23,15 +24,36 @@ class Product:
     effort: str
 
 
-def products(home: Home, *, with_speech: bool) -> list[Product]:
-    """What a mesh needs, in the order of assembly."""
-    wanted = [
-        Product(home.models / whisper.NAME, whisper.RECIPE, whisper.fill, "133 MB to download"),
-        Product(home.models / e5.NAME, e5.RECIPE, e5.fill, "91 MB to download, then about 20 s to convert and verify"),
+def products(home: Home, *, speech_too: bool, tiny_too: bool, own_models: Sequence[str]) -> Iterator[Product]:
+    """What a mesh needs, in the order of assembly, and what else is asked for.
+
+    Raises ModelError when one of `own_models`, folders in the models folder or full paths, is no faster-whisper model.
+    """
+    yield Product(home.models / whisper.NAME, whisper.RECIPE, whisper.fill, "133 MB to download")
+    yield from cuts(home, home.models / whisper.NAME, whisper.RECIPE, list(whisper_cut.SHARES))
+    yield Product(home.models / e5.NAME, e5.RECIPE, e5.fill, "91 MB to download, then about 20 s to convert and verify")
+    if tiny_too:
+        yield Product(home.models / whisper_tiny.NAME, whisper_tiny.RECIPE, whisper_tiny.fill, "71 MB to download")
+        yield from cuts(home, home.models / whisper_tiny.NAME, whisper_tiny.RECIPE, [whisper_cut.ENGLISH])
+    for name in own_models:
+        model = home.models / name
+        languages = whisper_cut.languages(model)
+        yield from cuts(home, model, f"{model.name} of sha256 {sha256_of(model / 'model.bin')}", languages)
+    if speech_too:
+        yield Product(home.root / speech.NAME, speech.RECIPE, speech.fill, "7 MB to download")
+
+
+def cuts(home: Home, model: Path, origin: str, languages: Sequence[str]) -> list[Product]:
+    """The cuts of one Whisper; `origin` names its weights."""
+    return [
+        Product(
+            home.models / whisper_cut.name(model.name, language),
+            whisper_cut.recipe(origin, language),
+            partial(whisper_cut.fill, model, language),
+            "57 MB to download, once for all cuts, then about 5 s",
+        )
+        for language in languages
     ]
-    if with_speech:
-        wanted.append(Product(home.root / speech.NAME, speech.RECIPE, speech.fill, "7 MB to download"))
-    return wanted
 
 
 def make(product: Product, cache: Path) -> None:
@@ -45,7 +67,7 @@ def make(product: Product, cache: Path) -> None:
     print(f"{product.folder.name}: ready in {product.folder} after {time.monotonic() - began:.0f} s")
 
 
-def make_all(wanted: Sequence[Product], cache: Path) -> int:
+def make_all(wanted: Iterable[Product], cache: Path) -> int:
     """Assembles products in turn. Returns the exit status: 0 when all stand, 1 when one could not be assembled."""
     try:
         for product in wanted:
@@ -60,8 +82,13 @@ def main() -> int:
     """Reads the command line and the environment. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m mesh.models", description=__doc__)
     parser.add_argument("--speech", action="store_true", help="also fetch short clips of speech for demos and tests")
+    parser.add_argument("--tiny", action="store_true", help=f"also assemble {whisper_tiny.NAME}, for English alone")
+    parser.add_argument(
+        "--cut", metavar="MODEL", action="append", default=[], help="also cut this faster-whisper model"
+    )
+    asked = parser.parse_args()
     home = Home.from_env()
-    wanted = products(home, with_speech=parser.parse_args().speech)
+    wanted = products(home, speech_too=asked.speech, tiny_too=asked.tiny, own_models=asked.cut)
     return make_all(wanted, home.root / "cache" / "wheels")
 
 

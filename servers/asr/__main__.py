@@ -3,11 +3,13 @@
 import asyncio
 from contextlib import AsyncExitStack
 
-from servers.asr import service, vad
+from servers.asr import live_session_service, service, ticket_store, vad
 from servers.asr.archive import Archive
-from servers.asr.endpointing import EndpointRules
+from servers.asr.conversation import Conversations
 from servers.asr.live import Limits, Sessions
-from servers.asr.scheduling import Scheduler
+from servers.asr.load import Load, LoadLimits
+from servers.asr.pushing import PushedSessions, PushLimits
+from servers.asr.scheduling import Lanes, Scheduler
 from servers.asr.session import SessionRules
 from servers.asr.settings import Settings
 from servers.asr.whisper import LANGUAGES, TritonWhisper
@@ -19,24 +21,29 @@ async def main(settings: Settings) -> None:
         stack.enter_context(telemetry.started("asr", settings))
         triton = await stack.enter_async_context(channel.connect(settings.triton))
         metadata = await stack.enter_async_context(channel.connect(settings.metadata))
-        whisper = TritonWhisper(triton, settings.final_beam, settings.inference_timeout_s)
-        scheduler = Scheduler(whisper, settings.in_flight, settings.max_waiting, settings.retry_s)
+        tickets = await stack.enter_async_context(ticket_store.connect(settings.valkey_url, settings.ticket_s))
+        whisper = TritonWhisper(triton, settings.final_beam, settings.refinement_beam, settings.inference_timeout_s)
+        load = Load(LoadLimits(settings.model_instances, settings.max_busy, settings.max_wait_s))
+        lanes = Lanes.of(settings.model_instances, settings.in_flight)
+        scheduler = Scheduler(whisper, lanes, load, settings.retry_s)
         archive = Archive(metadata, settings.model_name, settings.max_unsaved)
         stack.push_async_callback(archive.close)
         model = vad.load()
-        sessions = Sessions(
-            scheduler,
-            lambda: vad.SileroDetector(model),
-            LANGUAGES,
-            SessionRules(
-                partial_every_ms=settings.partial_every_ms,
-                endpoint=EndpointRules(silence_ms=settings.endpoint_silence_ms),
-            ),
-            Limits(max_sessions=settings.max_sessions, idle_s=settings.idle_s),
-        )
+        limits = Limits(max_sessions=settings.max_sessions, idle_s=settings.idle_s, parked_s=settings.parked_s)
+        sessions = Sessions(scheduler, lambda: vad.SileroDetector(model), LANGUAGES, tickets, limits)
         stack.push_async_callback(sessions.close)
-        mount = service.mount(sessions, archive, settings.model_name, LANGUAGES)
-        await lifecycle.run(settings, [mount], needs={"triton": whisper.check})
+        defaults = SessionRules(partial_every_ms=settings.partial_every_ms)
+        conversations = Conversations(sessions, archive, defaults, settings.version)
+        pushed = PushedSessions(conversations, PushLimits(idle_s=settings.idle_s))
+        stack.push_async_callback(pushed.close)
+        capabilities = service.Capabilities(settings.model_name, LANGUAGES, settings.version)
+        mounts = [
+            service.mount(sessions, conversations, defaults, capabilities),
+            live_session_service.mount(pushed),
+        ]
+        await lifecycle.run(
+            settings, mounts, {"triton": whisper.check}, drain=lambda: sessions.drain(settings.closing_s)
+        )
 
 
 if __name__ == "__main__":

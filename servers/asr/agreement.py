@@ -14,6 +14,11 @@ class Agreement:
     stable: str
     unstable: str
 
+    @property
+    def stable_words(self) -> int:
+        """How many words the stable part has."""
+        return len(self.stable.split())
+
 
 class LocalAgreement:
     """Compares each hypothesis of one utterance with the one before."""
@@ -37,6 +42,11 @@ class LocalAgreement:
         stable = " ".join(words[: self._stable_words])
         unstable = " ".join(words[self._stable_words :])
         return Agreement(stable, f" {unstable}" if stable and unstable else unstable)
+
+    def drop(self, words: int) -> None:
+        """The first so many words are settled: the hypotheses to come begin behind them."""
+        self._previous = self._previous[words:]
+        self._stable_words = max(0, self._stable_words - words)
 
 
 def _common_prefix(one: list[str], other: list[str]) -> int:

@@ -62,8 +62,16 @@ class Archive:
         self._unsaved = 0
         self._writers: set[asyncio.Task[None]] = set()
 
-    def writer(self, caller: Caller, config: speech_service_pb2.StreamingConfig) -> "RecordingWriter | NoWriter":
-        """What keeps the finals of a session: a new recording of the caller, unless storage is disabled.
+    def writer(
+        self,
+        caller: Caller,
+        config: speech_service_pb2.StreamingConfig,
+        channels: int,
+        recording_id: str = "",
+        transcript_ids: tuple[str, ...] = (),
+    ) -> "RecordingWriter | NoWriter":
+        """What keeps the finals of a session, unless storage is disabled: a recording of the caller, with a transcript
+        for each channel; new ones unless their names are given.
 
         The recording comes into being with its first final. Overloaded when too many finals wait already.
         """
@@ -71,8 +79,9 @@ class Archive:
             return NoWriter()
         if self._unsaved >= self._max_unsaved:
             raise Overloaded("too many transcripts wait to be stored")
-        title = config.title.strip() or f"Live session {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
-        return RecordingWriter(self, caller, title, config.language_code)
+        names = transcript_ids or tuple(str(uuid.uuid4()) for _ in range(channels))
+        recording_id = recording_id or str(uuid.uuid4())
+        return RecordingWriter(self, caller, config.title, config.language_code, recording_id, names)
 
     def begin(self, writing: Awaitable[None]) -> None:
         """Keep a writer going until it is done."""
@@ -95,17 +104,33 @@ class Archive:
             task.cancel()
 
 
+def default_title() -> str:
+    """What a recording is called that nobody named."""
+    return f"Live session {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+
+
 class NoWriter:
     """Keeps nothing."""
 
-    recording_id = transcript_id = ""
-    append: None = None
+    recording_id = ""
+    transcript_ids: tuple[str, ...] = ()
+
+    def append(self, final: Final) -> None:
+        """Let it go."""
 
 
 class RecordingWriter:
-    """Appends the finals of one session to one transcript."""
+    """Appends the finals of one session to the transcripts of its channels."""
 
-    def __init__(self, archive: Archive, caller: Caller, title: str, language: str) -> None:
+    def __init__(
+        self,
+        archive: Archive,
+        caller: Caller,
+        title: str,
+        language: str,
+        recording_id: str,
+        transcript_ids: tuple[str, ...],
+    ) -> None:
         self._archive = archive
         self._metadata = Caller(caller.tenant, caller.subject, frozenset({"recordings.write"})).metadata()
         self._title = title
@@ -114,8 +139,8 @@ class RecordingWriter:
         self._created = False
         self._busy = False
         self._context = context.get_current()
-        self.recording_id = str(uuid.uuid4())
-        self.transcript_id = str(uuid.uuid4())
+        self.recording_id = recording_id
+        self.transcript_ids = transcript_ids
 
     def append(self, final: Final) -> None:
         """Take a final to be stored; returns at once."""
@@ -173,17 +198,19 @@ class RecordingWriter:
             source=recording_pb2.RECORDING_SOURCE_LIVE,
             language_code=self._language,
         )
-        transcript = transcript_service_pb2.CreateTranscriptRequest(
-            recording_id=self.recording_id, transcript_id=self.transcript_id, model=self._archive.model
-        )
         await self._call(self._archive.recordings.CreateRecording, recording)
-        await self._call(self._archive.transcripts.CreateTranscript, transcript)
+        for transcript_id in self.transcript_ids:
+            transcript = transcript_service_pb2.CreateTranscriptRequest(
+                recording_id=self.recording_id, transcript_id=transcript_id, model=self._archive.model
+            )
+            await self._call(self._archive.transcripts.CreateTranscript, transcript)
 
     async def _append(self, batch: list[Final]) -> None:
-        request = transcript_service_pb2.AppendSegmentsRequest(
-            transcript_id=self.transcript_id, segments=[_segment(final) for final in batch]
-        )
-        await self._call(self._archive.transcripts.AppendSegments, request)
+        for channel, transcript_id in enumerate(self.transcript_ids):
+            segments = [_segment(final) for final in batch if final.channel == channel]
+            if segments:
+                request = transcript_service_pb2.AppendSegmentsRequest(transcript_id=transcript_id, segments=segments)
+                await self._call(self._archive.transcripts.AppendSegments, request)
 
     async def _call(self, method: Callable[..., Awaitable[object]], request: object) -> None:
         try:

@@ -1,4 +1,4 @@
-"""What audio is inside this server: float32 samples in [-1, 1], one channel, 16 kHz; positions count samples."""
+"""What audio is inside this server: float32 samples in [-1, 1] at 16 kHz; positions count samples of one channel."""
 
 from typing import Protocol
 
@@ -22,10 +22,15 @@ def samples(ms: float) -> int:
 
 
 class Decoder(Protocol):
-    """Turns encoded bytes into samples, as they come."""
+    """Turns encoded bytes into samples of all channels, [channels, n], as they come."""
+
+    @property
+    def begins_anew(self) -> bool:
+        """Whether the audio of a resumed session must begin again with its header."""
+        ...
 
     async def feed(self, data: bytes) -> Samples:
-        """The samples that have become available; may be empty. Raises AudioUndecodable."""
+        """The samples that have become available; n may be 0. Raises AudioUndecodable."""
         ...
 
     async def finish(self) -> Samples:
@@ -40,26 +45,39 @@ class Decoder(Protocol):
 class SampleBuffer:
     """The newest part of a stream of samples, addressed by position since its beginning."""
 
-    def __init__(self) -> None:
-        self._samples = np.zeros(0, np.float32)
-        self._start = 0
+    def __init__(self, start: int = 0) -> None:
+        """`start`: the position of the first sample that will be appended."""
+        self._memory = np.zeros(SAMPLE_RATE, np.float32)
+        self._length = 0
+        self._start = start
 
     @property
     def end(self) -> int:
         """The position after the newest sample."""
-        return self._start + len(self._samples)
+        return self._start + self._length
 
     def append(self, more: Samples) -> None:
         """Add the next samples."""
-        self._samples = np.concatenate((self._samples, more))
+        length = self._length + len(more)
+        if length > len(self._memory):
+            self._move(0, 2 * length)
+        self._memory[self._length : length] = more
+        self._length = length
 
     def forget_before(self, position: int) -> None:
-        """Free what lies before `position`."""
-        cut = min(position, self.end)
-        if cut > self._start:
-            self._samples = self._samples[cut - self._start :].copy()
-            self._start = cut
+        """Free what lies before `position`, by and by: a second or more at a time, to move the rest rarely."""
+        cut = min(position, self.end) - self._start
+        if cut >= SAMPLE_RATE:
+            self._move(cut, max(SAMPLE_RATE, 2 * (self._length - cut)))
+            self._start += cut
 
     def slice(self, start: int, end: int) -> Samples:
-        """The samples from `start` to before `end`, as far as they are there."""
-        return self._samples[max(0, start - self._start) : max(0, end - self._start)].copy()
+        """The samples from `start` to before `end`, as far as they are there; a copy."""
+        begin, beyond = (min(max(0, position - self._start), self._length) for position in (start, end))
+        return self._memory[begin:beyond].copy()
+
+    def _move(self, cut: int, size: int) -> None:
+        kept = self._memory[cut : self._length]
+        memory = np.zeros(size, np.float32)
+        memory[: len(kept)] = kept
+        self._memory, self._length = memory, len(kept)

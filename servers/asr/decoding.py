@@ -8,64 +8,84 @@ from typing import Any, cast
 import av
 import av.error
 import numpy as np
+import numpy.typing as npt
 import structlog
 
 from servers.asr.audio import SAMPLE_RATE, Samples
-from servers.common.errors import AudioTooLarge, AudioUndecodable
+from servers.common.errors import AudioTooLarge, AudioUndecodable, FieldInvalid
 
 log = structlog.get_logger(__name__)
 
 CONTAINERS = ("wav", "flac", "ogg", "webm", "mp3")
 """ffmpeg's names of the formats that are accepted."""
 
-MAX_ENCODED = 4 * 1024 * 1024
-"""Encoded bytes that may wait for the decoding thread; then `feed` waits."""
 MAX_DECODED_S = 60
 """Decoded audio that may wait for `feed`, in seconds; then the decoding thread waits."""
+MAX_AT_ONCE_S = 600
+"""Audio that one `feed` may become, in seconds: silence can be packed without end."""
+PROBING = {"probesize": "32768", "analyzeduration": "1"}
+"""FFmpeg reads so much, in bytes and microseconds, before it believes the header: by default, seconds of a WAV."""
 
 
 class PcmDecoder:
-    """Signed 16-bit little-endian mono PCM."""
+    """Signed 16-bit little-endian PCM, its channels interleaved."""
 
-    def __init__(self, sample_rate: int) -> None:
+    begins_anew = False
+
+    def __init__(self, sample_rate: int, channels: int = 1) -> None:
         self._rate = sample_rate
-        self._resampler = _resampler() if sample_rate != SAMPLE_RATE else None
-        self._odd = b""
+        self._channels = channels
+        self._resamplers = [_resampler() for _ in range(channels)] if sample_rate != SAMPLE_RATE else []
+        self._rest = b""
 
     async def feed(self, data: bytes) -> Samples:
         """See Decoder."""
-        data = self._odd + data
-        whole = len(data) & ~1
-        self._odd = data[whole:]
-        pcm = np.frombuffer(data[:whole], "<i2")
-        if self._resampler is None or not len(pcm):
+        data = self._rest + data
+        whole = len(data) - len(data) % (2 * self._channels)
+        self._rest = data[whole:]
+        pcm = np.frombuffer(data[:whole], "<i2").reshape(-1, self._channels).T
+        if not self._resamplers or not pcm.size:
             return pcm.astype(np.float32) / 32768.0
-        frame = av.AudioFrame.from_ndarray(pcm[None, :], format="s16", layout="mono")
-        frame.sample_rate = self._rate
-        return _joined(self._resampler.resample(frame))
+        resampled: Samples = np.stack([self._resampled(*pair) for pair in zip(self._resamplers, pcm, strict=True)])
+        return resampled
 
     async def finish(self) -> Samples:
         """See Decoder."""
-        resampler, self._resampler = self._resampler, None
-        return _joined(resampler.resample(None)) if resampler is not None else _joined([])
+        resamplers, self._resamplers = self._resamplers, []
+        if not resamplers:
+            return np.zeros((self._channels, 0), np.float32)
+        rest: Samples = np.stack([_joined(resampler.resample(None), 1)[0] for resampler in resamplers])
+        return rest
 
     def close(self) -> None:
         """See Decoder."""
+
+    def _resampled(self, resampler: av.AudioResampler, pcm: npt.NDArray[np.int16]) -> Samples:
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(pcm[None, :]), format="s16", layout="mono")
+        frame.sample_rate = self._rate
+        mono: Samples = _joined(resampler.resample(frame), 1)[0]
+        return mono
 
 
 class ContainerDecoder:
     """A container of one of CONTAINERS, decoded by a thread of its own that reads the bytes as they come.
 
-    At most `max_s` seconds are decoded; AudioTooLarge beyond.
+    `channels` 0 mixes what there is into one; FieldInvalid when there are not as many as any other number says. At most
+    `max_s` seconds are decoded; AudioTooLarge beyond.
     """
 
-    def __init__(self, container: str, max_s: float = float("inf")) -> None:
+    begins_anew = True
+
+    def __init__(self, container: str, channels: int = 0, max_s: float = float("inf")) -> None:
         self._container = container
+        self._channels = channels
         self._max_samples = max_s * SAMPLE_RATE
         self._changed = threading.Condition()
         self._encoded = bytearray()
         self._decoded: list[Samples] = []
         self._waiting = 0
+        self._heard = 0
+        self._hungry = False
         self._ended = False
         self._closed = False
         self._done = False
@@ -89,6 +109,8 @@ class ContainerDecoder:
     def read(self, size: int) -> bytes:
         """What PyAV reads from: waits for bytes; empty at the end."""
         with self._changed:
+            self._hungry = not self._encoded
+            self._changed.notify_all()
             self._changed.wait_for(lambda: self._encoded or self._ended)
             data = bytes(self._encoded[:size])
             del self._encoded[:size]
@@ -96,76 +118,91 @@ class ContainerDecoder:
             return data
 
     def _exchange(self, data: bytes, last: bool) -> Samples:
-        """Give bytes, take what is decoded; with `last`, wait until all is."""
+        """Give bytes, and take what they are when all are read; with `last`, what is left too."""
         taken: list[Samples] = []
+        count = 0
         if self._thread is None:
             self._thread = threading.Thread(target=self._decode, name=f"decode-{self._container}", daemon=True)
             self._thread.start()
         with self._changed:
             if not self._done:
                 self._encoded += data
+                self._hungry = self._hungry and not data
             self._ended = self._ended or last
             self._changed.notify_all()
             while not self._failure:
                 taken += self._decoded
+                count += self._waiting
                 self._decoded, self._waiting = [], 0
                 self._changed.notify_all()
-                if self._done or self._closed or (not last and len(self._encoded) < MAX_ENCODED):
+                if count > MAX_AT_ONCE_S * SAMPLE_RATE:
+                    raise AudioTooLarge("one message holds too much audio", limit_seconds=str(MAX_AT_ONCE_S))
+                if self._done or self._closed or (not last and self._hungry):
                     break
                 self._changed.wait()
             if self._failure:
                 raise self._failure
-        return np.concatenate(taken) if taken else _joined([])
+        return np.concatenate([_joined([], self._channels or 1), *taken], axis=1)
 
     def _decode(self) -> None:
         failure: Exception | None = AudioUndecodable(f"the bytes are not audio in {self._container}")
         try:
             self._decode_all()
             failure = None
-        except AudioTooLarge as error:
+        except (AudioTooLarge, FieldInvalid) as error:
             failure = error
         except (av.error.FFmpegError, ValueError, IndexError) as error:
             log.info("undecodable", container=self._container, error=repr(error))
+            if self._broke_off():
+                failure = None
         finally:
             with self._changed:
                 self._failure, self._done = failure, True
                 self._encoded.clear()
                 self._changed.notify_all()
 
+    def _broke_off(self) -> bool:
+        """Whether only the end is missing: the client vanished in the middle of a frame, and what came is audio."""
+        return self._heard > 0 and self._ended and not self._encoded
+
     def _decode_all(self) -> None:
-        total = 0
-        for part in _samples(self, self._container, lambda: self._closed):
-            total += len(part)
-            if total > self._max_samples:
+        for part in _samples(self, self._container, self._channels, lambda: self._closed):
+            self._heard += part.shape[1]
+            if self._heard > self._max_samples:
                 limit = f"{self._max_samples / SAMPLE_RATE:g}"
                 raise AudioTooLarge(f"the audio is longer than {limit} s", limit_seconds=limit)
             self._hand_over(part)
-        if total == 0:
+        if self._heard == 0:
             raise ValueError("not one frame of audio")  # FFmpeg skips what is no FLAC without a word
 
     def _hand_over(self, part: Samples) -> None:
         with self._changed:
             self._changed.wait_for(lambda: self._waiting < MAX_DECODED_S * SAMPLE_RATE or self._closed)
             self._decoded.append(part)
-            self._waiting += len(part)
+            self._waiting += part.shape[1]
             self._changed.notify_all()
 
 
-def _samples(source: Any, container: str, closed: Callable[[], bool]) -> Iterator[Samples]:
-    resampler = _resampler()
-    with av.open(source, mode="r", format=container, buffer_size=4096, metadata_errors="ignore") as opened:
+def _samples(source: Any, container: str, channels: int, closed: Callable[[], bool]) -> Iterator[Samples]:
+    with av.open(
+        source, mode="r", format=container, buffer_size=4096, metadata_errors="ignore", options=PROBING
+    ) as opened:
         stream = opened.streams.audio[0]
+        if channels and stream.codec_context.channels != channels:
+            there = stream.codec_context.channels
+            raise FieldInvalid("format.channel_count", f"says {channels}, but the audio has {there}")
+        resampler = _resampler(stream.codec_context.layout.name if channels > 1 else "mono")
         for frame in opened.decode(stream):
             if closed():
                 return
-            yield _joined(resampler.resample(cast(av.AudioFrame, frame)))
-        yield _joined(resampler.resample(None))
+            yield _joined(resampler.resample(cast(av.AudioFrame, frame)), channels or 1)
+        yield _joined(resampler.resample(None), channels or 1)
 
 
-def _resampler() -> av.AudioResampler:
-    return av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
+def _resampler(layout: str = "mono") -> av.AudioResampler:
+    return av.AudioResampler(format="fltp", layout=layout, rate=SAMPLE_RATE)
 
 
-def _joined(frames: list[av.AudioFrame]) -> Samples:
-    parts = [frame.to_ndarray().reshape(-1) for frame in frames]
-    return np.concatenate(parts).astype(np.float32, copy=False) if parts else np.zeros(0, np.float32)
+def _joined(frames: list[av.AudioFrame], channels: int) -> Samples:
+    parts = [frame.to_ndarray() for frame in frames]
+    return np.concatenate([np.zeros((channels, 0), np.float32), *parts], axis=1).astype(np.float32, copy=False)

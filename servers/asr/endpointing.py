@@ -19,12 +19,14 @@ class EndpointRules:
     """During speech, a window below it is silence; the gap to `start_probability` is hysteresis."""
     min_speech_ms: int = 96
     """Speech shorter than this is a click."""
-    pause_ms: int = 288
-    """After so much silence the utterance has probably ended."""
-    silence_ms: int = 512
+    pause_ms: int = 96
+    """After so much silence the utterance may have ended."""
+    silence_ms: int = 320
     """After so much silence it has ended."""
-    long_utterance_ms: int = 20_000
-    """From this length on, a pause is enough to end it."""
+    long_utterance_ms: int = 1_500
+    """From this length on it can stand alone: words that are torn from a short sentence are misheard."""
+    long_utterance_silence_ms: int = 256
+    """After so much silence such a one has ended."""
     max_utterance_ms: int = 27_000
     """At this length it is cut at the quietest window of the last `cut_search_ms`: Whisper hears 30 s at most."""
     cut_search_ms: int = 4_000
@@ -64,9 +66,11 @@ Change = Started | Paused | Resumed | Ended
 class Endpointer:
     """A state machine over windows. Positions are samples since the session began."""
 
-    def __init__(self, rules: EndpointRules) -> None:
+    def __init__(self, rules: EndpointRules, position: int = 0, deaf_before: int = 0) -> None:
+        """`position`: that of the first window; windows before `deaf_before` are heard, but count as silence."""
         self._rules = rules
-        self._position = 0
+        self._position = position
+        self._deaf_before = deaf_before
         self._onset: int | None = None
         self._start: int | None = None
         self._last_voice = 0
@@ -90,6 +94,8 @@ class Endpointer:
 
     def window(self, probability: float) -> Iterator[Change]:
         """Take in the next window; yields what it changed."""
+        if self._position < self._deaf_before:
+            probability = 0.0
         self._position += WINDOW
         if self._start is None:
             yield from self._listen(probability)
@@ -122,28 +128,34 @@ class Endpointer:
             if self._paused:
                 self._paused = False
                 yield Resumed()
-        silence, length = self._position - self._last_voice, self._position - start
-        if not self._paused and silence >= samples(rules.pause_ms):
+        if not self._paused and self._position - self._last_voice >= samples(rules.pause_ms):
             self._paused = True
             yield Paused(start, self._last_voice)
-        patience = rules.silence_ms if length < samples(rules.long_utterance_ms) else rules.pause_ms
-        if silence >= samples(patience):
-            yield self._end(start, self._last_voice)
-        elif length >= samples(rules.max_utterance_ms):
+        yield from self._end_if_silent()
+        if self._start is not None and self._position - start >= samples(rules.max_utterance_ms):
             yield from self._cut(start)
+
+    def _end_if_silent(self) -> Iterator[Change]:
+        assert self._start is not None
+        rules = self._rules
+        long = self._last_voice - self._start >= samples(rules.long_utterance_ms)
+        patience = rules.long_utterance_silence_ms if long else rules.silence_ms
+        if self._position - self._last_voice >= samples(patience):
+            yield self._end(self._start, self._last_voice)
 
     def _remember(self, probability: float) -> None:
         self._recent.append((probability, self._position))
-        del self._recent[: -samples(self._rules.cut_search_ms) // WINDOW]
+        reach = min(self._rules.cut_search_ms, self._rules.max_utterance_ms // 2)  # so that a cut goes forward
+        del self._recent[: -samples(reach) // WINDOW]
 
     def _end(self, start: int, end: int) -> Ended:
         self._start, self._paused = None, False
         return Ended(start, end)
 
     def _cut(self, start: int) -> Iterator[Change]:
-        """End at the quietest recent window, and go on from there without a gap."""
+        """End at the quietest recent window, and go on from there without a gap if somebody has spoken since."""
         _, cut = min(self._recent)
         yield self._end(start, cut)
-        self._start = cut
-        self._last_voice = max(self._last_voice, cut)
-        yield Started(cut)
+        if self._last_voice > cut:
+            self._start = cut
+            yield Started(cut)

@@ -11,7 +11,7 @@ MAX_AUDIO_S = 30.0
 
 @dataclass(frozen=True)
 class Word:
-    """One word; times in seconds since the audio of its hypothesis began, or in samples of the session once placed."""
+    """One word; times in seconds since the audio of its hypothesis began."""
 
     text: str
     start_s: float
@@ -26,11 +26,16 @@ class Hypothesis:
     text: str
     language: str
     words: tuple[Word, ...]
+    """Empty unless they were asked for."""
     avg_logprob: float
     """Mean log-probability of the tokens."""
     no_speech_probability: float
     compression_ratio: float
     """Bytes of the text over bytes of it compressed; loops have a high one."""
+    queue_s: float = 0.0
+    """How long the request waited for the model, here and there."""
+    inference_s: float = 0.0
+    """How long the model worked on the batch that the request was in."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +43,19 @@ class Request:
     """One inference."""
 
     audio: Samples
-    """At most 30 s."""
+    """One channel, at most 30 s."""
     language: str = ""
-    """ISO 639-1; empty: detect."""
+    """ISO 639; several with commas between them: detected among these; empty: among all."""
     context: str = ""
     """Text that was said just before."""
-    final: bool = False
-    """Finals are searched with a beam and carry word times; partials are greedy and have none."""
+    hotwords: str = ""
+    """Terms that are likely to be said, with commas between them."""
+    careful: bool = False
+    """Searched with a beam; otherwise greedily."""
+    background: bool = False
+    """Whether nobody waits for it, so that it may have what time the others leave."""
+    word_times: bool = False
+    """Whether the hypothesis is to have words."""
 
 
 class Recognizer(Protocol):

@@ -1,81 +1,155 @@
-"""One queue to the model: finals before partials, a bounded number in flight.
+"""One queue to the model: finals before speculations before partials before refinements, few of them in flight.
 
 Triton batches what is in flight. Its own priority levels stall dynamic batching, so priorities live here.
 """
 
 import asyncio
-import heapq
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from enum import IntEnum
 
+from servers.asr.load import Load
 from servers.asr.recognition import Hypothesis, Recognizer, Request
 from servers.common import backoff
-from servers.common.errors import DependencyUnavailable, Overloaded
+from servers.common.errors import DependencyUnavailable
+
+
+class Urgency(IntEnum):
+    """What is asked for; the lower goes first."""
+
+    FINAL = 0
+    """The utterance has ended: somebody waits for its text."""
+    SPECULATION = 1
+    """The speaker paused: the text is wanted if that was the end."""
+    PARTIAL = 2
+    """The speaker goes on."""
+    REFINEMENT = 3
+    """The text is there, and might be better."""
+
+
+class Errand:
+    """One request, from its wish to its hypothesis. It may become more urgent while it waits."""
+
+    def __init__(self, urgency: Urgency, make: Callable[[], Request | None]) -> None:
+        """`make` is called when the turn has come, so that a partial hears the newest audio; None: no longer wanted."""
+        self.urgency = urgency
+        self.make = make
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """How many inferences may be in flight at once. Finals beyond the model's instances are batched."""
+
+    final: int = 3
+    """A final goes out while fewer than so many finals and speculations are in flight."""
+    speculation: int = 2
+    """A speculation, while fewer than so many of both are in flight."""
+    background: int = 1
+    """Partials and refinements at the same time. They go to an instance of their own, which only takes the time that
+    the others leave."""
+
+    @classmethod
+    def of(cls, instances: int, in_flight: int) -> "Lanes":
+        """The lanes of a model with so many instances, which may hold so many inferences."""
+        return cls(max(in_flight, instances), instances)
 
 
 class Scheduler:
-    """A Recognizer that lets at most `in_flight` requests go to `recognizer` at once, the most urgent first.
+    """Lets the most urgent errands go to the recognizer first, and as many at once as there are lanes.
 
-    Finals that fail because the model is away are tried again for up to `retry_s` seconds: a restart of Triton takes
-    several. Partials are not: the next one replaces them.
+    Finals and speculations that fail because the model is away are tried again for up to `retry_s` seconds: a restart
+    of Triton takes several. Partials and refinements are not.
     """
 
-    def __init__(self, recognizer: Recognizer, in_flight: int, max_waiting: int, retry_s: float) -> None:
+    def __init__(self, recognizer: Recognizer, lanes: Lanes, load: Load, retry_s: float) -> None:
+        self.load = load
         self._recognizer = recognizer
-        self._free = in_flight
-        self._max_waiting = max_waiting
+        self._lanes = lanes
         self._retry_s = retry_s
         self._order = itertools.count()
-        self._waiting: list[tuple[bool, int, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[int, Errand, asyncio.Future[Urgency]]] = []
+        self._in_flight = dict.fromkeys(Urgency, 0)
 
     async def check(self) -> None:
         """Raise DependencyUnavailable when the model is not ready."""
         await self._recognizer.check()
 
-    async def recognize(self, request: Request) -> Hypothesis:
-        """Wait for a turn and transcribe; a partial is Overloaded when too many wait already.
+    async def run(self, errand: Errand) -> Hypothesis | None:
+        """Wait for a turn and transcribe; None when the errand was no longer wanted.
 
-        Finals are never refused: each session has a few at most, and the number of sessions is bounded.
+        Nothing is refused: each session has few errands, and the number of sessions is bounded.
         """
-        deadline = asyncio.get_running_loop().time() + self._retry_s
+        loop = asyncio.get_running_loop()
+        asked = loop.time()
         for delay in backoff.delays(first_s=0.25, longest_s=2.0):
-            try:
-                await self._turn(request.final)
-                with self._release():
-                    return await self._recognizer.recognize(request)
-            except DependencyUnavailable:
-                if not request.final or asyncio.get_running_loop().time() + delay > deadline:
-                    raise
-                await asyncio.sleep(delay)
+            with self._lane(await self._turn(errand)):
+                request = errand.make()
+                if request is None:
+                    return None
+                sent = loop.time()
+                try:
+                    return self._noted(errand, await self._recognizer.recognize(request), asked, sent)
+                except DependencyUnavailable:
+                    if errand.urgency >= Urgency.PARTIAL or loop.time() - asked + delay > self._retry_s:
+                        raise
+            await asyncio.sleep(delay)
         raise AssertionError("the delays are endless")
 
-    async def _turn(self, final: bool) -> None:
-        if self._free > 0:
-            self._free -= 1
-            return
-        if not final and len(self._waiting) >= self._max_waiting:
-            raise Overloaded("too many partials wait for the speech model")
-        turn = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiting, (not final, next(self._order), turn))
+    def hasten(self, errand: Errand) -> None:
+        """A speculation has become a final."""
+        errand.urgency = Urgency.FINAL
+        self._dispatch()
+
+    def _noted(self, errand: Errand, hypothesis: Hypothesis, asked: float, sent: float) -> Hypothesis:
+        """The hypothesis with all its waiting, here and in front of the model."""
+        worked_until = asyncio.get_running_loop().time() - hypothesis.inference_s
+        waited_s = max(0.0, worked_until - asked)
+        self.load.feel(max(0.0, worked_until - sent), background=errand.urgency >= Urgency.PARTIAL)
+        if errand.urgency < Urgency.PARTIAL:
+            self.load.note(waited_s, hypothesis.inference_s)
+        return replace(hypothesis, queue_s=waited_s)
+
+    async def _turn(self, errand: Errand) -> Urgency:
+        """Wait; the urgency that it had when its turn came, and under which it is in flight."""
+        turn: asyncio.Future[Urgency] = asyncio.get_running_loop().create_future()
+        self._waiting.append((next(self._order), errand, turn))
+        self._dispatch()
         try:
-            await turn
+            return await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self._pass_on()
+                self._leave(turn.result())
+            else:
+                self._waiting = [entry for entry in self._waiting if entry[2] is not turn]
             raise
 
+    def _dispatch(self) -> None:
+        """Give a turn to all that may go, the most urgent first, then the oldest."""
+        self._waiting.sort(key=lambda entry: (entry[1].urgency, entry[0]))
+        for entry in list(self._waiting):
+            _, errand, turn = entry
+            if turn.cancelled():  # who waited has given up, and has not come round to saying so
+                self._waiting.remove(entry)
+            elif self._may_go(errand.urgency):
+                self._waiting.remove(entry)
+                self._in_flight[errand.urgency] += 1
+                turn.set_result(errand.urgency)
+
+    def _may_go(self, urgency: Urgency) -> bool:
+        if urgency >= Urgency.PARTIAL:
+            return self._in_flight[Urgency.PARTIAL] + self._in_flight[Urgency.REFINEMENT] < self._lanes.background
+        wanted = self._in_flight[Urgency.FINAL] + self._in_flight[Urgency.SPECULATION]
+        return wanted < (self._lanes.final if urgency is Urgency.FINAL else self._lanes.speculation)
+
     @contextmanager
-    def _release(self) -> Iterator[None]:
+    def _lane(self, urgency: Urgency) -> Iterator[None]:
         try:
             yield
         finally:
-            self._pass_on()
+            self._leave(urgency)
 
-    def _pass_on(self) -> None:
-        while self._waiting:
-            _, _, turn = heapq.heappop(self._waiting)
-            if not turn.done():
-                turn.set_result(None)
-                return
-        self._free += 1
+    def _leave(self, urgency: Urgency) -> None:
+        self._in_flight[urgency] -= 1
+        self._dispatch()

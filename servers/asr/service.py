@@ -1,86 +1,97 @@
 """SpeechService: translation between the contract and the domain, nothing else."""
 
-import uuid
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
-import structlog
 from ai2text.asr.v1 import speech_service_pb2 as pb
 from ai2text.asr.v1 import speech_service_pb2_grpc as pb_grpc
 from google.protobuf import duration_pb2
-from opentelemetry import trace
 
 from servers.asr import requests as incoming
 from servers.asr import responses
-from servers.asr.archive import Archive
+from servers.asr.conversation import Conversations
 from servers.asr.live import Sessions
+from servers.asr.session import SessionRules
 from servers.common import identity, lifecycle
 
 SCOPE = "speech"
 
 
+@dataclass(frozen=True)
+class Capabilities:
+    """What a server says of itself."""
+
+    model: str
+    languages: frozenset[str]
+    version: str
+
+
 class SpeechService(pb_grpc.SpeechServiceServicer):
     """See ai2text/asr/v1/speech_service.proto."""
 
-    def __init__(self, sessions: Sessions, archive: Archive, model: str, languages: frozenset[str]) -> None:
+    def __init__(
+        self, sessions: Sessions, conversations: Conversations, defaults: SessionRules, capabilities: Capabilities
+    ) -> None:
         self._sessions = sessions
-        self._archive = archive
-        self._model = model
-        self._languages = languages
+        self._conversations = conversations
+        self._defaults = defaults
+        self._capabilities = capabilities
 
     async def StreamingRecognize(
         self, requests: AsyncIterator[pb.StreamingRecognizeRequest], context: Any
     ) -> AsyncIterator[pb.StreamingRecognizeResponse]:
         asked = aiter(requests)
-        config = await self._sessions.patiently(incoming.config(asked))
+        first = await self._sessions.patiently(incoming.first(asked))
         caller = identity.require(context, SCOPE)  # now, not before: grpc.aio clients lose a status that meets a write
-        async with self._sessions.place(config.language_code):
-            decoder = incoming.decoder(config.format)
-            writer = self._archive.writer(caller, config)
-            yield responses.started(_named_session(), writer.recording_id, writer.transcript_id)
-            inputs, partials = incoming.inputs(asked, config.format), not config.partials_disabled
-            stream = self._sessions.stream(config.language_code, partials, decoder, inputs, writer.append)
-            async with aclosing(stream) as events:
-                async for event in events:
-                    yield responses.event(event)
+        async with self._conversations.open(caller, first, asked) as conversation:
+            yield pb.StreamingRecognizeResponse(cursors=conversation.cursors, session_started=conversation.started)
+            async with aclosing(conversation.responses()) as told:
+                async for response in told:
+                    yield response
 
     async def Recognize(self, request: pb.RecognizeRequest, context: Any) -> pb.RecognizeResponse:
         identity.require(context, SCOPE)
         audio = incoming.whole_audio(request)
+        config = pb.StreamingConfig(
+            format=request.format,
+            language_code=request.language_code,
+            partials_disabled=True,
+            refinements_disabled=True,
+        )
+        rules = incoming.rules(config, self._defaults)
+        self._sessions.check_languages(incoming.languages(config))
         decoder = incoming.decoder(request.format, incoming.MAX_AUDIO_S)
-        async with self._sessions.place(request.language_code):
-            finals, duration_ms = await self._sessions.recognize(request.language_code, decoder, audio)
+        finals, duration_ms = await self._sessions.recognize(rules, decoder, audio)
         return pb.RecognizeResponse(results=[responses.final(final) for final in finals], duration_ms=duration_ms)
 
     async def GetCapabilities(self, request: pb.GetCapabilitiesRequest, context: Any) -> pb.GetCapabilitiesResponse:
         identity.require(context, SCOPE)
         return pb.GetCapabilitiesResponse(
-            model=self._model,
-            language_codes=sorted(self._languages),
+            model=self._capabilities.model,
+            language_codes=sorted(self._capabilities.languages),
             encodings=incoming.ENCODINGS,
             min_sample_rate_hz=incoming.MIN_SAMPLE_RATE,
             max_sample_rate_hz=incoming.MAX_SAMPLE_RATE,
             max_audio_bytes=incoming.MAX_AUDIO_BYTES,
             max_audio_duration=duration_pb2.Duration(seconds=incoming.MAX_AUDIO_S),
             max_chunk_bytes=incoming.MAX_CHUNK_BYTES,
+            max_channels=incoming.MAX_CHANNELS,
+            endpointing=responses.endpointing(self._defaults.endpoint),
+            server_version=self._capabilities.version,
         )
 
 
-def _named_session() -> str:
-    """A new session id, which from now on stands in the logs and on the span of this call."""
-    session_id = str(uuid.uuid4())
-    structlog.contextvars.bind_contextvars(session=session_id)
-    trace.get_current_span().set_attribute("ai2text.session_id", session_id)
-    return session_id
-
-
-def mount(sessions: Sessions, archive: Archive, model: str, languages: frozenset[str]) -> lifecycle.Mount:
+def mount(
+    sessions: Sessions, conversations: Conversations, defaults: SessionRules, capabilities: Capabilities
+) -> lifecycle.Mount:
     """Adds the service to a server."""
 
     def add(server: grpc.aio.Server) -> str:
-        pb_grpc.add_SpeechServiceServicer_to_server(SpeechService(sessions, archive, model, languages), server)
+        servicer = SpeechService(sessions, conversations, defaults, capabilities)
+        pb_grpc.add_SpeechServiceServicer_to_server(servicer, server)
         return pb.DESCRIPTOR.services_by_name["SpeechService"].full_name
 
     return add

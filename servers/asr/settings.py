@@ -22,23 +22,38 @@ class Settings(ServerSettings):
         """The name of the speech model, as it is written into transcripts."""
         return PurePath(self.whisper_model).name
 
-    max_sessions: int = Field(default=64, ge=1)
-    """Live sessions at once; more are refused with RESOURCE_EXHAUSTED."""
+    valkey_url: str
+    """Where the tickets of live sessions are kept, `valkey://host:port`."""
+    version: str = "stable"
+    """What this server calls itself; the edge routes by it, and sessions stay with the version that they began with."""
+    max_sessions: int = Field(default=200, ge=1)
+    """Live sessions at once, those included that may be resumed; more are refused with RESOURCE_EXHAUSTED."""
+    max_busy: float = Field(default=0.45, gt=0, le=1)
+    """The share of the speech model's time that the finals of this server may need before new sessions are refused. Two
+    servers that share a model get about half each."""
+    max_wait_s: float = Field(default=0.25, gt=0)
+    """How long finals may wait for the speech model on average before new sessions are refused, in seconds."""
     idle_s: float = Field(default=60.0, gt=0)
     """A live stream on which nothing arrives for so long is ended, in seconds."""
-    in_flight: int = Field(default=4, ge=1)
-    """Inferences that Triton may hold at once; it batches them. More only makes finals wait for partials."""
-    max_waiting: int = Field(default=256, ge=1)
-    """Inferences that may wait for their turn; beyond, partials are left out. Finals always wait."""
-    inference_timeout_s: float = Field(default=10.0, gt=0)
+    parked_s: float = Field(default=30.0, ge=0)
+    """How long a session whose client has gone may be resumed before it is finished and stored, in seconds."""
+    ticket_s: int = Field(default=300, ge=60)
+    """How long a session may be resumed at all after its server has died, in seconds."""
+    closing_s: float = Field(default=8.0, gt=0)
+    """How long clients have to go on elsewhere when this server is told to stop, in seconds."""
+    model_instances: int = Field(default=2, ge=1)
+    """Instances of the speech model on Triton: what it can work on at the same time."""
+    in_flight: int = Field(default=3, ge=1)
+    """Finals of this server that Triton may hold at once; those beyond its instances wait there, or are batched."""
+    inference_timeout_s: float = Field(default=20.0, gt=0)
     """How long one inference may take, in seconds."""
     retry_s: float = Field(default=25.0, ge=0)
     """How long a final is tried again while Triton is away, in seconds; a restart takes 10 to 20."""
-    final_beam: int = Field(default=5, ge=1, le=10)
+    final_beam: int = Field(default=3, ge=1, le=10)
     """Beam of the finals; partials are greedy."""
+    refinement_beam: int = Field(default=5, ge=1, le=10)
+    """Beam of the refinements, which nobody waits for."""
     partial_every_ms: int = Field(default=600, ge=100)
-    """Audio between the partials of an utterance, in milliseconds."""
-    endpoint_silence_ms: int = Field(default=512, ge=288, le=5000)
-    """Silence that ends an utterance, in milliseconds."""
+    """Audio between the partials of an utterance while the model has time for all, in milliseconds."""
     max_unsaved: int = Field(default=10_000, ge=1)
     """Finals that may wait in memory while the metadata server is away; beyond, sessions that store are refused."""

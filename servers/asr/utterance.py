@@ -3,16 +3,18 @@
 import asyncio
 import math
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
 from opentelemetry import metrics
 
 from servers.asr import audio, guards
-from servers.asr.agreement import LocalAgreement
+from servers.asr.agreement import Agreement, LocalAgreement
 from servers.asr.audio import SampleBuffer
-from servers.asr.recognition import Hypothesis, Recognizer, Request
-from servers.asr.results import Final, Partial, timed_words
+from servers.asr.recognition import Hypothesis, Request
+from servers.asr.results import Final, Partial, TimedWord, Times, placed
+from servers.asr.scheduling import Errand, Scheduler, Urgency
 
 log = structlog.get_logger(__name__)
 
@@ -24,115 +26,265 @@ SPECULATIONS = _METER.create_counter(
 FINAL_DELAY = _METER.create_histogram(
     "ai2text.asr.final_delay",
     unit="s",
-    description="Time from the endpoint, which is `endpoint_silence_ms` after the last voice, to the final.",
+    description="Time from the endpoint to the final.",
     explicit_bucket_boundaries_advisory=(0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0),
 )
 
 PADDING = audio.samples(288)
 """Audio that goes to the model before the first and after the last voice: soft sounds are below the threshold."""
+TRIM_AFTER_S = 12.0
+"""From this length on, what is certain is settled, and decoded no more."""
+UNTRIMMED_S = 4.0
+"""So much audio at least stays: the last words need it."""
+CERTAIN_LOGPROB = -0.7
+"""A hypothesis below it settles nothing, and is no context for what follows."""
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How the utterances of a session are transcribed."""
+
+    language: str = ""
+    """See Request.language."""
+    hotwords: str = ""
+    partial_words: bool = False
+    """Whether partials carry words."""
+
+
+@dataclass
+class _Span:
+    """What the model hears: samples from `begin` to before `end`."""
+
+    begin: int
+    end: int
+
+    @property
+    def seconds(self) -> float:
+        return (self.end - self.begin) / audio.SAMPLE_RATE
+
+
+@dataclass(frozen=True)
+class _Settled:
+    """The part of a long utterance whose words are certain."""
+
+    words: tuple[TimedWord, ...] = ()
+    context: str = ""
+    """What the model is told of it."""
+
+    @property
+    def text(self) -> str:
+        return " ".join(word.text for word in self.words)
+
+
+class _Decoding:
+    """The decode of an utterance up to a pause, which may be its end."""
+
+    def __init__(self, scheduler: Scheduler, request: Request, span: _Span, end: int, settled: _Settled) -> None:
+        self.errand = Errand(Urgency.SPECULATION, lambda: request)
+        self.task = asyncio.create_task(scheduler.run(self.errand))
+        self.task.add_done_callback(self._answer)
+        self.span = span
+        self.end = end
+        self.settled = settled
+        self.answered = 0.0
+
+    def _answer(self, task: asyncio.Task[Any]) -> None:
+        self.answered = time.perf_counter()
+        seen(task)
 
 
 class Utterance:
-    """Decodes its audio as it grows, and once more, with a beam, when it has ended.
+    """Decodes its audio as it grows, and with a beam whenever the speaker pauses: if that was the end, it is the final.
 
-    The final decode begins speculatively when the speaker pauses. If the pause turns out to be the end, its result is
-    the final, and the time until the endpoint was not lost.
+    A long one settles its first words: where two hypotheses agree on them with room to spare, the audio up to there is
+    not decoded again, and the model is told the text instead.
     """
 
     def __init__(
-        self, recognizer: Recognizer, buffer: SampleBuffer, start: int, language: str, likely_language: str
+        self, scheduler: Scheduler, buffer: SampleBuffer, start: int, manner: Manner, likely_language: str, channel: int
     ) -> None:
-        """`language` is the one asked for, or empty: the final then detects it. Partials, which hear too little to
-        detect it well, take `likely_language` if there is one: that of the final before."""
-        self._recognizer = recognizer
+        """Finals detect the language as `manner` says; partials, which hear too little to detect it well, take
+        `likely_language` if there is one: that of the final before."""
+        self._scheduler = scheduler
         self._buffer = buffer
-        self._language = language
+        self._manner = manner
         self._likely_language = likely_language
+        self._channel = channel
         self._agreement = LocalAgreement()
-        self._decoding: asyncio.Task[Hypothesis] | None = None
-        self._decoded_end = -1
+        self._decoding: _Decoding | None = None
+        self._settled = _Settled()
+        self._begin = max(0, start - PADDING)
+        self._shown = start
         self._finished = 0.0
         self.start = start
         self.end: int | None = None
 
     @property
-    def audio_start(self) -> int:
-        """The position of the first sample that the model hears."""
-        return max(0, self.start - PADDING)
+    def needed_from(self) -> int:
+        """Audio before this position is needed no more."""
+        return self._begin
 
     @property
     def pausing(self) -> bool:
-        """Whether the speaker is silent, and the final decode under way."""
+        """Whether the speaker is silent, and the text up to there under way."""
         return self._decoding is not None
 
     async def partial(self) -> Partial | None:
-        """A hypothesis of what was said so far; None when there is nothing to show."""
-        end = self._buffer.end
-        hypothesis = await self._recognizer.recognize(
-            Request(self._buffer.slice(self.audio_start, end), self._likely_language)
-        )
-        if self.end is not None or guards.rejection(hypothesis, (end - self.audio_start) / audio.SAMPLE_RATE):
+        """A hypothesis of what was said so far; None when there is nothing new to show."""
+        span = _Span(self._begin, self._begin)
+
+        def make() -> Request | None:
+            if self.pausing or self.end is not None:
+                return None
+            span.begin, span.end = self._begin, self._buffer.end
+            words = self._manner.partial_words or span.seconds > TRIM_AFTER_S
+            return self._request(span, self._likely_language, careful=False, word_times=words)
+
+        hypothesis = await self._scheduler.run(Errand(Urgency.PARTIAL, make))
+        answered = time.perf_counter()
+        if hypothesis is None or self.end is not None or span.end <= self._shown:
+            return None
+        if not self._believed(hypothesis, span):
             return None
         agreement = self._agreement.update(hypothesis.text)
-        return Partial(
-            agreement.stable,
-            agreement.unstable,
-            audio.milliseconds(self.start),
-            audio.milliseconds(end),
-            hypothesis.language,
-        )
+        partial = self._partial(agreement, hypothesis, span, self._settled, answered, complete=False)
+        if span.seconds > TRIM_AFTER_S and not self.pausing:
+            self._settle(agreement, hypothesis, span)
+        return partial
 
-    def pause(self, end: int) -> None:
-        """The speaker has been silent since `end`: begin the final decode, in case that was the end."""
+    def pause(self, end: int, heard: int) -> None:
+        """The speaker has been silent since `end`: begin the decode that is the final if that was the end.
+
+        It hears no more than until `heard`, however much more audio is here already: so the text does not depend on how
+        the audio came, and is the same when it is sent again.
+        """
         self.abandon()
-        heard = self._buffer.slice(self.audio_start, end + PADDING)
-        request = Request(heard, self._language, final=True)
-        self._decoded_end = end
-        self._decoding = asyncio.create_task(self._recognizer.recognize(request))
-        self._decoding.add_done_callback(seen)
+        span = _Span(self._begin, min(end + PADDING, heard))
+        request = self._request(span, self._manner.language, careful=True, word_times=True)
+        self._decoding = _Decoding(self._scheduler, request, span, end, self._settled)
 
     def resume(self) -> None:
         """The speaker goes on: the decode that a pause began is void."""
         if self._decoding is not None:
-            self._decoding.cancel()
+            self.abandon()
             self._decoding = None
             SPECULATIONS.add(1, {"outcome": "void"})
 
-    def finish(self, end: int) -> None:
-        """The utterance ended at `end`."""
+    async def speculation(self) -> Partial | None:
+        """The whole text up to the pause that has just begun; None when the speaker went on, or it is no speech."""
+        decoding = self._decoding
+        if decoding is None:
+            return None
+        await asyncio.wait([decoding.task])
+        if decoding is not self._decoding or decoding.task.cancelled() or decoding.task.exception() is not None:
+            return None
+        hypothesis = decoding.task.result()
+        if hypothesis is None or self.end is not None or not self._believed(hypothesis, decoding.span):
+            return None
+        agreement = Agreement(hypothesis.text, "")
+        return self._partial(agreement, hypothesis, decoding.span, decoding.settled, decoding.answered, complete=True)
+
+    def finish(self, end: int, heard: int) -> None:
+        """The utterance ended at `end`; see `pause` for `heard`."""
         self.end = end
         self._finished = time.perf_counter()
-        if self._decoding is not None and self._decoded_end == end:
+        if self._decoding is not None and self._decoding.end == end:
             SPECULATIONS.add(1, {"outcome": "kept"})
-            return
-        self.pause(end)
+        else:
+            self.pause(end, heard)
+        assert self._decoding is not None
+        self._scheduler.hasten(self._decoding.errand)
 
     async def final(self, final_index: int) -> Final | None:
         """The text of the finished utterance; None when it is no speech. The recognizer's errors are raised."""
         assert self._decoding is not None, "finish() comes first"
         assert self.end is not None
-        hypothesis = await self._decoding
+        decoding = self._decoding
+        hypothesis = await decoding.task
+        assert hypothesis is not None, "only partials are ever unwanted"
         FINAL_DELAY.record(time.perf_counter() - self._finished)
-        length_s = (self.end + PADDING - self.audio_start) / audio.SAMPLE_RATE
-        reason = guards.rejection(hypothesis, length_s)
-        if reason:
-            REJECTED.add(1, {"reason": reason})
-            log.debug("hypothesis rejected", reason=reason, text=hypothesis.text)
+        words, text = decoding.settled.words, decoding.settled.text
+        if self._believed(hypothesis, decoding.span):
+            words += placed(hypothesis.words, decoding.span.begin, self.start, self.end)
+            text = f"{text} {hypothesis.text}".strip()
+        if not text:
             return None
         return Final(
             final_index,
-            hypothesis.text,
-            timed_words(hypothesis, self.audio_start, self.start, self.end),
+            text,
+            words,
             audio.milliseconds(self.start),
             audio.milliseconds(self.end),
             hypothesis.language,
             min(1.0, math.exp(hypothesis.avg_logprob)),
+            self._channel,
+            _times(hypothesis, decoding.answered),
         )
 
     def abandon(self) -> None:
         """Stop what is still being decoded."""
         if self._decoding is not None:
-            self._decoding.cancel()
+            self._decoding.task.cancel()
+
+    def _request(self, span: _Span, language: str, *, careful: bool, word_times: bool) -> Request:
+        heard = self._buffer.slice(span.begin, span.end)
+        context, hotwords = self._settled.context, self._manner.hotwords
+        return Request(heard, language, context, hotwords, careful, background=not careful, word_times=word_times)
+
+    def _believed(self, hypothesis: Hypothesis, span: _Span) -> bool:
+        reason = guards.rejection(hypothesis, span.seconds)
+        if reason:
+            REJECTED.add(1, {"reason": reason})
+            log.debug("hypothesis rejected", reason=reason, text=hypothesis.text)
+        return not reason
+
+    def _partial(
+        self,
+        agreement: Agreement,
+        hypothesis: Hypothesis,
+        span: _Span,
+        settled: _Settled,
+        answered: float,
+        *,
+        complete: bool,
+    ) -> Partial:
+        self._shown = span.end
+        words: tuple[TimedWord, ...] = ()
+        if self._manner.partial_words:
+            words = settled.words + placed(hypothesis.words, span.begin, self.start, span.end)
+        stable = f"{settled.text} {agreement.stable}".strip()
+        gap = " " if stable and not agreement.stable and agreement.unstable else ""
+        return Partial(
+            stable,
+            gap + agreement.unstable,
+            words,
+            audio.milliseconds(self.start),
+            audio.milliseconds(span.end),
+            hypothesis.language,
+            complete,
+            self._channel,
+            _times(hypothesis, answered),
+        )
+
+    def _settle(self, agreement: Agreement, hypothesis: Hypothesis, span: _Span) -> None:
+        """Settle the agreed words that end well before the newest audio, up to the widest gap between two of them."""
+        words = hypothesis.words
+        if len(words) != len(hypothesis.text.split()) or hypothesis.avg_logprob < CERTAIN_LOGPROB:
+            return
+        latest = span.seconds - UNTRIMMED_S
+        agreed = [n for n in range(1, agreement.stable_words) if words[n].start_s <= latest]
+        if not agreed:
+            return
+        cut = max(agreed, key=lambda n: (words[n].start_s - words[n - 1].end_s, n))
+        position = span.begin + audio.samples(500 * (words[cut - 1].end_s + words[cut].start_s))
+        settled = self._settled.words + placed(words[:cut], span.begin, self.start, position)
+        self._settled = _Settled(settled, " ".join(word.text for word in settled))
+        self._begin = position
+        self._agreement.drop(cut)
+
+
+def _times(hypothesis: Hypothesis, answered: float) -> Times:
+    return Times(hypothesis.queue_s, hypothesis.inference_s, time.perf_counter() - answered)
 
 
 def seen(task: asyncio.Task[Any]) -> None:

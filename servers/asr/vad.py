@@ -1,5 +1,6 @@
 """Silero VAD on onnxruntime: the model file comes with faster-whisper."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from servers.asr.endpointing import WINDOW
 
 CONTEXT = 64
 """Samples of the window before that the model sees again."""
+MEMORY = (1, 1, 128)
+"""Shape of each of the model's two states."""
 
 
 def load() -> onnxruntime.InferenceSession:
@@ -27,8 +30,8 @@ class SileroDetector:
 
     def __init__(self, model: onnxruntime.InferenceSession) -> None:
         self._model = model
-        self._hidden = np.zeros((1, 1, 128), np.float32)
-        self._cell = np.zeros((1, 1, 128), np.float32)
+        self._hidden = np.zeros(MEMORY, np.float32)
+        self._cell = np.zeros(MEMORY, np.float32)
         self._rest: Samples = np.zeros(CONTEXT, np.float32)
 
     def probabilities(self, heard: Samples) -> list[float]:
@@ -42,3 +45,16 @@ class SileroDetector:
         state = {"input": np.ascontiguousarray(windows), "h": self._hidden, "c": self._cell}
         probabilities, self._hidden, self._cell = self._model.run(None, state)
         return [float(p) for p in np.asarray(probabilities).reshape(-1)]
+
+    def state(self) -> bytes:
+        """What was heard so far, as far as it matters for what follows: for `restore`, between two windows."""
+        return b"".join(part.tobytes() for part in (self._hidden, self._cell, self._rest))
+
+    def restore(self, state: bytes) -> None:
+        """Go on from a `state()`, of this model on a machine with the same byte order. Raises ValueError for any other
+        bytes."""
+        numbers = np.frombuffer(state, np.float32)
+        if len(numbers) != 2 * math.prod(MEMORY) + CONTEXT:
+            raise ValueError("not the state of this voice detector")
+        self._hidden, self._cell = (part.reshape(MEMORY) for part in np.split(numbers[:-CONTEXT], 2))
+        self._rest = numbers[-CONTEXT:]

@@ -12,11 +12,14 @@ LANGUAGES: frozenset[str] = frozenset(_LANGUAGE_CODES)
 
 
 class TritonWhisper:
-    """Beams in hypotheses; time-outs in seconds, waiting in Triton's queue included."""
+    """Beams in hypotheses; time-outs in seconds, waiting in the queue of Triton included. Refinements, for which nobody
+    waits, take `refinement_beam`."""
 
-    def __init__(self, channel: grpc.aio.Channel, final_beam: int, timeout_s: float) -> None:
+    def __init__(self, channel: grpc.aio.Channel, final_beam: int, refinement_beam: int, timeout_s: float) -> None:
         self._model = TritonModel(channel, "whisper")
+        self._background = TritonModel(channel, "whisper-background")
         self._final_beam = final_beam
+        self._refinement_beam = refinement_beam
         self._timeout_s = timeout_s
 
     async def check(self) -> None:
@@ -25,17 +28,23 @@ class TritonWhisper:
 
     async def recognize(self, request: Request) -> Hypothesis:
         """See Recognizer. Every input is always sent: Triton batches only requests with the same inputs."""
-        outputs = await self._model.infer(
+        outputs = await (self._background if request.background else self._model).infer(
             {
                 "AUDIO": request.audio[None, :],
                 "LANGUAGE": strings(request.language),
                 "CONTEXT": strings(request.context),
-                "WORD_TIMES": np.array([[request.final]]),
-                "BEAM_SIZE": np.array([[self._final_beam if request.final else 1]], np.int32),
+                "HOTWORDS": strings(request.hotwords),
+                "WORD_TIMES": np.array([[request.word_times]]),
+                "BEAM_SIZE": np.array([[self._beam(request)]], np.int32),
             },
             self._timeout_s,
         )
         return _hypothesis(outputs)
+
+    def _beam(self, request: Request) -> int:
+        if not request.careful:
+            return 1
+        return self._refinement_beam if request.background else self._final_beam
 
 
 def _hypothesis(outputs: dict[str, Tensor]) -> Hypothesis:
@@ -47,4 +56,5 @@ def _hypothesis(outputs: dict[str, Tensor]) -> Hypothesis:
         avg_logprob=float(outputs["AVG_LOGPROB"][0, 0]),
         no_speech_probability=float(outputs["NO_SPEECH_PROB"][0, 0]),
         compression_ratio=float(outputs["COMPRESSION_RATIO"][0, 0]),
+        inference_s=float(outputs["INFERENCE_SECONDS"][0, 0]),
     )

@@ -85,6 +85,28 @@ class TranscriptNotFound(NotFound):
     reason = "TRANSCRIPT_NOT_FOUND"
 
 
+class SessionNotFound(NotFound):
+    reason = "SESSION_NOT_FOUND"
+
+
+class SessionTakenOver(Ai2TextError):
+    """The session goes on over another connection."""
+
+    reason = "SESSION_TAKEN_OVER"
+
+
+class SequenceGap(Ai2TextError):
+    """A piece of audio does not follow those before it. Metadata: `next_sequence`."""
+
+    reason = "SEQUENCE_GAP"
+
+
+class FinalsForgotten(Ai2TextError):
+    """Finals that the client wants again are no longer kept. Metadata: `oldest_final_index`."""
+
+    reason = "FINALS_FORGOTTEN"
+
+
 class AlreadyExists(Ai2TextError):
     """The identifier that the caller chose is taken by something different."""
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 
 import grpc
 import structlog
-from ai2text.asr.v1 import speech_service_pb2
+from ai2text.asr.v1 import live_session_service_pb2, speech_service_pb2
 from ai2text.embeddings.v1 import embedding_service_pb2
 from ai2text.metadata.v1 import recording_service_pb2, transcript_service_pb2
 from ai2text.search.v1 import search_service_pb2
@@ -42,6 +42,7 @@ PUBLIC_SERVICES: tuple[str, ...] = tuple(
     service.full_name
     for module in (
         speech_service_pb2,
+        live_session_service_pb2,
         embedding_service_pb2,
         recording_service_pb2,
         transcript_service_pb2,
@@ -72,9 +73,15 @@ def build(mounts: Sequence[Mount]) -> tuple[grpc.aio.Server, health.aio.HealthSe
 
 
 async def run(
-    settings: ServerSettings, mounts: Sequence[Mount], needs: Mapping[str, Check], jobs: Mapping[str, Job] | None = None
+    settings: ServerSettings,
+    mounts: Sequence[Mount],
+    needs: Mapping[str, Check],
+    jobs: Mapping[str, Job] | None = None,
+    drain: Job | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain: refuse new calls, let those in flight end within `drain_s`.
+
+    `drain` runs first, when health says already that the server serves no more, but calls are still taken.
 
     Health of "" says that the process serves; health of each service's name says whether all its `needs` answer.
     """
@@ -90,6 +97,8 @@ async def run(
         await stop.wait()
         log.info("draining", seconds=settings.drain_s)
         await checks.enter_graceful_shutdown()
+        if drain is not None:
+            await drain()
         await server.stop(settings.drain_s)
     log.info("stopped")
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any
 
 import grpc
@@ -29,6 +30,9 @@ CODES: tuple[tuple[type[errors.Ai2TextError], int], ...] = (
     (errors.DependencyUnavailable, code_pb2.UNAVAILABLE),
     (errors.Draining, code_pb2.UNAVAILABLE),
     (errors.StreamIdle, code_pb2.DEADLINE_EXCEEDED),
+    (errors.SessionTakenOver, code_pb2.ABORTED),
+    (errors.SequenceGap, code_pb2.FAILED_PRECONDITION),
+    (errors.FinalsForgotten, code_pb2.OUT_OF_RANGE),
 )
 
 
@@ -95,8 +99,9 @@ def _streaming(handler: Any, method: str) -> Any:
     async def behaviour(request: Any, context: Any) -> AsyncIterator[Any]:
         with metrics.timed(method):
             try:
-                async for response in inner(request, context):
-                    yield response
+                async with aclosing(inner(request, context)) as responses:
+                    async for response in responses:
+                        yield response
             except (asyncio.CancelledError, grpc.aio.AbortError):
                 raise
             except Exception as error:  # noqa: BLE001 - the boundary: whatever it is becomes a status

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from ai2text.asr.v1 import speech_service_pb2_grpc
+from ai2text.asr.v1 import live_session_service_pb2_grpc, speech_service_pb2_grpc
 from ai2text.metadata.v1 import recording_service_pb2_grpc, transcript_service_pb2_grpc
 from ai2text.search.v1 import search_service_pb2_grpc
 
@@ -114,6 +114,7 @@ class Client:
     """Stubs through the edge."""
 
     speech: speech_service_pb2_grpc.SpeechServiceStub
+    live: live_session_service_pb2_grpc.LiveSessionServiceStub
     recordings: recording_service_pb2_grpc.RecordingServiceStub
     transcripts: transcript_service_pb2_grpc.TranscriptServiceStub
     search: search_service_pb2_grpc.SearchServiceStub
@@ -126,6 +127,7 @@ def client(running: RunningMesh) -> Iterator[Client]:
     with grpc.insecure_channel(running.ports.address("edge"), options) as channel:
         yield Client(
             speech_service_pb2_grpc.SpeechServiceStub(channel),
+            live_session_service_pb2_grpc.LiveSessionServiceStub(channel),
             recording_service_pb2_grpc.RecordingServiceStub(channel),
             transcript_service_pb2_grpc.TranscriptServiceStub(channel),
             search_service_pb2_grpc.SearchServiceStub(channel),

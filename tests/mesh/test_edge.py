@@ -20,6 +20,7 @@ from tests.rpc import refusals
 BIN = Path(sys.executable).parent
 SERVICES = (
     "ai2text.asr.v1.SpeechService",
+    "ai2text.asr.v1.LiveSessionService",
     "ai2text.embeddings.v1.EmbeddingService",
     "ai2text.metadata.v1.RecordingService",
     "ai2text.metadata.v1.TranscriptService",

@@ -12,6 +12,7 @@ import pytest
 from ai2text.metadata.v1 import transcript_service_pb2
 
 from bench.clips import pcm16
+from mesh.parts import ASR_REPLICAS
 from mesh.supervision import Supervisor
 from tests.mesh.running_mesh import Client, RunningMesh, eventually
 from tests.mesh.speaking import clips, found, requests, speak
@@ -27,7 +28,7 @@ PARTS = (
     "metadata",
     "embeddings",
     "search",
-    "asr",
+    *ASR_REPLICAS,
     "envoy",
     "traces",
     "watchdog",
@@ -81,23 +82,28 @@ def test_a_killed_process_comes_back(client: Client, running: RunningMesh, speec
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.parametrize("killed", ["one of two", "all"])
 def test_a_killed_model_process_inside_triton_comes_back(
-    client: Client, running: RunningMesh, speech_folder: Path
+    client: Client, running: RunningMesh, speech_folder: Path, killed: str
 ) -> None:
     clip, _ = clips(speech_folder, "vi")[0]
     triton = psutil.Process(int(running.parts()["triton"]["pid"]))
-    stubs = [child for child in triton.children(recursive=True) if "python_backend_stub" in " ".join(child.cmdline())]
-    assert stubs
-    for stub in stubs:
+    stubs = {" ".join(child.cmdline()): child for child in triton.children(recursive=True)}
+    whisper = [child for command, child in stubs.items() if "/whisper/" in command]
+    assert len(whisper) == 2
+    idle = {command for command, child in stubs.items() if os.sched_getscheduler(child.pid) == os.SCHED_IDLE}
+    assert len(idle) == 1 and "/whisper-background/" in idle.pop()
+    for stub in whisper[:1] if killed == "one of two" else stubs.values():
         stub.kill()
     spoken_and_found(client, running, clip)
+    eventually(running.parts, lambda parts: parts["triton"]["pid"] != triton.pid, within_s=90)
     running.wait_well()
 
 
 @pytest.mark.timeout(240)
 def test_the_killed_supervisor_comes_back(client: Client, running: RunningMesh, speech_folder: Path) -> None:
     clip, _ = clips(speech_folder, "vi")[0]
-    supervisor = psutil.Process(int(running.parts()["asr"]["pid"])).parent()
+    supervisor = psutil.Process(int(running.parts()["asr-1"]["pid"])).parent()
     assert supervisor is not None
     supervisor.kill()
     running.wait_well(within_s=120)

@@ -2,14 +2,13 @@
 
 import contextlib
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
-from ai2text.asr.v1 import result_pb2, speech_service_pb2, speech_service_pb2_grpc
+from ai2text.asr.v1 import speech_service_pb2_grpc
 from ai2text.metadata.v1 import (
     recording_pb2,
     recording_service_pb2,
@@ -20,99 +19,12 @@ from ai2text.metadata.v1 import (
 )
 from ai2text.search.v1 import hit_pb2, search_service_pb2, search_service_pb2_grpc
 from google.rpc import code_pb2, error_details_pb2, status_pb2
-from grpc_status import rpc_status
 
-from clients.cli.pcm import BYTES_PER_MS
-from servers.common import errors, status
+from servers.common import errors
+from tests.rpc.cli_speech import RECORDING_ID, Speech, abort
 
 TOKEN = "a-token"
-RECORDING_ID = "0198a5e0-0000-7000-8000-000000000001"
 OTHER_ID = "0299a5e0-0000-7000-8000-000000000002"
-PARTIAL_EVERY_MS = 300
-
-
-@dataclass
-class Speech(speech_service_pb2_grpc.SpeechServiceServicer):
-    """Hears everything and says `said` when the client half-closes."""
-
-    said: str = "Xin chào Việt Nam."
-    refuse: Exception | None = None
-    """Answers the first message with this."""
-    refuse_times: int = 1000
-    """How often, until it comes to its senses."""
-    break_after_ms: int | None = None
-    """Ends the stream with UNAVAILABLE after one final, when so much audio has come."""
-    ends_after_ms: int | None = None
-    """Ends the stream in order when so much audio has come, though more would come."""
-    hang: bool = False
-    """Reads everything and never answers."""
-    configs: list[speech_service_pb2.StreamingConfig] = field(default_factory=list)
-    received_ms: int = 0
-    half_closed: bool = False
-    traceparents: list[str] = field(default_factory=list)
-
-    def StreamingRecognize(self, request_iterator: Any, context: Any) -> Iterator[Any]:
-        self.traceparents += [value for key, value in context.invocation_metadata() if key == "traceparent"]
-        config = next(request_iterator).config
-        self.configs.append(config)
-        if self.refuse is not None and len(self.configs) <= self.refuse_times:
-            abort(context, self.refuse)
-        while self.hang and context.is_active():
-            time.sleep(0.05)
-        recording_id = "" if config.storage_disabled else RECORDING_ID
-        yield self._response(
-            session_started=speech_service_pb2.SessionStarted(session_id="s1", recording_id=recording_id)
-        )
-        yield from self._listen(request_iterator, config, context)
-        self.half_closed = True
-        yield self._response(speech_ended=speech_service_pb2.SpeechEnded(end_ms=self.received_ms))
-        yield self._final(0)
-
-    def _listen(self, requests: Any, config: Any, context: Any) -> Iterator[Any]:
-        shown_ms, started = 0, False
-        for request in requests:
-            if not started:
-                yield self._response(speech_started=speech_service_pb2.SpeechStarted(start_ms=0))
-                started = True
-            self.received_ms += len(request.audio) // BYTES_PER_MS
-            if self.ends_after_ms is not None and self.received_ms >= self.ends_after_ms:
-                return
-            if self.break_after_ms is not None and self.received_ms >= self.break_after_ms:
-                yield self._final(0)
-                context.abort(grpc.StatusCode.UNAVAILABLE, "the server is going away")
-            if not config.partials_disabled and self.received_ms >= shown_ms + PARTIAL_EVERY_MS:
-                yield self._partial()
-                shown_ms = self.received_ms
-
-    def _partial(self) -> Any:
-        return self._response(
-            partial=result_pb2.PartialResult(
-                stable_text="Xin ", unstable_text="chào", start_ms=0, end_ms=self.received_ms, language_code="vi"
-            )
-        )
-
-    def _final(self, index: int) -> Any:
-        words = [result_pb2.Word(text=word, start_ms=0, end_ms=100, confidence=0.9) for word in self.said.split()]
-        final = result_pb2.FinalResult(
-            final_index=index,
-            text=self.said,
-            words=words,
-            start_ms=0,
-            end_ms=self.received_ms,
-            language_code="vi",
-            confidence=0.8,
-        )
-        return self._response(final=final)
-
-    def _response(self, **event: Any) -> Any:
-        cursors = result_pb2.Cursors(received_ms=self.received_ms, processed_ms=self.received_ms)
-        return speech_service_pb2.StreamingRecognizeResponse(cursors=cursors, **event)
-
-    def GetCapabilities(self, request: Any, context: Any) -> Any:
-        return speech_service_pb2.GetCapabilitiesResponse(model="whisper-base", language_codes=["en", "vi"])
-
-    def Recognize(self, request: Any, context: Any) -> Any:
-        raise NotImplementedError
 
 
 @dataclass
@@ -231,11 +143,6 @@ class TokenCheck(grpc.ServerInterceptor):
         if handler.request_streaming:
             return grpc.stream_stream_rpc_method_handler(refuse)
         return grpc.unary_unary_rpc_method_handler(refuse)
-
-
-def abort(context: Any, error: Exception) -> None:
-    """Ends the call with the status that our servers would send for `error`."""
-    context.abort_with_status(rpc_status.to_status(status.of(error)))
 
 
 def retry_status(code: int, message: str, seconds: int) -> status_pb2.Status:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import av
+import grpc
 import pytest
 from typer.testing import CliRunner
 
@@ -18,6 +20,7 @@ from clients.cli.__main__ import app
 from mesh.keys import Keys
 from servers.common import errors
 from tests.rpc.cli_edge import OTHER_ID, RECORDING_ID, TOKEN, Edge, serving
+from tests.rpc.cli_speech import MANY, VERSION, Act, digest
 
 CLIP_MS = 1050
 
@@ -91,7 +94,8 @@ def test_live_json_shows_every_event_with_its_latency(edge: Edge, shell: Shell, 
     kinds = [event["type"] for event in events]
     assert kinds == ["session", "speech_started", "partial", "partial", "partial", "speech_ended", "final"]
     assert all({"type", "text", "start_ms", "end_ms", "latency_ms"} <= event.keys() for event in events)
-    assert events[0]["recording_id"] == RECORDING_ID
+    assert (events[0]["recording_id"], events[0]["server_version"]) == (RECORDING_ID, VERSION)
+    assert "secret" not in result.output, "a resume token is for this process alone"
     assert events[2]["text"] == "Xin chào"
     final = events[-1]
     assert (final["text"], final["end_ms"]) == ("Xin chào Việt Nam.", CLIP_MS)
@@ -122,18 +126,20 @@ def test_live_without_storage_names_no_recording(edge: Edge, shell: Shell, clip:
 
 
 def test_a_server_that_goes_away_ends_the_command_with_what_is_stored(edge: Edge, shell: Shell, clip: Path) -> None:
-    edge.speech.break_after_ms = 600
-    result = shell("live", str(clip))
+    edge.speech.final_every_ms = 500
+    edge.speech.acts = [Act(break_after_ms=600, breaks=grpc.StatusCode.UNAVAILABLE)]
+    edge.speech.always = Act(refuse=errors.Draining("this server is going away"))
+    result = shell("live", str(clip), "--patience", "0.5")
     assert result.exit_code == 1
     assert "Xin chào Việt Nam." in result.stdout
     assert f"What was said up to 0:00 is in recording {RECORDING_ID}." in result.stderr
-    assert "going away (UNAVAILABLE)" in result.stderr
+    assert "The session could not be resumed within 0.5 s. This server is going away (UNAVAILABLE" in result.stderr
     assert "`make status`" in result.stderr
     assert "Traceback" not in result.output
 
 
 def test_a_server_that_is_killed_mid_stream(edge: Edge, shell: Shell, clip: Path) -> None:
-    process = shell.start("live", str(clip), "--speed", "0.2", "--json")
+    process = shell.start("live", str(clip), "--speed", "0.2", "--patience", "2", "--json")
     assert process.stdout is not None
     assert json.loads(process.stdout.readline())["type"] == "session"
     edge.server.stop(None)
@@ -143,8 +149,86 @@ def test_a_server_that_is_killed_mid_stream(edge: Edge, shell: Shell, clip: Path
     assert "Traceback" not in errors_
 
 
+def test_a_lost_connection_costs_one_quiet_line(edge: Edge, shell: Shell, clip: Path) -> None:
+    edge.speech.final_every_ms = 500
+    edge.speech.acts = [Act(break_after_ms=600, breaks=errors.Draining("this server is shutting down"))]
+    result = shell("live", str(clip))
+    assert result.exit_code == 0
+    assert result.stdout.count("Xin chào Việt Nam.") == 3
+    assert re.fullmatch(r"connection lost; resumed after \d\.\d s, nothing lost\n", result.stderr)
+    assert edge.speech.received_ms == CLIP_MS
+
+
+def test_a_session_that_is_gone_is_said_and_both_recordings_are_named(edge: Edge, shell: Shell, clip: Path) -> None:
+    edge.speech.final_every_ms = 500
+    edge.speech.acts = [Act(break_after_ms=600, breaks=errors.Draining("shutting down"), forgets=True)]
+    result = shell("live", str(clip), "--json")
+    assert "its session is gone, a new one began" in result.stderr
+    events = objects(result.stdout)
+    assert [event["session_id"] for event in events if event["type"] == "session"] == ["s1", "s2"]
+    finals = [event for event in events if event["type"] == "final"]
+    assert [(final["final_index"], final["start_ms"], final["end_ms"]) for final in finals] == [
+        (0, 0, 500),
+        (1, 500, 1000),
+        (2, 1000, CLIP_MS),
+    ]
+
+
+def test_transcribe_resumes_too(edge: Edge, shell: Shell, clip: Path) -> None:
+    edge.speech.acts = [Act(break_after_ms=600, breaks=grpc.StatusCode.UNAVAILABLE)]
+    result = shell("transcribe", str(clip), "-f", "srt")
+    assert (result.exit_code, result.stdout) == (0, "1\n00:00:00,000 --> 00:00:01,050\nXin chào Việt Nam.\n")
+    assert "connection lost; resumed" in result.stderr
+
+
+def test_every_wish_reaches_the_server(edge: Edge, shell: Shell, clip: Path) -> None:
+    options = ["--languages", "vi, en", "--hotword", "Trần Hưng Đạo", "--hotword", "Ngô Quyền", "--pause-ms", "250"]
+    options += ["--silence-ms", "1500", "--partial-words", "--no-partials"]
+    assert shell("live", str(clip), "--speed", "20", *options).exit_code == 0
+    (config,) = edge.speech.configs
+    assert (config.language_code, list(config.language_codes)) == ("", ["vi", "en"])
+    assert list(config.hotwords) == ["Trần Hưng Đạo", "Ngô Quyền"]
+    assert config.endpointing.pause.ToMilliseconds() == 250
+    assert config.endpointing.silence.ToMilliseconds() == 1500
+    assert (config.partial_words_enabled, config.partials_disabled) == (True, True)
+
+
+def test_without_a_wish_the_server_decides(edge: Edge, shell: Shell, clip: Path) -> None:
+    shell("live", str(clip), "--speed", "20")
+    (config,) = edge.speech.configs
+    assert (config.HasField("endpointing"), config.format.channel_count) == (False, 1)
+
+
+def test_channels_are_sent_apart(edge: Edge, shell: Shell, tmp_path: Path) -> None:
+    path, sound = tmp_path / "call.wav", b"\x10\x00\x20\x00" * 16 * 500
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes(sound)
+    edge.speech.said = ""
+    result = shell("live", str(path), "--speed", "10", "--channels")
+    assert edge.speech.configs[0].format.channel_count == 2
+    assert f"channel 0  {digest(sound)}" in result.stdout
+
+
+def test_verbose_says_how_the_server_stands(edge: Edge, shell: Shell, clip: Path) -> None:
+    edge.speech.acts = [Act(closing_after_ms=500)]
+    result = shell("live", str(clip), "-v")
+    assert result.exit_code == 0
+    assert "server: it closes in 5.0 s" in result.stderr
+    assert "the server is closing; resumed after" in result.stderr
+
+
+def test_wishes_that_exclude_each_other(shell: Shell, clip: Path) -> None:
+    both = shell("live", str(clip), "--language", "vi", "--languages", "vi,en")
+    assert (both.exit_code, "not both" in both.stderr) == (2, True)
+    assert shell("live", "--mic", "--channels").exit_code == 2
+    assert shell("live", str(clip), "--pause-ms", "10").exit_code == 2
+
+
 def test_a_server_at_its_bound_says_when_to_come_back(edge: Edge, shell: Shell, clip: Path) -> None:
-    edge.speech.refuse = errors.Overloaded("20 sessions are as many as this server takes")
+    edge.speech.always = Act(refuse=errors.Overloaded("20 sessions are as many as this server takes"))
     result = shell("live", str(clip))
     assert result.exit_code == 1
     assert "20 sessions are as many as this server takes (RESOURCE_EXHAUSTED, OVERLOADED)" in result.stderr
@@ -152,7 +236,7 @@ def test_a_server_at_its_bound_says_when_to_come_back(edge: Edge, shell: Shell, 
 
 
 def test_a_dependency_that_is_down(edge: Edge, shell: Shell, clip: Path) -> None:
-    edge.speech.refuse = errors.DependencyUnavailable("triton")
+    edge.speech.always = Act(refuse=errors.DependencyUnavailable("triton"))
     result = shell("live", str(clip))
     assert result.exit_code == 1
     assert "Triton does not answer at the moment; try again (UNAVAILABLE, DEPENDENCY_UNAVAILABLE)" in result.stderr
@@ -161,7 +245,7 @@ def test_a_dependency_that_is_down(edge: Edge, shell: Shell, clip: Path) -> None
 
 @pytest.mark.parametrize("presses", [1, 2])
 def test_ctrl_c_ends_the_audio_once_and_gives_up_twice(edge: Edge, shell: Shell, clip: Path, presses: int) -> None:
-    edge.speech.hang = presses == 2
+    edge.speech.always = Act(hang_after_ms=-1 if presses == 2 else MANY)
     process = shell.start("live", str(clip), "--speed", "0.1", "--json")
     wait_until(lambda: bool(edge.speech.configs))
     for _ in range(presses):

@@ -1,19 +1,23 @@
-"""One live stream against a real server: what ends it, and what is said when that is too early."""
+"""One source against a real server: what ends its stream, and what is said when that is too early."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+import functools
+from collections.abc import Iterator
 
 import pytest
 
 from clients.cli import pcm
-from clients.cli.connection import Connection, connected
+from clients.cli.connection import Connect, connected
+from clients.cli.live_stream import Resumption
 from clients.cli.problem import Problem
 from clients.cli.refusal import Refusal
 from clients.cli.setup import Setup
-from clients.cli.stream import SpeechStream, Wish
+from clients.cli.stream import SpeechStream
 from clients.cli.tally import Tally
+from clients.cli.wish import Wish
 from servers.common import errors
 from tests.rpc.cli_edge import TOKEN, Edge, serving
+from tests.rpc.cli_speech import Act
 
 
 class Sound:
@@ -22,6 +26,7 @@ class Sound:
     is_live = False
     title = ""
     duration_ms = None
+    channels = 1
 
     def __init__(self, count: int, fails: Problem | None = None) -> None:
         self.count = count
@@ -43,30 +48,30 @@ def edge() -> Iterator[Edge]:
 
 
 @pytest.fixture
-async def connection(edge: Edge) -> AsyncIterator[Connection]:
+def connect(edge: Edge) -> Connect:
     setup = Setup.read({"AI2TEXT_ENDPOINT": edge.address, "AI2TEXT_TOKEN": TOKEN, "USER": "lan"})
-    async with connected(setup) as connection:
-        yield connection
+    return functools.partial(connected, setup)
 
 
-async def test_all_audio_arrives_and_everything_is_shown(edge: Edge, connection: Connection) -> None:
+async def test_all_audio_arrives_and_everything_is_shown(edge: Edge, connect: Connect) -> None:
+    edge.speech.final_every_ms = 30_000
     tally = Tally()
-    await SpeechStream(connection, Wish(language_code="vi")).unpaced(Sound(120), tally.keep)
+    await SpeechStream(connect, Wish(language_code="vi")).unpaced(Sound(120), tally.keep)
     assert edge.speech.received_ms == 120_000
-    assert tally.text == "Xin chào Việt Nam."
+    assert [final.end_ms for final in tally.finals] == [30_000, 60_000, 90_000, 120_000]
     assert tally.processed_ms == 120_000
 
 
-async def test_a_slow_server_holds_the_client_back(edge: Edge, connection: Connection) -> None:
-    edge.speech.hang = True
+async def test_a_slow_server_holds_the_source_back(edge: Edge, connect: Connect) -> None:
+    edge.speech.always = Act(hang_after_ms=1_000)
     source = Sound(10_000)  # 320 MB
     with pytest.raises(Problem, match="no progress"):
-        await SpeechStream(connection, Wish(), stalled_after_s=0.5).unpaced(source, Tally().keep)
+        await SpeechStream(connect, Wish(), patience_s=0, stalled_after_s=0.5).unpaced(source, Tally().keep)
     assert source.given < 1000, "what the server does not read stays with the source"
 
 
-async def test_stop_half_closes_and_the_last_final_still_comes(edge: Edge, connection: Connection) -> None:
-    stream, tally = SpeechStream(connection, Wish()), Tally()
+async def test_stop_half_closes_and_the_last_final_still_comes(edge: Edge, connect: Connect) -> None:
+    stream, tally = SpeechStream(connect, Wish()), Tally()
     asyncio.get_running_loop().call_later(0.35, stream.stop.set)
     await stream.live(Sound(1000), tally.keep)
     assert edge.speech.half_closed
@@ -74,40 +79,62 @@ async def test_stop_half_closes_and_the_last_final_still_comes(edge: Edge, conne
     assert len(tally.finals) == 1
 
 
-async def test_a_source_that_fails_is_what_went_wrong_but_its_words_are_kept(
-    edge: Edge, connection: Connection
-) -> None:
+async def test_a_source_that_fails_is_what_went_wrong_but_its_words_are_kept(edge: Edge, connect: Connect) -> None:
     tally = Tally()
     with pytest.raises(Problem, match="the disk is gone"):
-        await SpeechStream(connection, Wish()).unpaced(Sound(2, Problem("the disk is gone")), tally.keep)
+        await SpeechStream(connect, Wish()).unpaced(Sound(2, Problem("the disk is gone")), tally.keep)
     assert (edge.speech.half_closed, len(tally.finals)) == (True, 1)
 
 
-async def test_a_server_that_says_nothing_is_given_up(edge: Edge, connection: Connection) -> None:
-    edge.speech.hang = True
+async def test_a_server_that_says_nothing_is_given_up(edge: Edge, connect: Connect) -> None:
+    edge.speech.always = Act(hang_after_ms=-1)
     with pytest.raises(Problem, match=r"no progress for 0\.5 s"):
-        await SpeechStream(connection, Wish(), stalled_after_s=0.5).live(Sound(1), Tally().keep)
+        await SpeechStream(connect, Wish(), stalled_after_s=0.5).live(Sound(1), Tally().keep)
 
 
-async def test_a_refusal_ends_the_sending(edge: Edge, connection: Connection) -> None:
-    edge.speech.refuse = errors.Overloaded("this server is full")
+async def test_a_refusal_ends_the_sending(edge: Edge, connect: Connect) -> None:
+    edge.speech.always = Act(refuse=errors.Overloaded("this server is full"))
     began = asyncio.get_running_loop().time()
     with pytest.raises(Refusal) as refused:
-        await SpeechStream(connection, Wish()).live(Sound(1000), Tally().keep)
+        await SpeechStream(connect, Wish()).live(Sound(1000), Tally().keep)
     assert (refused.value.details.reason, refused.value.details.retry_after_s) == ("OVERLOADED", 1.0)
     assert asyncio.get_running_loop().time() - began < 2
 
 
-async def test_a_server_that_is_soon_back_is_waited_for(edge: Edge, connection: Connection) -> None:
-    edge.speech.refuse = errors.Draining("this server is shutting down")
-    edge.speech.refuse_times = 2
+async def test_a_server_that_is_soon_back_is_waited_for(edge: Edge, connect: Connect) -> None:
+    edge.speech.acts = [Act(refuse=errors.Draining("this server is shutting down"))] * 2
     tally = Tally()
-    await SpeechStream(connection, Wish()).unpaced(Sound(3), tally.keep)
+    await SpeechStream(connect, Wish()).unpaced(Sound(3), tally.keep)
     assert (edge.speech.received_ms, len(tally.finals)) == (3_000, 1)
     assert len(edge.speech.configs) == 3
 
 
-async def test_a_server_that_ends_too_early(edge: Edge, connection: Connection) -> None:
-    edge.speech.ends_after_ms = 300
+async def test_what_can_wait_waits_for_a_server_that_is_full(edge: Edge, connect: Connect) -> None:
+    edge.speech.acts = [Act(refuse=errors.Overloaded("this server is full"))]
+    tally = Tally()
+    await SpeechStream(connect, Wish()).unpaced(Sound(3), tally.keep)
+    assert (edge.speech.received_ms, len(tally.finals)) == (3_000, 1)
+
+
+async def test_what_can_wait_is_not_sent_further_than_it_could_be_resumed(edge: Edge, connect: Connect) -> None:
+    edge.speech.final_every_ms = 1_000
+    edge.speech.acts = [Act(hang_after_ms=30_000)]
+    told: list[Resumption] = []
+    await SpeechStream(connect, Wish(), told.append, stalled_after_s=1).unpaced(Sound(300), Tally().keep)
+    assert [(resumption.missing_ms, resumption.is_anew) for resumption in told] == [(0, False)]
+    assert edge.speech.received_ms == 300_000
+
+
+async def test_a_server_that_ends_too_early(edge: Edge, connect: Connect) -> None:
+    edge.speech.always = Act(break_after_ms=300)
     with pytest.raises(Problem, match="before the audio was over"):
-        await SpeechStream(connection, Wish()).live(Sound(1000), Tally().keep)
+        await SpeechStream(connect, Wish()).live(Sound(1000), Tally().keep)
+
+
+async def test_latency_counts_from_when_the_sound_was_there_also_over_a_resume(edge: Edge, connect: Connect) -> None:
+    edge.speech.acts = [Act(break_after_ms=300, breaks=errors.Draining("going away"))]
+    edge.speech.final_every_ms = 500
+    tally = Tally()
+    await SpeechStream(connect, Wish()).live(Sound(10), tally.keep)
+    assert [final.end_ms for final in tally.finals] == [500, 1000]
+    assert all(0 <= latency < 1000 for latency in tally.latencies_ms)

@@ -7,78 +7,239 @@ from fractions import Fraction
 
 import av
 import numpy as np
+import numpy.typing as npt
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from servers.asr.audio import SAMPLE_RATE, SampleBuffer, Samples
-from servers.asr.decoding import ContainerDecoder, PcmDecoder
-from servers.common.errors import AudioTooLarge, AudioUndecodable
+from servers.asr.audio import SAMPLE_RATE, Decoder, SampleBuffer, Samples
+from servers.asr.decoding import CONTAINERS, ContainerDecoder, PcmDecoder
+from servers.common.errors import AudioTooLarge, AudioUndecodable, FieldInvalid
+
+LOW, HIGH = 440, 1_000
+"""The pitches of the first and the second channel, in Hz."""
+LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1"}
+CODECS = [("flac", "flac"), ("libopus", "ogg"), ("libopus", "webm"), ("pcm_s16le", "wav")]
 
 
-def tone(seconds: float, rate: int = SAMPLE_RATE) -> np.ndarray:
-    """A 440 Hz tone as 16-bit PCM."""
-    return (np.sin(2 * np.pi * 440 * np.arange(int(seconds * rate)) / rate) * 12_000).astype("<i2")
+def tone(seconds: float, rate: int = SAMPLE_RATE, pitch: int = LOW) -> npt.NDArray[np.int16]:
+    """A tone as 16-bit PCM."""
+    return (np.sin(2 * np.pi * pitch * np.arange(int(seconds * rate)) / rate) * 12_000).astype("<i2")
 
 
-def encoded(codec: str, container: str, seconds: float) -> bytes:
-    """A tone in a container, at 48 kHz."""
+def interleaved(seconds: float, rate: int, pitches: tuple[int, ...]) -> bytes:
+    """One tone in each channel, as 16-bit PCM."""
+    return np.stack([tone(seconds, rate, pitch) for pitch in pitches], axis=1).tobytes()
+
+
+def encoded(codec: str, container: str, seconds: float, pitches: tuple[int, ...] = (LOW,)) -> bytes:
+    """One tone in each channel, in a container at 48 kHz."""
     file = io.BytesIO()
+    layout = LAYOUTS[len(pitches)]
     with av.open(file, "w", format=container) as out:
         stream = out.add_stream(codec, rate=48_000)
-        stream.layout = "mono"
-        frame = av.AudioFrame.from_ndarray(tone(seconds, 48_000)[None, :], format="s16", layout="mono")
+        stream.layout = layout
+        pcm = np.frombuffer(interleaved(seconds, 48_000, pitches), "<i2")
+        frame = av.AudioFrame.from_ndarray(pcm[None, :], format="s16", layout=layout)
         frame.sample_rate, frame.pts, frame.time_base = 48_000, 0, Fraction(1, 48_000)
-        for part in (frame, None):
-            resampled = av.AudioResampler(format=stream.format.name, layout="mono", rate=48_000).resample(part)
-            for piece in resampled if part is not None else []:
-                out.mux(stream.encode(piece))
+        for piece in av.AudioResampler(format=stream.format.name, layout=layout, rate=48_000).resample(frame):
+            out.mux(stream.encode(piece))
         out.mux(stream.encode(None))
     return file.getvalue()
 
 
-async def decode(decoder: PcmDecoder | ContainerDecoder, data: bytes, step: int) -> Samples:
+def wav(seconds: float) -> bytes:
+    file = io.BytesIO()
+    with wave.open(file, "wb") as out:
+        out.setparams((1, 2, SAMPLE_RATE, 0, "NONE", ""))
+        out.writeframes(tone(seconds).tobytes())
+    return file.getvalue()
+
+
+async def decode(decoder: Decoder, data: bytes, step: int) -> Samples:
     parts = [await decoder.feed(data[begin : begin + step]) for begin in range(0, len(data), step)]
-    return np.concatenate([*parts, await decoder.finish()])
+    return np.concatenate([*parts, await decoder.finish()], axis=1)
+
+
+def pitch(heard: Samples) -> float:
+    """The loudest frequency in the middle of one channel, in Hz; 0 when it is silent."""
+    middle = heard[len(heard) // 4 : 3 * len(heard) // 4]
+    spectrum = np.abs(np.fft.rfft(middle))
+    return float(spectrum.argmax() * SAMPLE_RATE / len(middle)) if np.abs(middle).max() > 0.01 else 0.0
+
+
+# The buffer.
 
 
 def test_the_buffer_gives_samples_by_position_after_forgetting() -> None:
     buffer = SampleBuffer()
-    for begin in range(0, 100, 10):
-        buffer.append(np.arange(begin, begin + 10, dtype=np.float32))
-        buffer.forget_before(begin - 5)
-    assert buffer.slice(90, 95).tolist() == [90, 91, 92, 93, 94]
-    assert buffer.slice(0, 87).tolist() == [85, 86]
-    assert buffer.end == 100
+    for begin in range(0, 100_000, 10_000):
+        buffer.append(np.arange(begin, begin + 10_000, dtype=np.float32))
+        buffer.forget_before(begin - 5_000)
+    assert buffer.slice(90_000, 90_005).tolist() == [90_000, 90_001, 90_002, 90_003, 90_004]
+    assert buffer.slice(0, 70_002).tolist() == []
+    assert buffer.end == 100_000
+
+
+def test_a_buffer_may_begin_anywhere() -> None:
+    buffer = SampleBuffer(48_000)
+    buffer.append(np.arange(10, dtype=np.float32))
+    assert (buffer.end, buffer.slice(0, 48_003).tolist()) == (48_010, [0, 1, 2])
+
+
+def test_forgetting_moves_what_is_left_only_when_a_second_or_more_can_go() -> None:
+    buffer = SampleBuffer(100)
+    buffer.append(np.ones(3 * SAMPLE_RATE, np.float32))
+    buffer.forget_before(100 + SAMPLE_RATE - 1)
+    assert len(buffer.slice(0, buffer.end)) == 3 * SAMPLE_RATE
+    buffer.forget_before(100 + SAMPLE_RATE)
+    assert len(buffer.slice(0, buffer.end)) == 2 * SAMPLE_RATE
+    assert len(buffer.slice(100 + SAMPLE_RATE, buffer.end)) == 2 * SAMPLE_RATE
 
 
 def test_forgetting_everything_keeps_the_position() -> None:
     buffer = SampleBuffer()
-    buffer.append(np.zeros(10, np.float32))
-    buffer.forget_before(50)
+    buffer.append(np.zeros(SAMPLE_RATE, np.float32))
+    buffer.forget_before(5 * SAMPLE_RATE)
     buffer.append(np.ones(5, np.float32))
-    assert (buffer.end, buffer.slice(10, 12).tolist()) == (15, [1, 1])
+    assert buffer.end == SAMPLE_RATE + 5
+    assert buffer.slice(0, SAMPLE_RATE + 2).tolist() == [1, 1]
+
+
+def test_a_slice_is_not_changed_by_what_comes_later() -> None:
+    buffer = SampleBuffer()
+    buffer.append(np.ones(3 * SAMPLE_RATE, np.float32))
+    taken = buffer.slice(0, 3 * SAMPLE_RATE)
+    buffer.forget_before(2 * SAMPLE_RATE)
+    buffer.append(np.zeros(3 * SAMPLE_RATE, np.float32))
+    assert taken.min() == 1
+
+
+STEPS = st.one_of(
+    st.tuples(st.just("append"), st.integers(0, 40_000)),
+    st.tuples(st.just("forget"), st.integers(-1_000, 150_000)),
+)
+REACH = st.integers(-1_000, 200_000)
+
+
+@given(st.integers(0, 1_000), st.lists(STEPS, max_size=12), st.lists(st.tuples(REACH, REACH), max_size=5))
+def test_the_buffer_is_an_array_of_which_the_beginning_may_be_gone(
+    start: int, steps: list[tuple[str, int]], slices: list[tuple[int, int]]
+) -> None:
+    buffer, plain, forgotten = SampleBuffer(start), np.zeros(start, np.float32), start
+    for step, amount in steps:
+        if step == "append":
+            more = np.arange(len(plain), len(plain) + amount, dtype=np.float32)
+            buffer.append(more)
+            plain = np.concatenate([plain, more])
+        else:
+            buffer.forget_before(amount)
+            forgotten = max(forgotten, min(amount, len(plain)))
+    assert buffer.end == len(plain)
+    for begin, end in slices:
+        got = buffer.slice(begin, end)
+        expected = plain[max(forgotten, begin) : max(0, end)]
+        assert np.array_equal(got[max(0, len(got) - len(expected)) :], expected)
+        assert len(got) <= len(plain[max(start, begin) : max(0, end)])
+
+
+@given(st.integers(2, 60))
+def test_the_memory_of_a_long_stream_stays_small(seconds: int) -> None:
+    buffer = SampleBuffer()
+    for _ in range(10 * seconds):
+        buffer.append(np.zeros(SAMPLE_RATE // 10, np.float32))
+        buffer.forget_before(buffer.end - SAMPLE_RATE)
+    assert len(buffer.slice(0, buffer.end)) <= 2.1 * SAMPLE_RATE
+    assert len(buffer._memory) <= 5 * SAMPLE_RATE
+
+
+# PCM.
 
 
 async def test_pcm_may_be_cut_anywhere() -> None:
     pcm = tone(0.1).tobytes()
     whole, pieces = await decode(PcmDecoder(SAMPLE_RATE), pcm, len(pcm)), await decode(PcmDecoder(SAMPLE_RATE), pcm, 7)
     assert np.array_equal(whole, pieces)
+    assert whole.shape == (1, SAMPLE_RATE // 10)
     assert whole.max() == pytest.approx(12_000 / 32_768, rel=0.01)
 
 
-@pytest.mark.parametrize("rate", [8_000, 11_025, 44_100, 48_000])
-async def test_pcm_of_other_rates_is_resampled(rate: int) -> None:
+@pytest.mark.parametrize("rate", [8_000, 11_025, 16_000, 44_100, 48_000])
+async def test_pcm_of_any_rate_is_resampled(rate: int) -> None:
     heard = await decode(PcmDecoder(rate), tone(1.0, rate).tobytes(), 3_001)
-    assert len(heard) == pytest.approx(SAMPLE_RATE, abs=40)
-    assert int(np.abs(np.fft.rfft(heard[:SAMPLE_RATE])).argmax()) == pytest.approx(440, abs=2)
+    assert heard.shape == (1, pytest.approx(SAMPLE_RATE, abs=40))
+    assert pitch(heard[0]) == pytest.approx(LOW, abs=2)
 
 
-@pytest.mark.parametrize(
-    ("codec", "container"), [("flac", "flac"), ("libopus", "ogg"), ("libopus", "webm"), ("pcm_s16le", "wav")]
-)
+@pytest.mark.parametrize("rate", [8_000, 16_000, 44_100, 48_000])
+@pytest.mark.parametrize("step", [7, 3_001])
+async def test_interleaved_channels_are_told_apart(rate: int, step: int) -> None:
+    pitches = (LOW, HIGH, 600)
+    seconds = 0.1 if step == 7 else 1.0
+    heard = await decode(PcmDecoder(rate, 3), interleaved(seconds, rate, pitches), step)
+    assert heard.shape == (3, pytest.approx(seconds * SAMPLE_RATE, abs=40))
+    assert heard.dtype == np.float32
+    assert [pitch(channel) for channel in heard] == [pytest.approx(each, abs=20) for each in pitches]
+
+
+@pytest.mark.parametrize("rate", [8_000, 16_000])
+async def test_no_pcm_at_all_is_no_audio(rate: int) -> None:
+    decoder = PcmDecoder(rate, 2)
+    assert (await decoder.feed(b"\0")).shape == (2, 0)
+    assert (await decoder.finish()).shape == (2, 0)
+
+
+def test_pcm_goes_on_where_it_was_and_containers_begin_anew() -> None:
+    assert not PcmDecoder(16_000).begins_anew
+    assert all(ContainerDecoder(container).begins_anew for container in CONTAINERS)
+
+
+# Containers.
+
+
+@pytest.mark.parametrize(("codec", "container"), CODECS)
 async def test_containers_are_decoded_as_their_bytes_come(codec: str, container: str) -> None:
     heard = await decode(ContainerDecoder(container), encoded(codec, container, 2.0), 1_000)
-    assert len(heard) == pytest.approx(2 * SAMPLE_RATE, abs=1_700)
-    assert float(np.abs(heard).max()) > 0.2
+    assert heard.shape == (1, pytest.approx(2 * SAMPLE_RATE, abs=1_700))
+    assert pitch(heard[0]) == pytest.approx(LOW, abs=2)
+
+
+@pytest.mark.parametrize(("codec", "container"), CODECS)
+async def test_two_channels_of_a_container_are_told_apart_when_they_are_announced(codec: str, container: str) -> None:
+    data = encoded(codec, container, 1.0, (LOW, HIGH))
+    heard = await decode(ContainerDecoder(container, channels=2), data, 1_000)
+    assert heard.shape == (2, pytest.approx(SAMPLE_RATE, abs=1_700))
+    assert [pitch(channel) for channel in heard] == [pytest.approx(LOW, abs=3), pytest.approx(HIGH, abs=3)]
+
+
+@pytest.mark.parametrize(("codec", "container"), CODECS)
+async def test_two_channels_are_mixed_when_nothing_is_announced(codec: str, container: str) -> None:
+    heard = await decode(ContainerDecoder(container), encoded(codec, container, 1.0, (LOW, HIGH)), 1_000)
+    assert heard.shape == (1, pytest.approx(SAMPLE_RATE, abs=1_700))
+    middle = heard[0, 4_000:12_000]
+    spectrum = np.abs(np.fft.rfft(middle))
+    loud = [round(n * 2) for n in np.flatnonzero(spectrum > spectrum.max() / 2)]
+    assert loud == [LOW, HIGH]
+
+
+@pytest.mark.parametrize(("announced", "there"), [(1, 2), (2, 1), (3, 2), (8, 1)])
+async def test_channels_that_are_not_there_are_refused(announced: int, there: int) -> None:
+    data = encoded("flac", "flac", 0.5, (LOW, HIGH)[:there])
+    with pytest.raises(FieldInvalid, match=f"says {announced}, but the audio has {there}") as refused:
+        await decode(ContainerDecoder("flac", channels=announced), data, 1_000)
+    assert refused.value.field == "format.channel_count"
+
+
+async def test_a_container_may_be_left_before_a_byte_of_it_came() -> None:
+    with pytest.raises(AudioUndecodable):
+        await ContainerDecoder("webm", channels=2).finish()
+
+
+@pytest.mark.parametrize(("codec", "container"), CODECS)
+async def test_what_came_of_a_container_that_breaks_off_is_heard(codec: str, container: str) -> None:
+    data = encoded(codec, container, 4.0)
+    heard = await decode(ContainerDecoder(container), data[: len(data) // 2 + 7], 1_000)
+    assert heard.shape == (1, pytest.approx(2 * SAMPLE_RATE, rel=0.5))
 
 
 @pytest.mark.parametrize("container", ["flac", "ogg", "webm", "wav", "mp3"])
@@ -88,12 +249,8 @@ async def test_garbage_is_refused(container: str) -> None:
 
 
 async def test_audio_beyond_the_limit_is_refused() -> None:
-    file = io.BytesIO()
-    with wave.open(file, "wb") as out:
-        out.setparams((1, 2, SAMPLE_RATE, 0, "NONE", ""))
-        out.writeframes(tone(3.0).tobytes())
     with pytest.raises(AudioTooLarge):
-        await decode(ContainerDecoder("wav", max_s=2.0), file.getvalue(), 10_000)
+        await decode(ContainerDecoder("wav", max_s=2.0), wav(3.0), 10_000)
 
 
 async def test_closing_ends_the_decoding_thread() -> None:
@@ -104,3 +261,29 @@ async def test_closing_ends_the_decoding_thread() -> None:
     assert thread is not None
     await asyncio.to_thread(thread.join, 5)
     assert not thread.is_alive()
+
+
+@pytest.mark.parametrize(("codec", "container"), CODECS)
+async def test_audio_is_there_as_soon_as_its_bytes_are(codec: str, container: str) -> None:
+    decoder, data = ContainerDecoder(container), encoded(codec, container, 4.0)
+    heard = await decoder.feed(data[: len(data) // 2])
+    decoder.close()
+    assert heard.shape[1] > 0.4 * SAMPLE_RATE  # FLAC and Ogg hold back a second
+
+
+async def test_a_few_bytes_that_become_many_minutes_are_refused() -> None:
+    silence = io.BytesIO()
+    with av.open(silence, "w", format="flac") as out:
+        stream = out.add_stream("flac", rate=8_000, layout="mono")
+        for n in range(110):
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 48_000), np.int16), format="s16", layout="mono")
+            frame.sample_rate, frame.pts, frame.time_base = 8_000, n * 48_000, Fraction(1, 8_000)
+            for piece in av.AudioResampler(format=stream.format.name, layout="mono", rate=8_000).resample(frame):
+                out.mux(stream.encode(piece))
+        out.mux(stream.encode(None))
+    assert len(silence.getvalue()) < 200_000
+    decoder = ContainerDecoder("flac")
+    with pytest.raises(AudioTooLarge) as refused:
+        await decoder.feed(silence.getvalue())
+    assert refused.value.metadata == {"limit_seconds": "600"}
+    decoder.close()

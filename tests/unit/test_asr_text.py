@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from servers.asr.agreement import Agreement, LocalAgreement
 from servers.asr.guards import rejection
@@ -33,6 +35,43 @@ def test_stable_text_and_the_rest_join_to_the_hypothesis() -> None:
     agreement.update("a b c")
     split = agreement.update("a b d e")
     assert split.stable + split.unstable == "a b d e"
+
+
+def test_stable_words_are_counted() -> None:
+    agreement = LocalAgreement()
+    assert agreement.update("một hai ba").stable_words == 0
+    assert agreement.update("một hai tư").stable_words == 2
+
+
+def test_a_shorter_hypothesis_does_not_keep_words_that_it_does_not_have() -> None:
+    agreement = LocalAgreement()
+    agreement.update("một hai ba")
+    agreement.update("một hai ba bốn")
+    assert agreement.update("một hai") == Agreement("một hai", "")
+
+
+def test_words_that_are_settled_are_agreed_on_no_more() -> None:
+    agreement = LocalAgreement()
+    agreement.update("một hai ba bốn")
+    agreement.update("một hai ba bốn năm")
+    agreement.drop(3)
+    assert agreement.update("bốn năm sáu") == Agreement("bốn năm", " sáu")
+
+
+def test_more_can_be_settled_than_was_agreed_on() -> None:
+    agreement = LocalAgreement()
+    agreement.update("một hai")
+    agreement.drop(5)
+    assert agreement.update("ba") == Agreement("", "ba")
+
+
+@given(st.lists(st.lists(st.sampled_from(["a", "A,", "b", "c"]), max_size=8), max_size=8))
+def test_the_two_parts_always_join_to_the_hypothesis(hypotheses: list[list[str]]) -> None:
+    agreement = LocalAgreement()
+    for words in hypotheses:
+        split = agreement.update(" ".join(words))
+        assert split.stable + split.unstable == " ".join(words)
+        assert split.stable_words <= len(words)
 
 
 def test_ordinary_speech_passes() -> None:

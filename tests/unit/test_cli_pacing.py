@@ -91,6 +91,14 @@ def test_the_log_does_not_grow_without_end() -> None:
     assert len(log._ends_ms) == SentLog.REMEMBERED
 
 
+def test_channels_count_in_the_pace_and_in_the_latency() -> None:
+    log = SentLog(2 * pcm.BYTES_PER_MS)
+    log.note(2 * len(CHUNK), 1.0)
+    log.note(2 * len(CHUNK), 1.1)
+    assert [log.latency_ms(position, 2.0) for position in (100, 200)] == [1000, 900]
+    assert [len(chunk) for chunk in pcm.cut([bytes(10_000)], 100, channels=2)] == [6400, 3600]
+
+
 def test_pcm_is_cut_into_equal_chunks_and_a_rest() -> None:
     pieces = [bytes(3000), bytes(5000), b"", bytes(100)]
     assert [len(chunk) for chunk in pcm.cut(pieces, 100)] == [3200, 3200, 1700]

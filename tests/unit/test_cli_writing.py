@@ -2,20 +2,25 @@
 
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
-from ai2text.asr.v1 import result_pb2, speech_service_pb2
+from ai2text.asr.v1 import result_pb2, session_pb2, speech_service_pb2
 from ai2text.search.v1 import hit_pb2
+from google.protobuf import duration_pb2
 from rich.console import Console
 
 from clients.cli import finals, hits, times
-from clients.cli.captions import PlainCaptions, TerminalCaptions, event_record
+from clients.cli.captions import PlainCaptions, TerminalCaptions
 from clients.cli.commands.token import seconds
+from clients.cli.events import event_record
 from clients.cli.finals import Format
 from clients.cli.group import globals_first
+from clients.cli.live_stream import Resumption
 from clients.cli.problem import Problem, UsageProblem
 from clients.cli.setup import Setup
+from clients.cli.speaking import resumed_line
 from clients.cli.stream import Heard
 from clients.cli.tally import Tally
 from mesh.keys import Keys
@@ -63,9 +68,47 @@ def test_every_event_has_the_five_fields() -> None:
         "start_ms": None,
         "end_ms": 5,
         "latency_ms": 7,
+        "channel": 0,
     }
     started = Response(session_started=speech_service_pb2.SessionStarted(session_id="s", recording_id="r"))
     assert event_record(Heard(started, None))["type"] == "session"
+
+
+def test_what_a_script_is_told_of_a_partial_a_final_and_the_server() -> None:
+    times = result_pb2.ProcessingTimes(queue=duration(3), inference=duration(140), post_processing=duration(0))
+    told = result_pb2.PartialResult(
+        stable_text="Xin ", unstable_text="chào", channel=1, complete=True, words=FIRST.words, processing_times=times
+    )
+    record = event_record(Heard(Response(partial=told), 80))
+    assert (record["text"], record["stable_text"], record["complete"], record["channel"]) == (
+        "Xin chào",
+        "Xin ",
+        True,
+        1,
+    )
+    assert record["words"] == [{"text": "Xin", "start_ms": 1200, "end_ms": 1500, "confidence": 0.5}]
+    assert record["processing_times"] == {"queue_ms": 3.0, "inference_ms": 140.0, "post_processing_ms": 0.0}
+    final = event_record(Heard(Response(final=SECOND), 80))
+    assert (final["final_index"], final["channel"], final["processing_times"]["queue_ms"]) == (1, 0, 0.0)
+    status = session_pb2.SessionStatus(credit=duration(4_000), closing_in=duration(8_500))
+    record = event_record(Heard(Response(status=status), None))
+    assert (record["type"], record["credit_ms"], record["partial_interval_ms"], record["closing_in_ms"]) == (
+        "status",
+        4_000,
+        None,
+        8_500,
+    )
+
+
+def test_a_resume_token_is_not_printed() -> None:
+    started = speech_service_pb2.SessionStarted(resume_token="secret", server_version="stable", replay_from_ms=5)
+    record = event_record(Heard(Response(session_started=started), None))
+    assert (record["server_version"], record["replay_from_ms"]) == ("stable", 5)
+    assert "secret" not in str(record)
+
+
+def duration(milliseconds: int) -> duration_pb2.Duration:
+    return duration_pb2.Duration(seconds=milliseconds // 1000, nanos=milliseconds % 1000 * 1_000_000)
 
 
 def terminal() -> tuple[Console, io.StringIO]:
@@ -100,6 +143,96 @@ def test_without_a_terminal_lines_are_whole() -> None:
     with PlainCaptions(Console(file=file, width=60), partials=True).shown() as show:
         show(Heard(partial("Xin ", "chào"), 44))
     assert file.getvalue().splitlines()[1].endswith("Xin chào  44 ms")
+
+
+def test_channels_have_a_partial_each_and_are_named() -> None:
+    console, file = terminal()
+    with TerminalCaptions(console, channels=2).shown() as show:
+        for channel, text in enumerate(("một", "hai")):
+            show(Heard(Response(partial=result_pb2.PartialResult(unstable_text=text, channel=channel)), 90))
+        before = len(file.getvalue())
+        show(Heard(Response(final=result_pb2.FinalResult(text="Một.", channel=0)), 300))
+    after = file.getvalue()[before:]
+    assert re.search(r"channel 0  .*Một\.", after)
+    assert re.search(r"channel 1  .*hai", after), "the other channel's partial stays"
+
+
+def test_a_partial_that_is_complete_is_not_dim() -> None:
+    console, file = terminal()
+    complete = result_pb2.PartialResult(stable_text="Xin ", unstable_text="chào", complete=True)
+    with TerminalCaptions(console).shown() as show:
+        show(Heard(Response(partial=complete), 90))
+    assert "Xin chào" in file.getvalue()
+
+
+def test_how_the_server_stands_is_said_when_it_is_asked_for_and_news() -> None:
+    easy = session_pb2.SessionStatus(credit=duration(5_000), partial_interval=duration(600))
+    easier = session_pb2.SessionStatus(credit=duration(6_000), partial_interval=duration(600))
+    full = session_pb2.SessionStatus(credit=duration(0), partial_interval=duration(1_200))
+    for verbose, lines in ((False, 0), (True, 2)):
+        console, file = terminal()
+        with TerminalCaptions(console, verbose=verbose).shown() as show:
+            for status in (easy, easier, full):
+                show(Heard(Response(status=status), None))
+        assert file.getvalue().count("server: partials after every") == lines
+        assert ("sound for now" in file.getvalue()) is verbose
+
+
+@pytest.mark.parametrize(
+    ("resumption", "line"),
+    [
+        (Resumption(1.23, "Gone.", 0, False), "connection lost; resumed after 1.2 s, nothing lost"),
+        (Resumption(0.04, "", 0, False), "the server is closing; resumed after 0.0 s, nothing lost"),
+        (
+            Resumption(9, "Gone.", 2_500, True),
+            "connection lost; its session is gone, a new one began after 9.0 s, 2.5 s of sound are missing",
+        ),
+    ],
+)
+def test_a_resume_as_one_line(resumption: Resumption, line: str) -> None:
+    assert resumed_line(resumption) == line
+
+
+def test_finals_of_two_sessions_are_in_two_recordings() -> None:
+    tally = Tally()
+    for recording_id, final in (("r1", FIRST), ("r1", SECOND), ("r2", SECOND)):
+        started = speech_service_pb2.SessionStarted(recording_id=recording_id)
+        tally.keep(Heard(Response(session_started=started), None))
+        tally.keep(Heard(Response(final=final), 100))
+    assert tally.recording_ids == ["r1", "r2"]
+    assert "Recording r1 and r2" in tally.summary()
+
+
+REFINED = result_pb2.RefinementResult(final_index=0, text="Xin chào bạn.", words=FIRST.words, confidence=0.9)
+
+
+def test_a_better_text_follows_its_final() -> None:
+    console, file = terminal()
+    with TerminalCaptions(console).shown() as show:
+        show(Heard(Response(final=FIRST), 321))
+        show(Heard(Response(refinement=REFINED), None))
+    assert file.getvalue().index("Xin chào.") < file.getvalue().index("Xin chào bạn.")
+    record = event_record(Heard(Response(refinement=REFINED), None))
+    assert (record["type"], record["final_index"], record["text"], len(record["words"])) == (
+        "refinement",
+        0,
+        "Xin chào bạn.",
+        1,
+    )
+
+
+def test_better_texts_are_written_but_what_is_stored_stays() -> None:
+    tally = Tally()
+    gone = result_pb2.RefinementResult(final_index=1)
+    for response in (
+        Response(final=FIRST),
+        Response(final=SECOND),
+        Response(refinement=REFINED),
+        Response(refinement=gone),
+    ):
+        tally.keep(Heard(response, None))
+    assert [final.text for final in tally.finals] == ["Xin chào.", "Tạm biệt."]
+    assert [(final.text, final.start_ms) for final in tally.refined] == [("Xin chào bạn.", FIRST.start_ms)]
 
 
 def test_the_summary_names_the_recording_and_what_to_do() -> None:

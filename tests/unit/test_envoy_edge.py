@@ -2,10 +2,7 @@
 
 import base64
 import json
-import random
 import struct
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent import futures
@@ -25,11 +22,11 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 from grpc_status import rpc_status
 
-from mesh.edge import AWAY, Edge, Endpoint, render
+from mesh.edge import AWAY, Edge, Endpoint
 from mesh.home import Home
 from mesh.keys import Keys
 from mesh.ports import Ports
-from mesh.processes import holders
+from tests.unit.running_envoy import free_ports, running
 
 SERVICES = ("ai2text.asr.v1.SpeechService", "ai2text.search.v1.SearchService", "ai2text.metadata.v1.TranscriptService")
 ORIGIN = "http://localhost:5173"
@@ -102,14 +99,6 @@ class Mesh:
         return httpx.post(f"http://{self.address}{path}", timeout=10, **kwargs)
 
 
-def _free_ports() -> Ports:
-    """Below the range from which the kernel takes ports for outgoing connections."""
-    while True:
-        ports = Ports.from_base(random.randrange(12000, 30000))
-        if not holders(ports.names().values()):
-            return ports
-
-
 def _serve(headers: Headers) -> tuple[grpc.Server, int]:
     options = [("grpc.max_receive_message_length", 64 << 20)]
     server, backend = grpc.server(futures.ThreadPoolExecutor(8), interceptors=[headers], options=options), Backend()
@@ -125,45 +114,23 @@ def _serve(headers: Headers) -> tuple[grpc.Server, int]:
     return server, port
 
 
-def _wait_ready(ports: Ports, log: Path) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        try:
-            if httpx.get(f"http://127.0.0.1:{ports.envoy_admin}/ready", timeout=1).status_code == 200:
-                return
-        except httpx.TransportError:
-            time.sleep(0.1)
-    raise AssertionError(f"Envoy is not ready: {log.read_text()[-3000:]}")
-
-
 def _edge(home: Home, ports: Ports, backend_port: int) -> Edge:
     upstream = Endpoint("127.0.0.1", backend_port)
     local = Edge.local(ports, home)
-    return replace(local, asr=upstream, metadata=upstream, search=upstream)
-
-
-def _start_envoy(folder: Path, edge: Edge) -> subprocess.Popen[bytes]:
-    config, log = folder / "envoy.yaml", folder / "envoy.log"
-    config.write_text(render(edge), encoding="utf-8")
-    command = [str(Path(sys.executable).parent / "envoy"), "-c", str(config), "--concurrency", "1"]
-    with log.open("wb") as out:
-        return subprocess.Popen([*command, "--disable-hot-restart"], stdout=out, stderr=subprocess.STDOUT)
+    return replace(local, asr_stable=(upstream,), asr_canary=(upstream,), metadata=upstream, search=upstream)
 
 
 @pytest.fixture(scope="module")
 def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
     folder = tmp_path_factory.mktemp("edge")
-    home, ports, seen = Home.from_env({"AI2TEXT_HOME": str(folder)}), _free_ports(), Headers()
+    home, ports, seen = Home.from_env({"AI2TEXT_HOME": str(folder)}), free_ports(), Headers()
     keys = Keys(home.keys)
     keys.ensure()
     server, backend_port = _serve(seen)
-    envoy = _start_envoy(folder, _edge(home, ports, backend_port))
     try:
-        _wait_ready(ports, folder / "envoy.log")
-        yield Mesh(ports, keys, seen)
+        with running(folder, _edge(home, ports, backend_port)):
+            yield Mesh(ports, keys, seen)
     finally:
-        envoy.terminate()
-        envoy.wait(10)
         server.stop(0).wait()
 
 
@@ -216,6 +183,13 @@ def test_the_clients_own_claim_headers_are_stripped(mesh: Mesh, channel: grpc.Ch
     seen = mesh.headers_seen.last("Search")
     assert (seen["x-ai2text-tenant"], seen["x-ai2text-subject"]) == ("acme", "an")
     assert "everything" not in str(seen["x-ai2text-scopes"])
+
+
+def test_a_server_without_versions_answers_without_a_version(mesh: Mesh, channel: grpc.Channel) -> None:
+    stub = search_service_pb2_grpc.SearchServiceStub(channel)
+    request = search_service_pb2.SearchRequest(query="xin chào")
+    _, call = stub.Search.with_call(request, metadata=[mesh.authorization()], timeout=10)
+    assert not {"x-ai2text-version", "x-ai2text-server"} & {name for name, _ in call.initial_metadata()}
 
 
 def test_a_claim_that_the_token_lacks_cannot_be_forged(mesh: Mesh, channel: grpc.Channel) -> None:
@@ -402,16 +376,11 @@ def test_preflight(mesh: Mesh, origin: str, allowed: bool) -> None:
 
 
 def test_too_many_requests_are_resource_exhausted(mesh: Mesh, tmp_path: Path) -> None:
-    home, ports = Home.from_env({"AI2TEXT_HOME": str(mesh.keys.folder.parent)}), _free_ports()
-    envoy = _start_envoy(tmp_path, replace(_edge(home, ports, mesh.ports.edge), max_requests_per_second=1))
+    home, ports = Home.from_env({"AI2TEXT_HOME": str(mesh.keys.folder.parent)}), free_ports()
     narrow = Mesh(ports, mesh.keys, mesh.headers_seen)
-    try:
-        _wait_ready(ports, tmp_path / "envoy.log")
+    with running(tmp_path, replace(_edge(home, ports, mesh.ports.edge), max_requests_per_second=1)):
         web = [_web(narrow, "/ai2text.search.v1.SearchService/Search", b"").headers["grpc-status"] for _ in range(3)]
         json_codes = {narrow.post("/v1/search", json={}).json()["code"] for _ in range(3)}
-    finally:
-        envoy.terminate()
-        envoy.wait(10)
     assert "8" in web
     assert 8 in json_codes
 

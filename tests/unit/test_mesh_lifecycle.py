@@ -34,14 +34,18 @@ class Commands:
             command, env=self._env, cwd=REPOSITORY, capture_output=True, text=True, timeout=90, check=False
         )
 
+    def said(self) -> str:
+        """What the watchdog and the supervisor have written, for who has to find out what went wrong."""
+        return "".join(f"\n{log}:\n{log.read_text()[-3000:]}" for log in sorted(self.home.logs.glob("*d*.log")))
+
     def part(self, name: str) -> dict[str, Any]:
         rows = json.loads(self.run("status", "--json").stdout)["parts"]
         return next(row for row in rows if row["part"] == name)
 
-    def until(self, condition: Callable[[], bool], timeout_s: float = 45) -> None:
+    def until(self, condition: Callable[[], bool], timeout_s: float = 90) -> None:
         deadline = time.monotonic() + timeout_s
         while not condition():
-            assert time.monotonic() < deadline, self.run("status").stdout
+            assert time.monotonic() < deadline, self.run("status").stdout + self.said()
             time.sleep(0.3)
 
 
@@ -86,6 +90,21 @@ def test_a_killed_supervisor_comes_back_with_its_parts(mesh: Commands) -> None:
     os.kill(supervisor, signal.SIGKILL)
     mesh.until(lambda: mesh.part("valkey")["well"] and mesh.part("valkey")["pid"] != pid)
     assert not psutil.pid_exists(pid)
+
+
+def test_a_mesh_that_could_not_come_back_is_tried_again(mesh: Commands) -> None:
+    log = mesh.home.logs / "watchdog.log"
+    before = log.read_text().count("trying again")
+    pids = [int((mesh.home.run / "supervisord.pid").read_text()), mesh.part("valkey")["pid"]]
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", mesh.ports.valkey))
+        taken.listen()
+        mesh.until(lambda: log.read_text().count("trying again") > before)
+    mesh.until(lambda: mesh.run("status").returncode == 0 and mesh.part("valkey")["well"])
+    assert mesh.part("valkey")["pid"] not in pids
 
 
 def test_restart_gives_a_new_process(mesh: Commands) -> None:

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
+from mesh.home import Home
 from mesh.models import speech
-from mesh.models.__main__ import Product, make_all
+from mesh.models.__main__ import Product, make_all, products
 from mesh.models.assembly import assemble, is_assembled
 from mesh.models.e5_checkpoint import Checkpoint, bert_weights
 from mesh.models.e5_tokenizer import tokenizer_config, tokenizer_json
@@ -174,6 +175,30 @@ def test_clips_get_plain_names_and_a_manifest(tmp_path: Path) -> None:
     assert [json.loads(line) for line in lines] == [
         {"file": "voices/doan-nu.wav", "lang": "vi", "transcript": "Xin chào."}
     ]
+
+
+def test_cuts_follow_the_model_that_they_are_cut_from(tmp_path: Path) -> None:
+    home = Home(tmp_path, tmp_path / "models")
+    own = tmp_path / "own.en"
+    own.mkdir()
+    (own / "vocabulary.txt").write_text("a\n" * 51_864)
+    (own / "model.bin").write_bytes(b"weights")
+    wanted = list(products(home, speech_too=False, tiny_too=True, own_models=[str(own)]))
+    assert [product.folder.relative_to(home.models).name for product in wanted] == [
+        "whisper-base", "whisper-base-cut-vi", "whisper-base-cut-en", "multilingual-e5-small",
+        "whisper-tiny.en", "whisper-tiny.en-cut-en", "own.en-cut-en",
+    ]  # fmt: skip
+    assert len({product.recipe for product in wanted}) == len(wanted)
+    (own / "model.bin").write_bytes(b"other weights")
+    *_, cut = products(home, speech_too=False, tiny_too=False, own_models=[str(own)])
+    assert cut.recipe != wanted[-1].recipe
+
+
+def test_a_model_to_cut_that_is_none_is_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    home = Home(tmp_path, tmp_path / "models")
+    wanted = products(home, speech_too=False, tiny_too=False, own_models=["nowhere"])
+    assert make_all((product for product in wanted if "nowhere" in product.folder.name), tmp_path) == 1
+    assert "nowhere is no folder of a faster-whisper model" in capsys.readouterr().err
 
 
 def test_what_is_assembled_is_said_and_a_failure_is_put_in_words(

@@ -2,6 +2,7 @@
 
 import configparser
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -47,10 +48,24 @@ def test_every_port_belongs_to_one_part(home: Home, ports: Ports) -> None:
 
 
 def test_a_server_is_told_where_the_others_are(home: Home, ports: Ports) -> None:
-    env = environment(named("asr", ports, home))
-    assert env["AI2TEXT_LISTEN"] == "127.0.0.1:9020"
+    env = environment(named("search", ports, home))
+    assert env["AI2TEXT_LISTEN"] == "127.0.0.1:9026"
     assert env["AI2TEXT_TRITON"] == "127.0.0.1:9007"
+    assert env["AI2TEXT_VALKEY_URL"] == "valkey://127.0.0.1:9003"
     assert env["AI2TEXT_POSTGRES_DSN"] == "postgresql://ai2text_app@127.0.0.1:9002/ai2text"
+
+
+@pytest.mark.parametrize(
+    ("replica", "port", "version"),
+    [("asr-1", 9020, "stable"), ("asr-2", 9028, "stable"), ("asr-canary", 9030, "canary")],
+)
+def test_a_replica_has_ports_and_a_version_of_its_own(
+    home: Home, ports: Ports, replica: str, port: int, version: str
+) -> None:
+    part = named(replica, ports, home)
+    assert part.command[1:] == ["-m", "servers.asr"]
+    assert (part.env["AI2TEXT_LISTEN"], part.env["AI2TEXT_METRICS_PORT"]) == (f"127.0.0.1:{port}", str(port + 1))
+    assert part.env["AI2TEXT_VERSION"] == version
 
 
 def test_the_supervisors_configuration(home: Home, ports: Ports) -> None:
@@ -60,8 +75,8 @@ def test_the_supervisors_configuration(home: Home, ports: Ports) -> None:
     config.read(path)
     assert config["inet_http_server"]["port"] == "127.0.0.1:9011"
     assert len(config["inet_http_server"]["password"]) == 48
-    assert config["program:asr"]["autorestart"] == "true"
-    assert "100%%" in config["program:asr"]["stdout_logfile"]
+    assert config["program:asr-1"]["autorestart"] == "true"
+    assert "100%%" in config["program:asr-1"]["stdout_logfile"]
 
 
 def test_the_rendered_edge_has_values_and_no_anchors(home: Home, ports: Ports) -> None:
@@ -70,6 +85,31 @@ def test_the_rendered_edge_has_values_and_no_anchors(home: Home, ports: Ports) -
     assert "<<" not in text
     listener = yaml.safe_load(text)["static_resources"]["listeners"][0]
     assert listener["address"]["socket_address"] == {"address": "127.0.0.1", "port_value": 9000}
+
+
+def replicas(level: dict[str, Any]) -> list[tuple[str, int]]:
+    """The version and the port of each endpoint of one priority."""
+    return [
+        (
+            endpoint["metadata"]["filter_metadata"]["ai2text"]["version"],
+            endpoint["endpoint"]["address"]["socket_address"]["port_value"],
+        )
+        for endpoint in level["lb_endpoints"]
+    ]
+
+
+def test_each_version_of_asr_has_a_cluster_that_falls_back_on_the_other(home: Home, ports: Ports) -> None:
+    clusters = yaml.safe_load(render(Edge.local(ports, home)))["static_resources"]["clusters"]
+    levels = {cluster["name"]: cluster["load_assignment"]["endpoints"] for cluster in clusters}
+    stable, canary = [("stable", 9020), ("stable", 9028)], [("canary", 9030)]
+    assert [replicas(level) for level in levels["asr"]] == [stable, canary]
+    assert [replicas(level) for level in levels["asr_canary"]] == [canary, stable]
+    assert [level.get("priority", 0) for level in levels["asr"] + levels["asr_canary"]] == [0, 1, 0, 1]
+
+
+def test_the_edge_starts_with_the_weight_that_it_is_given(home: Home, ports: Ports) -> None:
+    layers = yaml.safe_load(render(Edge.local(ports, home, canary_weight=25)))["layered_runtime"]["layers"]
+    assert layers[0]["static_layer"]["ai2text.canary_weight"] == 25
 
 
 def test_the_edge_source_may_not_use_an_unknown_name(home: Home, ports: Ports, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ def test_every_port_has_its_own_number_above_the_base() -> None:
     ports = Ports.from_env({"AI2TEXT_PORT_BASE": "9000"})
     assert (ports.base, ports.edge, ports.triton_grpc, ports.search_metrics) == (9000, 9000, 9007, 9027)
     assert len(set(ports.names().values())) == len(ports.names())
-    assert ports.address("asr") == "127.0.0.1:9020"
+    assert ports.address("asr_1") == "127.0.0.1:9020"
 
 
 def test_the_default_base_is_8080() -> None:

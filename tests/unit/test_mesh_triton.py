@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mesh import model_repository
 from mesh.home import Home
 from mesh.ports import Ports
 from mesh.triton import (
@@ -50,6 +51,47 @@ def test_models_are_folders_of_the_models_folder_or_paths(installation: Installa
     assert found["AI2TEXT_EMBEDDER_MODEL"] == str(home.models / "multilingual-e5-small")
     assert found["PATH"] == f"{installation.venv}/bin:/bin"
     assert "PYTHONPATH" not in found
+
+
+def test_whisper_is_given_its_cuts_unless_the_settings_name_others(installation: Installation, home: Home) -> None:
+    for name in ("whisper-base", "whisper-base-cut-vi", "whisper-base-cut-en", "whisper-tiny.en-cut-en"):
+        (home.models / name).mkdir(parents=True)
+
+    def cuts(**settings: str) -> str:
+        return environment(installation, home, settings)["AI2TEXT_WHISPER_CUTS"]
+
+    assert cuts() == f"{home.models}/whisper-base-cut-en:{home.models}/whisper-base-cut-vi"
+    assert cuts(AI2TEXT_WHISPER_MODEL="/else/where/whisper-tiny.en") == f"{home.models}/whisper-tiny.en-cut-en"
+    assert cuts(AI2TEXT_WHISPER_MODEL="whisper-large") == cuts(AI2TEXT_WHISPER_CUTS="") == ""
+
+
+def test_settings_change_a_models_configuration_and_nothing_else(tmp_path: Path) -> None:
+    source = (model_repository.SOURCE / "whisper" / "config.pbtxt").read_text()
+    assert model_repository.configured(source, "whisper", {}) == source
+    settings = {"AI2TEXT_WHISPER_DEVICE": "cuda", "AI2TEXT_WHISPER_INSTANCES": "1", "AI2TEXT_WHISPER_BATCH_SIZE": "32"}
+    assert model_repository.configured(source, "embedder", settings) == source
+    on_gpu = model_repository.configured(source, "whisper", settings)
+    assert "{ kind: KIND_GPU, count: 1 }" in on_gpu
+    assert "\nmax_batch_size: 32\n" in on_gpu
+    assert len(on_gpu.splitlines()) == len(source.splitlines())
+    unsaid = model_repository.configured(source, "whisper", {"AI2TEXT_WHISPER_DEVICE": "cuda:0"})
+    assert "\nmax_batch_size: 32\n" in unsaid
+    on_cpu = model_repository.configured(source, "whisper", {"AI2TEXT_WHISPER_BATCH_SIZE": "5"})
+    assert "\nmax_batch_size: 5\n" in on_cpu
+    with pytest.raises(ValueError, match="AI2TEXT_WHISPER_INSTANCES must be a number above 0, not '0'"):
+        model_repository.configured(source, "whisper", {"AI2TEXT_WHISPER_INSTANCES": "0"})
+
+
+def test_the_repository_holds_every_model_and_forgets_an_earlier_one(tmp_path: Path) -> None:
+    (tmp_path / "models" / "gone").mkdir(parents=True)
+    settings = {"AI2TEXT_EMBEDDER_INSTANCES": "3", "AI2TEXT_WHISPER_INSTANCES": "4"}
+    folder = model_repository.assemble(tmp_path / "models", settings)
+    assert sorted(path.name for path in folder.iterdir()) == ["embedder", "whisper", "whisper-background"]
+    for name in ("whisper", "whisper-background"):
+        assert (folder / name / "1" / "model.py").samefile(model_repository.SOURCE / "whisper" / "1" / "model.py")
+    assert model_repository.instances(folder) == {"embedder": 3, "whisper": 4, "whisper-background": 1}
+    model_repository.assemble(folder, {})
+    assert (model_repository.SOURCE / "whisper" / "1" / "model.py").exists()
 
 
 def test_the_library_path_has_the_libraries_of_the_wheel_and_of_a_python_that_brings_its_own(

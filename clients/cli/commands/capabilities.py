@@ -40,4 +40,11 @@ def _record(answer: speech_service_pb2.GetCapabilitiesResponse) -> dict[str, Any
         "max_audio_bytes": answer.max_audio_bytes,
         "max_audio_s": answer.max_audio_duration.ToTimedelta().total_seconds(),
         "max_chunk_bytes": answer.max_chunk_bytes,
+        "max_channels": answer.max_channels,
+        "pause_ms": answer.endpointing.pause.ToMilliseconds(),
+        "silence_ms": answer.endpointing.silence.ToMilliseconds(),
+        "max_utterance_ms": answer.endpointing.max_utterance.ToMilliseconds(),
+        "start_probability": round(answer.endpointing.start_probability, 3),
+        "stop_probability": round(answer.endpointing.stop_probability, 3),
+        "server_version": answer.server_version,
     }

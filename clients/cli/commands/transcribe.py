@@ -9,13 +9,15 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from clients.cli import finals, running, terminal
 from clients.cli.commands.options import Language, NoStore
-from clients.cli.connection import Connection
+from clients.cli.connection import Connect
 from clients.cli.finals import Format
 from clients.cli.problem import Problem, UsageProblem
 from clients.cli.sources import AudioFile
-from clients.cli.stream import Heard, SpeechStream, Wish
+from clients.cli.speaking import resumed_line
+from clients.cli.stream import Heard, SpeechStream
 from clients.cli.tally import Tally
 from clients.cli.times import clock
+from clients.cli.wish import Wish
 
 
 def transcribe(
@@ -39,10 +41,10 @@ def transcribe(
     for source, target in zip(sources, targets, strict=True):
         wish = Wish(language, partials_disabled=True, storage_disabled=no_store, title=source.title)
         work = functools.partial(_listened, source=source, wish=wish)
-        tally = running.connected_run(setup, "ai2text transcribe", work)
+        tally = running.connecting_run(setup, "ai2text transcribe", work)
         if len(sources) > 1 and target is None and form is Format.TXT:
             terminal.output().print(f"== {source.path}", markup=False, soft_wrap=True)
-        _deliver(finals.written(tally.finals, form, _about(source, tally)), target)
+        _deliver(finals.written(tally.refined, form, _about(source, tally)), target)
         _note(source, tally, target)
 
 
@@ -61,7 +63,7 @@ def _targets(files: list[Path], output: Path | None, form: Format) -> list[Path 
     return list(targets)
 
 
-async def _listened(connection: Connection, source: AudioFile, wish: Wish) -> Tally:
+async def _listened(connect: Connect, source: AudioFile, wish: Wish) -> Tally:
     tally = Tally()
     with _progress() as progress:
         task = progress.add_task(source.path.name, total=source.duration_ms, position="")
@@ -70,7 +72,8 @@ async def _listened(connection: Connection, source: AudioFile, wish: Wish) -> Ta
             done = heard.response.cursors.processed_ms
             progress.update(task, completed=done, position=clock(done))
 
-        await SpeechStream(connection, wish).unpaced(source, tally.counting(show))
+        stream = SpeechStream(connect, wish, lambda resumption: progress.console.print(resumed_line(resumption)))
+        await stream.unpaced(source, tally.counting(show))
     return tally
 
 
@@ -109,6 +112,6 @@ def _note(source: AudioFile, tally: Tally, target: Path | None) -> None:
     parts = [f"{source.path.name}: {tally.count()} in {clock(tally.processed_ms)}"]
     if target is not None:
         parts.append(f"written to {target}")
-    if tally.recording_id:
-        parts.append(f"recording {tally.recording_id}")
+    if tally.recording_ids:
+        parts.append(f"recording {' and '.join(tally.recording_ids)}")
     terminal.notes().print(" · ".join(parts), style="dim", markup=False, soft_wrap=True)

@@ -16,9 +16,9 @@ from clients.cli.interruption import ABORTED, Aborted
 from clients.cli.problem import Problem
 from clients.cli.setup import Setup
 from clients.cli.sources import AudioFile
-from clients.cli.stream import Wish
 from clients.cli.tally import Tally
 from clients.cli.times import precise
+from clients.cli.wish import Wish
 
 UP_WITHIN_S = 600
 SEARCHABLE_WITHIN_S = 30.0
@@ -68,8 +68,8 @@ def _speak(setup: Setup, number: int, clip: Clip, reference: Reference) -> Tally
     )
     wish = Wish(language_code=reference.language_code, title=f"Demo: {clip.speaker}")
     captions = speaking.captions_for(partials_anywhere=True)
-    tally = running.connected_run(
-        setup, "ai2text demo", lambda connection: speaking.speak(connection, source, wish, captions)
+    tally = running.connecting_run(
+        setup, "ai2text demo", lambda connect: speaking.speak(connect, source, wish, captions)
     )
     console = terminal.output()
     console.print(f"[dim]{'reference':>17}   {reference.transcript}[/]", soft_wrap=True)

@@ -1,6 +1,7 @@
 import { type Client, createClient, type Interceptor, type Transport } from "@connectrpc/connect";
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
 
+import { LiveSessionService } from "../gen/ai2text/asr/v1/live_session_service_pb.js";
 import { SpeechService } from "../gen/ai2text/asr/v1/speech_service_pb.js";
 import { EmbeddingService } from "../gen/ai2text/embeddings/v1/embedding_service_pb.js";
 import { RecordingService } from "../gen/ai2text/metadata/v1/recording_service_pb.js";
@@ -20,9 +21,11 @@ export interface Options {
   timeoutMs?: number;
 }
 
-/** A client for each public service. Streams from the client are left out: gRPC-web has none. */
+/** A client for each public service. Streams from the client are left out: gRPC-web has none, and `live` stands in. */
 export interface Ai2Text {
   readonly speech: Client<typeof SpeechService>;
+  /** What `LiveSession` needs. */
+  readonly live: Client<typeof LiveSessionService>;
   readonly recordings: Client<typeof RecordingService>;
   readonly transcripts: Client<typeof TranscriptService>;
   readonly search: Client<typeof SearchService>;
@@ -43,6 +46,7 @@ export function createAi2Text(options: Options): Ai2Text {
 function overTransport(transport: Transport): Ai2Text {
   return {
     speech: createClient(SpeechService, transport),
+    live: createClient(LiveSessionService, transport),
     recordings: createClient(RecordingService, transport),
     transcripts: createClient(TranscriptService, transport),
     search: createClient(SearchService, transport),

@@ -4,7 +4,8 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { ErrorReason } from "../gen/ai2text/common/v1/errors_pb.js";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.js";
 
-const DOMAIN = "ai2text";
+/** The domain of the reasons of the contract. */
+export const DOMAIN = "ai2text";
 const PREFIX = "ERROR_REASON_";
 
 /** Why a call failed, in the terms of the contract. */

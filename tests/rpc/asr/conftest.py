@@ -1,14 +1,21 @@
-"""A speech server in this process, over a real port: the model and the voice detector are fakes, the rest is real."""
+"""Speech servers in this process, over real ports: the model and the voice detector are fakes, the rest is real."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
 import numpy as np
 import pytest
-from ai2text.asr.v1 import audio_pb2, speech_service_pb2, speech_service_pb2_grpc
+from ai2text.asr.v1 import (
+    audio_pb2,
+    live_session_service_pb2_grpc,
+    session_pb2,
+    speech_service_pb2,
+    speech_service_pb2_grpc,
+)
 from ai2text.metadata.v1 import (
     recording_service_pb2,
     recording_service_pb2_grpc,
@@ -16,33 +23,31 @@ from ai2text.metadata.v1 import (
     transcript_service_pb2_grpc,
 )
 
-from servers.asr import service
+from servers.asr import live_session_service, service
 from servers.asr.archive import Archive
-from servers.asr.audio import Samples
-from servers.asr.endpointing import WINDOW
+from servers.asr.conversation import Conversations
+from servers.asr.endpointing import EndpointRules
 from servers.asr.live import Limits, Sessions
+from servers.asr.load import Load, LoadLimits
+from servers.asr.pushing import PushedSessions, PushLimits
 from servers.asr.recognition import Hypothesis, Request, Word
-from servers.asr.scheduling import Scheduler
+from servers.asr.scheduling import Lanes, Scheduler
 from servers.asr.session import SessionRules
 from servers.common import channel, lifecycle
 from servers.common.errors import DependencyUnavailable
 from servers.common.identity import Caller
+from tests.fakes.detectors import LevelDetector
+from tests.fakes.ticket_store import MemoryTickets
+
+Message = speech_service_pb2.StreamingRecognizeRequest
+Response = speech_service_pb2.StreamingRecognizeResponse
+Started = speech_service_pb2.SessionStarted
 
 CALLER = Caller("acme", "lan", frozenset({"speech"}))
 LINEAR16 = audio_pb2.AudioFormat(encoding=audio_pb2.AUDIO_ENCODING_LINEAR16, sample_rate_hz=16_000)
-
-
-class LevelDetector:
-    """Voice is what is loud."""
-
-    def __init__(self) -> None:
-        self._rest: Samples = np.zeros(0, np.float32)
-
-    def probabilities(self, heard: Samples) -> list[float]:
-        known = np.concatenate((self._rest, heard))
-        count = len(known) // WINDOW
-        self._rest = known[count * WINDOW :]
-        return [float(np.abs(known[n * WINDOW : (n + 1) * WINDOW]).max() > 0.1) for n in range(count)]
+FORCE = Message(force_end_of_utterance=speech_service_pb2.ForceEndOfUtterance())
+KEEPALIVE = Message(keepalive=speech_service_pb2.Keepalive())
+WORDS = ("one", "two", "three", "four", "five", "six", "seven")
 
 
 @dataclass
@@ -52,22 +57,36 @@ class CountingRecognizer:
     requests: list[Request] = field(default_factory=list)
     away: bool = False
     language: str = "vi"
+    """What it detects where the language is not given."""
+
+    def __post_init__(self) -> None:
+        self.ready = asyncio.Event()
+        self.ready.set()
 
     async def recognize(self, request: Request) -> Hypothesis:
         self.requests.append(request)
         await asyncio.sleep(0.005)
+        await self.ready.wait()
         await self.check()
-        seconds = round(float((np.abs(request.audio) > 0.1).sum()) / 16_000)
-        words = tuple(Word(text, n, n + 1, 0.9) for n, text in enumerate(WORDS[:seconds]))
-        text = " ".join(word.text for word in words)
-        return Hypothesis(text, request.language or self.language, words if request.final else (), -0.1, 0.0, 1.0)
+        loud = np.flatnonzero(np.abs(request.audio) > 0.1)
+        begin_s = float(loud[0]) / 16_000 if loud.size else 0.0
+        words = tuple(
+            Word(text, begin_s + n, begin_s + n + 1, 0.9) for n, text in enumerate(WORDS[: round(loud.size / 16_000)])
+        )
+        language = self.language if not request.language or "," in request.language else request.language
+        return Hypothesis(
+            text=" ".join(word.text for word in words),
+            language=language,
+            words=words if request.word_times else (),
+            avg_logprob=-0.1,
+            no_speech_probability=0.0,
+            compression_ratio=1.0,
+            inference_s=0.004,
+        )
 
     async def check(self) -> None:
         if self.away:
             raise DependencyUnavailable("triton")
-
-
-WORDS = ("one", "two", "three", "four", "five", "six", "seven")
 
 
 @dataclass
@@ -78,6 +97,7 @@ class MetadataServer(
 
     away: bool = False
     recordings: list[recording_service_pb2.CreateRecordingRequest] = field(default_factory=list)
+    transcripts: list[transcript_service_pb2.CreateTranscriptRequest] = field(default_factory=list)
     segments: dict[tuple[str, int], str] = field(default_factory=dict)
     tenants: set[str] = field(default_factory=set)
 
@@ -93,6 +113,7 @@ class MetadataServer(
 
     async def CreateTranscript(self, request: Any, context: Any) -> transcript_service_pb2.CreateTranscriptResponse:
         await self._admit(context)
+        self.transcripts.append(request)
         return transcript_service_pb2.CreateTranscriptResponse()
 
     async def AppendSegments(self, request: Any, context: Any) -> transcript_service_pb2.AppendSegmentsResponse:
@@ -101,61 +122,188 @@ class MetadataServer(
             self.segments.setdefault((request.transcript_id, segment.segment_index), segment.text)
         return transcript_service_pb2.AppendSegmentsResponse()
 
+    @property
+    def texts(self) -> list[str]:
+        """The texts of all segments, by their number."""
+        return [text for _, text in sorted(self.segments.items(), key=lambda segment: segment[0][1])]
+
+
+class Talk:
+    """A stream whose client writes and reads as a test goes along."""
+
+    def __init__(self, call: Any) -> None:
+        self.call = call
+        self.heard: list[Response] = []
+
+    @property
+    def started(self) -> Started:
+        """What the server said first."""
+        return self.heard[0].session_started
+
+    async def say(self, *messages: Message) -> None:
+        for message in messages:
+            await self.call.write(message)
+
+    async def until(self, condition: Callable[[Response], object]) -> Response:
+        """Read up to the first response of which something holds."""
+        async with asyncio.timeout(20):
+            while (response := await self.call.read()) is not grpc.aio.EOF:
+                self.heard.append(response)
+                if condition(response):
+                    return response
+        raise AssertionError(f"the stream ended after {kinds(self.heard)}")
+
+    async def until_end(self) -> list[Response]:
+        """Say no more, read to the end; all that was read."""
+        await self.call.done_writing()
+        async with asyncio.timeout(20):
+            while (response := await self.call.read()) is not grpc.aio.EOF:
+                self.heard.append(response)
+        return self.heard
+
 
 @dataclass
 class Speech:
-    """The server under test and what stands around it."""
+    """A server under test and what stands around it."""
 
+    address: str
     stub: speech_service_pb2_grpc.SpeechServiceStub
+    pushing: live_session_service_pb2_grpc.LiveSessionServiceStub
     recognizer: CountingRecognizer
     metadata: MetadataServer
+    tickets: MemoryTickets
     archive: Archive
+    load: Load
     sessions: Sessions
 
-    async def settled(self, condition: Callable[[], bool], within_s: float = 5.0) -> None:
+    async def settled(self, condition: Callable[[], object], within_s: float = 5.0) -> None:
         """Wait until something has come true."""
         async with asyncio.timeout(within_s):
             while not condition():
                 await asyncio.sleep(0.01)
 
-    def stream(self, *sent: speech_service_pb2.StreamingRecognizeRequest, caller: Caller = CALLER) -> Any:
+    async def room(self, within_s: float = 5.0) -> None:
+        """Wait until the server takes another session."""
+        async with asyncio.timeout(within_s):
+            while True:
+                try:
+                    await (await self.talk()).until_end()
+                    return
+                except grpc.aio.AioRpcError as error:
+                    if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
+                        raise
+                    await asyncio.sleep(0.1)
+
+    def stream(self, *sent: Message, caller: Caller = CALLER) -> Any:
         """A live stream that sends these messages and half-closes."""
 
-        async def messages() -> AsyncIterator[speech_service_pb2.StreamingRecognizeRequest]:
+        async def messages() -> AsyncIterator[Message]:
             for message in sent:
                 yield message
 
         return self.stub.StreamingRecognize(messages(), metadata=caller.metadata(), timeout=20)
 
+    async def told(self, *sent: Message, caller: Caller = CALLER) -> list[Response]:
+        """All that such a stream is told."""
+        return [response async for response in self.stream(*sent, caller=caller)]
+
+    async def talk(self, first: Message | None = None, caller: Caller = CALLER) -> Talk:
+        """A live stream that has begun."""
+        talk = Talk(self.stub.StreamingRecognize(metadata=caller.metadata(), timeout=60))
+        await talk.say(first or config())
+        await talk.until(lambda response: response.HasField("session_started"))
+        return talk
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What servers share."""
+
+    metadata: MetadataServer
+    address: str
+    tickets: MemoryTickets
+
 
 @pytest.fixture
 def limits() -> Limits:
-    return Limits(max_sessions=2, idle_s=1.0, farewell_s=5.0)
+    return Limits(max_sessions=2, idle_s=10.0, lost_s=0.0, parked_s=0.2, farewell_s=5.0, closing_s=0.05)
 
 
 @pytest.fixture
-async def speech(limits: Limits) -> AsyncIterator[Speech]:
-    """A speech server with room for two sessions."""
+def load_limits() -> LoadLimits:
+    """Wide enough for what tests do at once."""
+    return LoadLimits(instances=2, busy=0.8, wait_s=0.3, session_busy=0.001)
+
+
+@pytest.fixture
+def rules() -> SessionRules:
+    """Named here, so that tests do not depend on how the server is tuned."""
+    endpoint = EndpointRules(pause_ms=128, silence_ms=448, long_utterance_ms=2_000, long_utterance_silence_ms=256)
+    return SessionRules(partial_every_ms=600, first_partial_ms=700, endpoint=endpoint)
+
+
+@pytest.fixture
+async def surroundings() -> AsyncIterator[Surroundings]:
     metadata = MetadataServer()
-    async with serving(lambda server: _mount_metadata(server, metadata)) as target, channel.connect(target) as to:
-        recognizer = CountingRecognizer()
-        archive = Archive(to, "counting", max_unsaved=5)
-        languages = frozenset({"vi", "en"})
-        scheduler = Scheduler(recognizer, in_flight=2, max_waiting=10, retry_s=0.3)
-        sessions = Sessions(scheduler, LevelDetector, languages, SessionRules(), limits)
-        mount = service.mount(sessions, archive, "counting", languages)
-        async with serving(mount) as address, channel.connect(address) as client:
-            stub = speech_service_pb2_grpc.SpeechServiceStub(client)
-            yield Speech(stub, recognizer, metadata, archive, sessions)
-        await sessions.close()
-        await archive.close(timeout_s=1)
+    async with serving(lambda server: _mount_metadata(server, metadata)) as address:
+        yield Surroundings(metadata, address, MemoryTickets())
+
+
+@pytest.fixture
+async def speech(
+    surroundings: Surroundings, limits: Limits, load_limits: LoadLimits, rules: SessionRules
+) -> AsyncIterator[Speech]:
+    """A speech server with room for two sessions."""
+    async with speaking(surroundings, limits, load_limits, rules, "stable") as speech:
+        yield speech
+
+
+@pytest.fixture
+async def other(
+    surroundings: Surroundings, limits: Limits, load_limits: LoadLimits, rules: SessionRules
+) -> AsyncIterator[Speech]:
+    """Another speech server with the same surroundings."""
+    async with speaking(surroundings, limits, load_limits, rules, "canary") as speech:
+        yield speech
+
+
+@asynccontextmanager
+async def speaking(
+    around: Surroundings, limits: Limits, load_limits: LoadLimits, rules: SessionRules, version: str
+) -> AsyncIterator[Speech]:
+    """A speech server, put together as `servers.asr.__main__` does it."""
+    recognizer = CountingRecognizer()
+    load = Load(load_limits)
+    scheduler = Scheduler(recognizer, Lanes(), load, retry_s=0.3)
+    languages = frozenset({"vi", "en"})
+    async with AsyncExitStack() as stack:
+        archive = Archive(await stack.enter_async_context(channel.connect(around.address)), "counting", max_unsaved=5)
+        stack.push_async_callback(archive.close, timeout_s=1)
+        sessions = Sessions(scheduler, LevelDetector, languages, around.tickets, limits)
+        stack.push_async_callback(sessions.close)
+        conversations = Conversations(sessions, archive, rules, version)
+        pushed = PushedSessions(conversations, PushLimits())
+        stack.push_async_callback(pushed.close)
+        capabilities = service.Capabilities("counting", languages, version)
+        mounts = [
+            service.mount(sessions, conversations, rules, capabilities),
+            live_session_service.mount(pushed),
+        ]
+        address = await stack.enter_async_context(serving(*mounts))
+        to = await stack.enter_async_context(grpc.aio.insecure_channel(address))  # interceptors spoil `write`
+        yield Speech(
+            address,
+            speech_service_pb2_grpc.SpeechServiceStub(to),
+            live_session_service_pb2_grpc.LiveSessionServiceStub(to),
+            recognizer, around.metadata, around.tickets, archive, load, sessions,
+        )  # fmt: skip
 
 
 class serving:  # noqa: N801 - used as a context manager, like a function
-    """A server of one mount on a free port of 127.0.0.1; gives its address."""
+    """A server on a free port of 127.0.0.1; gives its address."""
 
-    def __init__(self, mount: Callable[[grpc.aio.Server], str]) -> None:
-        self._server, _, _ = lifecycle.build([mount])
+    def __init__(self, *mounts: Callable[[grpc.aio.Server], str]) -> None:
+        self._server, _, _ = lifecycle.build(mounts)
 
     async def __aenter__(self) -> str:
         port = self._server.add_insecure_port("127.0.0.1:0")
@@ -172,11 +320,18 @@ def _mount_metadata(server: grpc.aio.Server, metadata: MetadataServer) -> str:
     return "metadata"
 
 
-def config(**fields: Any) -> speech_service_pb2.StreamingRecognizeRequest:
+# What a client sends.
+
+
+def config(**fields: Any) -> Message:
     """The first message of a stream."""
-    return speech_service_pb2.StreamingRecognizeRequest(
-        config=speech_service_pb2.StreamingConfig(**({"format": LINEAR16} | fields))
-    )
+    return Message(config=speech_service_pb2.StreamingConfig(**({"format": LINEAR16} | fields)))
+
+
+def resume(started: Started, next_final_index: int = 0, **changed: str) -> Message:
+    """The first message of a stream that goes on with a session."""
+    names = {"session_id": started.session_id, "resume_token": started.resume_token} | changed
+    return Message(resume=session_pb2.Resume(next_final_index=next_final_index, **names))
 
 
 def pcm(*parts: tuple[float, float]) -> bytes:
@@ -185,8 +340,47 @@ def pcm(*parts: tuple[float, float]) -> bytes:
     return np.concatenate(levels).astype("<i2").tobytes()
 
 
-def audio(*parts: tuple[float, float], chunk_s: float = 0.1) -> list[speech_service_pb2.StreamingRecognizeRequest]:
-    """Audio messages of `chunk_s`."""
-    data, step = pcm(*parts), int(chunk_s * 16_000) * 2
-    pieces = (data[begin : begin + step] for begin in range(0, len(data), step))
-    return [speech_service_pb2.StreamingRecognizeRequest(audio=piece) for piece in pieces]
+def chunks(data: bytes, chunk_s: float = 0.1, channels: int = 1) -> list[Message]:
+    """PCM as audio messages of `chunk_s`."""
+    step = int(chunk_s * 16_000) * 2 * channels
+    return [Message(audio=data[begin : begin + step]) for begin in range(0, len(data), step)]
+
+
+def audio(*parts: tuple[float, float], chunk_s: float = 0.1) -> list[Message]:
+    """Parts of (seconds, level) as audio messages of `chunk_s`."""
+    return chunks(pcm(*parts), chunk_s)
+
+
+def interleaved(*channels: bytes) -> bytes:
+    """PCM of several channels as one."""
+    return np.stack([np.frombuffer(channel, "<i2") for channel in channels], axis=1).tobytes()
+
+
+async def paced(first: Message, messages: list[Message], pause_s: float = 0.01) -> AsyncIterator[Message]:
+    """The messages of a client that speaks 0.1 s in 0.01 s."""
+    yield first
+    for message in messages:
+        yield message
+        await asyncio.sleep(pause_s)
+
+
+# What it is told.
+
+
+def kinds(responses: list[Response]) -> list[str | None]:
+    """What happened, statuses left out."""
+    told = [response.WhichOneof("event") for response in responses]
+    return [kind for kind in told if kind != "status"]
+
+
+def finals(responses: list[Response]) -> list[str]:
+    """The texts of the finals."""
+    return [response.final.text for response in responses if response.HasField("final")]
+
+
+def ends_utterance(response: Response) -> bool:
+    return response.HasField("speech_ended")
+
+
+def is_final(response: Response) -> bool:
+    return response.HasField("final")

@@ -1,8 +1,9 @@
 """What is asked of Whisper, what it answers, and which questions can be answered together."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from waveform import Samples, context_seconds
 from words import Word
@@ -10,16 +11,23 @@ from words import Word
 LARGEST_BEAM = 10
 WIDEST_SPREAD_SECONDS = 4
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class Job:
-    """One clip: mono samples at 16 kHz, a Whisper language code or "" to detect it, the text said before."""
+    """One clip: mono samples at 16 kHz, and what its caller knows of them.
+
+    `language` is a Whisper code, or several with commas between of which the likeliest is taken, or "" for any.
+    `hotwords` are terms that may be spoken, with commas or line ends between them.
+    """
 
     samples: Samples
     language: str = ""
     previous_text: str = ""
     word_times: bool = False
     beam_size: int = 1
+    hotwords: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,19 +54,25 @@ class Batch:
     seconds: int
 
 
-def plan(jobs: Sequence[tuple[int, Job]], prompt_length: Callable[[Job], int]) -> list[Batch]:
-    """Batches of one beam size and one prompt length, which is all that CTranslate2 decodes together.
+def grouped(items: Iterable[T], kind: Callable[[T], Hashable]) -> list[list[T]]:
+    """Items of one kind together, in their order."""
+    groups: dict[Hashable, list[T]] = defaultdict(list)
+    for item in items:
+        groups[kind(item)].append(item)
+    return list(groups.values())
 
-    Who asks for a beam cares for accuracy more than for time, and gets the longer context.
+
+def plan(jobs: Sequence[tuple[int, Job]], kind: Callable[[Job], Hashable]) -> list[Batch]:
+    """Batches of jobs of one kind.
+
     Clips share the longest context among them as long as that is at most 4 s more than the shortest needs: an encoder
     pass over 4 s more costs less than a decoder pass of one's own.
     """
-    alike: dict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
-    for place, job in jobs:
-        alike[job.beam_size, prompt_length(job)].append(
-            (context_seconds(job.samples.size, careful=job.beam_size > 1), place)
-        )
-    return [batch for wants in alike.values() for batch in _by_context(sorted(wants))]
+    return [
+        batch
+        for alike in grouped(jobs, lambda job: kind(job[1]))
+        for batch in _by_context(sorted((context_seconds(job.samples.size), place) for place, job in alike))
+    ]
 
 
 def _by_context(wants: list[tuple[int, int]]) -> list[Batch]:

@@ -3,19 +3,25 @@
 Inputs, one clip a request (Triton makes the batches):
 
     AUDIO       FP32 [n]   mono, 16 kHz, in [-1, 1], at most 30 s
-    LANGUAGE    STRING [1] a Whisper code such as `vi`; absent or "": detected
+    LANGUAGE    STRING [1] a Whisper code such as `vi`, or several, `vi,en`, of which the likeliest is taken; absent or
+                           "": any
     CONTEXT     STRING [1] the text spoken before; absent or "": none
+    HOTWORDS    STRING [1] terms that may be spoken, commas or line ends between them; absent or "": none
     WORD_TIMES  BOOL [1]   whether WORDS, WORD_* and TOKEN_LOGPROBS are wanted; absent: no
-    BEAM_SIZE   INT32 [1]  1 to 10; absent or 0: 1. Above 1 the encoder gets more context too: slower, fewer errors
+    BEAM_SIZE   INT32 [1]  1 to 10; absent or 0: 1. Slower, with fewer errors
 
-Outputs: TEXT, TOKENS, TOKEN_LOGPROBS, AVG_LOGPROB, NO_SPEECH_PROB, COMPRESSION_RATIO, LANGUAGE, LANGUAGE_PROB, WORDS,
-WORD_START and WORD_END (seconds from the start of AUDIO), WORD_PROB, CONTEXT_SECONDS (what the encoder was given).
+Outputs: TEXT, TOKENS (ids of the model that decoded; a cut has its own), TOKEN_LOGPROBS, AVG_LOGPROB, NO_SPEECH_PROB,
+COMPRESSION_RATIO, LANGUAGE, LANGUAGE_PROB (among the languages that LANGUAGE allows), WORDS, WORD_START and WORD_END
+(seconds from the start of AUDIO), WORD_PROB, CONTEXT_SECONDS (what the encoder was given), INFERENCE_SECONDS (how long
+the whole batch took that held this clip).
 
 A request that cannot be served is answered by an error of its own, which the caller sees as INVALID_ARGUMENT or
 INTERNAL; the others of its batch are not touched.
 """
 
 import os
+import time
+from functools import partial
 from typing import Any
 
 import ctranslate2
@@ -24,33 +30,56 @@ import triton_python_backend_utils as pb_utils
 from faster_whisper import WhisperModel
 from numpy.typing import NDArray
 
+from decoder import Decoder
 from jobs import Hypothesis, Job
 from recogniser import Recogniser
 from vocabulary import Vocabulary
 from waveform import UnusableRequest
 
+TOGETHER_ON_GPU = 32
+
 
 class TritonPythonModel:
-    """One instance: one model in memory, one batch at a time."""
+    """One instance: its models in memory, one batch at a time."""
 
     def initialize(self, args: dict[str, str]) -> None:
-        """Loads AI2TEXT_WHISPER_MODEL, a faster-whisper folder, on AI2TEXT_WHISPER_DEVICE (default: the CPU)."""
-        threads = int(os.environ.get("AI2TEXT_WHISPER_THREADS") or os.cpu_count() or 1)
-        whisper = WhisperModel(
-            os.environ["AI2TEXT_WHISPER_MODEL"],
-            device=os.environ.get("AI2TEXT_WHISPER_DEVICE") or "cpu",
-            compute_type=os.environ.get("AI2TEXT_WHISPER_COMPUTE_TYPE") or "int8",
-            cpu_threads=threads,
+        """Loads AI2TEXT_WHISPER_MODEL, a faster-whisper folder, and AI2TEXT_WHISPER_CUTS, folders that were cut from it
+        (see mesh/models/whisper_cut.py) with `:` between them. An instance of `whisper-background` makes way on the
+        CPU for all others (SCHED_IDLE)."""
+        if args["model_name"].endswith("-background"):
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        on_gpu = args["model_instance_kind"] == "GPU"
+        load = partial(
+            WhisperModel,
+            device="cuda" if on_gpu else "cpu",
+            device_index=int(args["model_instance_device_id"]) if on_gpu else 0,
+            compute_type=os.environ.get("AI2TEXT_WHISPER_COMPUTE_TYPE") or ("float16" if on_gpu else "int8"),
+            cpu_threads=int(os.environ.get("AI2TEXT_WHISPER_THREADS") or 1),
             local_files_only=True,
         )
-        vocabulary = Vocabulary(whisper.hf_tokenizer, multilingual=whisper.model.is_multilingual)
-        self._recogniser = Recogniser(whisper.model, whisper.feature_extractor, vocabulary, _view)
+        whisper = load(os.environ["AI2TEXT_WHISPER_MODEL"])
+        cuts = [load(folder) for folder in os.environ.get("AI2TEXT_WHISPER_CUTS", "").split(":") if folder]
+        multilingual = whisper.model.is_multilingual
+        self._recogniser = Recogniser(
+            whisper.model,
+            full=_decoder(whisper, multilingual),
+            cuts=[_decoder(cut, multilingual) for cut in cuts],
+            mel=whisper.feature_extractor,
+            to_view=_view,
+            encoded_together=TOGETHER_ON_GPU if on_gpu else 1,
+        )
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Answers one batch, in order. Requests that their callers have given up are not worked on."""
+        began = time.perf_counter()
         awaited = [request for request in requests if not request.is_cancelled()]
         answers = iter(self._recogniser.recognise([_job(request) for request in awaited]))
-        return [_response(next(answers)) if request in awaited else _given_up() for request in requests]
+        seconds = time.perf_counter() - began
+        return [_response(next(answers), seconds) if request in awaited else _given_up() for request in requests]
+
+
+def _decoder(whisper: WhisperModel, multilingual: bool) -> Decoder:
+    return Decoder(whisper.model, Vocabulary(whisper.hf_tokenizer, multilingual=multilingual), _view)
 
 
 def _view(array: NDArray[np.float32]) -> ctranslate2.StorageView:
@@ -69,6 +98,7 @@ def _job(request: Any) -> Job:
         previous_text=first("CONTEXT", b"").decode(errors="replace"),
         word_times=bool(first("WORD_TIMES", False)),
         beam_size=int(first("BEAM_SIZE", 0)) or 1,
+        hotwords=first("HOTWORDS", b"").decode(errors="replace"),
     )
 
 
@@ -76,13 +106,14 @@ def _given_up() -> Any:
     return pb_utils.InferenceResponse(error=pb_utils.TritonError("the caller has gone", pb_utils.TritonError.CANCELLED))
 
 
-def _response(answer: Hypothesis | Exception) -> Any:
+def _response(answer: Hypothesis | Exception, seconds: float) -> Any:
     if isinstance(answer, UnusableRequest):
         return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(answer), pb_utils.TritonError.INVALID_ARG))
     if isinstance(answer, Exception):
         pb_utils.Logger.log_error(f"whisper failed: {answer!r}")
         return pb_utils.InferenceResponse(error=pb_utils.TritonError("whisper failed", pb_utils.TritonError.INTERNAL))
-    return pb_utils.InferenceResponse([pb_utils.Tensor(name, row[np.newaxis]) for name, row in _rows(answer).items()])
+    rows = _rows(answer) | {"INFERENCE_SECONDS": np.array([seconds], np.float32)}
+    return pb_utils.InferenceResponse([pb_utils.Tensor(name, row[np.newaxis]) for name, row in rows.items()])
 
 
 def _rows(heard: Hypothesis) -> dict[str, NDArray[Any]]:

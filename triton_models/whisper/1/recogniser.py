@@ -1,55 +1,17 @@
-"""Speech into text: encode clips one by one, decode them together, decode again what looped, time the words."""
+"""Speech into text: encode clips, decode them together, decode again what looped, time the words."""
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from jobs import LARGEST_BEAM, Batch, Hypothesis, Job, plan
-from loops import compression_ratio, is_looping
-from vocabulary import Vocabulary
-from waveform import LONGEST_SECONDS, SAMPLE_RATE, Samples, UnusableRequest, check
-from words import Piece, time_words
+from decoder import Clip, Decoder, Engine, Floats, token_room
+from jobs import LARGEST_BEAM, Batch, Hypothesis, Job, grouped, plan
+from loops import is_looping
+from waveform import FRAMES_PER_SECOND, LONGEST_SECONDS, Samples, UnusableRequest, check
 
-FRAMES_PER_SECOND = 100
-TOKENS_PER_SECOND = 8
-SPARE_TOKENS = 16
-LONGEST_DECODE = 448
 AVOID_REPETITION = {"repetition_penalty": 1.1, "no_repeat_ngram_size": 3}
-
-Floats = NDArray[np.float32]
-
-
-class Engine(Protocol):
-    """What is used of `ctranslate2.models.Whisper`; features and encodings are its `StorageView`s."""
-
-    def encode(self, features: Any, to_cpu: bool = False) -> Any:
-        """Log-Mel [1, bands, frames] into [1, frames / 2, width]."""
-
-    def detect_language(self, features: Any) -> list[list[tuple[str, float]]]:
-        """For each encoding the languages as `<|vi|>` with their probabilities, likeliest first."""
-
-    def generate(self, features: Any, prompts: list[list[int]], **options: Any) -> list[Any]:
-        """The likeliest tokens after each prompt."""
-
-    def align(
-        self, features: Any, start_sequence: list[int], text_tokens: list[list[int]], num_frames: int
-    ) -> list[Any]:
-        """Each given token's probability and place in the audio."""
-
-
-@dataclass(frozen=True)
-class _Clip:
-    """A job behind the encoder: `encoding` is [1, 50 * seconds, width]."""
-
-    job: Job
-    seconds: int
-    encoding: Floats
-    language: str
-    language_prob: float
 
 
 class Recogniser:
@@ -58,15 +20,22 @@ class Recogniser:
     def __init__(
         self,
         engine: Engine,
+        full: Decoder,
+        cuts: Sequence[Decoder],
         mel: Callable[[Samples], Floats],
-        vocabulary: Vocabulary,
         to_view: Callable[[Floats], Any],
+        encoded_together: int,
     ) -> None:
-        """`mel` gives [bands, frames] of log-Mel, 100 frames a second; `to_view` makes CTranslate2's tensor."""
+        """`engine` encodes and hears the language. A language that one of `cuts` knows is decoded by it, all others by
+        `full`. `mel` gives [bands, frames] of log-Mel, 100 frames a second; `to_view` makes CTranslate2's tensor.
+        `encoded_together` is how many clips one call encodes: 1 on a CPU, which gains nothing by more.
+        """
         self._engine = engine
+        self._full = full
+        self._cuts = cuts
         self._mel = mel
-        self._vocabulary = vocabulary
         self._to_view = to_view
+        self._encoded_together = encoded_together
 
     def recognise(self, jobs: Sequence[Job]) -> list[Hypothesis | Exception]:
         """One answer for each job, in order: what was heard, or why that job alone failed.
@@ -80,7 +49,7 @@ class Recogniser:
             except UnusableRequest as fault:
                 answers[place] = fault
         usable = [(place, job) for place, job in enumerate(jobs) if place not in answers]
-        for batch in plan(usable, self._prompt_length):
+        for batch in plan(usable, self._kind):
             answers.update(self._answers(batch, [jobs[place] for place in batch.places]))
         return [answers[place] for place in range(len(jobs))]
 
@@ -89,106 +58,90 @@ class Recogniser:
         check(job.samples)
         if not 1 <= job.beam_size <= LARGEST_BEAM:
             raise UnusableRequest(f"BEAM_SIZE must lie in 1..{LARGEST_BEAM}, not {job.beam_size}")
-        if job.language:
-            self._vocabulary.language(job.language)
+        self._full.vocabulary.candidates(job.language)
 
-    def _prompt_length(self, job: Job) -> int:
-        return len(self._vocabulary.previous(job.previous_text))
+    def _kind(self, job: Job) -> Hashable:
+        """What jobs that are decoded together have in common, as far as it is known before their language is."""
+        decoders = {self._decoder(code) for code in self._full.vocabulary.candidates(job.language)}
+        decoder = decoders.pop() if len(decoders) == 1 else None
+        context = (decoder or self._full).vocabulary.context(job.hotwords, job.previous_text)
+        return decoder, job.beam_size, len(context)
+
+    def _decoder(self, language: str) -> Decoder:
+        return next((cut for cut in self._cuts if cut.vocabulary.knows(language)), self._full)
 
     def _answers(self, batch: Batch, jobs: list[Job]) -> dict[int, Hypothesis | Exception]:
         try:
-            clips = [self._clip(job, batch.seconds) for job in jobs]
-            heard = [self._settled(clip, found) for clip, found in zip(clips, self._decode(clips), strict=True)]
+            encodings = self._encode([job.samples for job in jobs], batch.seconds)
+            heard = self._heard([self._clip(*each, batch.seconds) for each in zip(jobs, encodings, strict=True)])
         except (RuntimeError, ValueError) as fault:
             return dict.fromkeys(batch.places, fault)
         return dict(zip(batch.places, heard, strict=True))
 
-    def _clip(self, job: Job, seconds: int) -> _Clip:
-        encoding = self._encode(job.samples, seconds)
-        if job.language:
-            return _Clip(job, seconds, encoding, job.language, 1.0)
-        token, probability = self._engine.detect_language(self._to_view(encoding))[0][0]
-        return _Clip(job, seconds, encoding, token.strip("<|>"), probability)
+    def _heard(self, clips: list[Clip]) -> list[Hypothesis]:
+        """Decodes clips of one beam size and one context."""
+        found: dict[Clip, Hypothesis] = {}
+        for alike in grouped(clips, lambda clip: (clip.decoder, len(clip.prompt))):
+            found.update(zip(alike, alike[0].decoder.decode(alike), strict=True))
+        return _timed([self._settled(clip, found[clip]) for clip in clips])
 
-    def _encode(self, samples: Samples, seconds: int) -> Floats:
-        """The encoder's output for `samples` and, up to `seconds`, zeros in the log-Mel, which is how training pads."""
+    def _clip(self, job: Job, encoding: Floats, seconds: int) -> Clip:
+        language, probability = self._language(job, encoding)
+        decoder = self._decoder(language)
+        prompt = decoder.vocabulary.prompt(language, job.hotwords, job.previous_text)
+        return Clip(job, seconds, encoding, language, probability, decoder, prompt)
+
+    def _language(self, job: Job, encoding: Floats) -> tuple[str, float]:
+        """The likeliest of the job's languages, and its probability among them."""
+        candidates = self._full.vocabulary.candidates(job.language)
+        if len(candidates) == 1:
+            return candidates[0], 1.0
+        ranked = self._engine.detect_language(self._to_view(encoding[np.newaxis]))[0]
+        heard = [(token.strip("<|>"), probability) for token, probability in ranked]
+        allowed = [(code, probability) for code, probability in heard if not candidates or code in candidates]
+        total = sum(probability for _, probability in allowed)
+        return allowed[0][0], allowed[0][1] / total if total else 0.0
+
+    def _encode(self, clips: Sequence[Samples], seconds: int) -> list[Floats]:
+        """The encoder's output for each clip."""
+        features = [self._features(samples, seconds) for samples in clips]
+        encodings: list[Floats] = []
+        for start in range(0, len(features), self._encoded_together):
+            some = np.stack(features[start : start + self._encoded_together])
+            encodings.extend(np.asarray(self._engine.encode(self._to_view(some), to_cpu=True)))
+        return encodings
+
+    def _features(self, samples: Samples, seconds: int) -> Floats:
+        """The log-Mel of `samples` and, up to `seconds`, zeros in it, which is how training pads."""
         frames = seconds * FRAMES_PER_SECOND
         heard = self._mel(samples)[:, :frames]
-        features = np.zeros((1, heard.shape[0], frames), np.float32)
-        features[0, :, : heard.shape[1]] = heard
-        return np.asarray(self._engine.encode(self._to_view(features), to_cpu=True))
+        features = np.zeros((heard.shape[0], frames), np.float32)
+        features[:, : heard.shape[1]] = heard
+        return features
 
-    def _decode(self, clips: list[_Clip], *, previous: bool = True, **options: Any) -> list[Hypothesis]:
-        """Decodes clips of one beam size, one prompt length and one context together."""
-        prompts = [self._vocabulary.prompt(clip.language, clip.job.previous_text if previous else "") for clip in clips]
-        results = self._engine.generate(
-            self._to_view(np.concatenate([clip.encoding for clip in clips])),
-            prompts,
-            beam_size=clips[0].job.beam_size,
-            max_length=length_limit(max(clip.job.samples.size for clip in clips), len(prompts[0])),
-            suppress_tokens=self._vocabulary.unspeakable,
-            return_scores=True,
-            return_no_speech_prob=True,
-            **options,
-        )
-        return [self._hypothesis(clip, result) for clip, result in zip(clips, results, strict=True)]
-
-    def _hypothesis(self, clip: _Clip, result: Any) -> Hypothesis:
-        language = self._vocabulary.language(clip.language)
-        tokens = [token for token in result.sequences_ids[0] if token < language.eot]
-        text = language.decode(tokens).strip()
-        # The score is a mean over the tokens alone; thresholds are known for the mean that counts the text's end too.
-        length = len(result.sequences_ids[0])
-        return Hypothesis(
-            text=text,
-            tokens=tokens,
-            avg_logprob=result.scores[0] * length / (length + 1),
-            no_speech_prob=result.no_speech_prob,
-            compression_ratio=compression_ratio(text),
-            language=clip.language,
-            language_prob=clip.language_prob,
-            context_seconds=clip.seconds,
-        )
-
-    def _settled(self, clip: _Clip, found: Hypothesis) -> Hypothesis:
-        """`found`, or what is heard instead where it got stuck: with all 30 s of context and no text before, and if
-        that does not help, with repetition forbidden. Then its words, if they are wanted."""
+    def _settled(self, clip: Clip, found: Hypothesis) -> tuple[Clip, Hypothesis]:
+        """`found`, or what is heard instead where it got stuck: with all 30 s of context and nothing to go by, and if
+        that does not help, with repetition forbidden."""
         if _stuck(found, clip):
-            clip = replace(clip, seconds=LONGEST_SECONDS, encoding=self._encode(clip.job.samples, LONGEST_SECONDS))
-            found = self._decode([clip], previous=False)[0]
+            encoding = self._encode([clip.job.samples], LONGEST_SECONDS)[0]
+            bare = clip.decoder.vocabulary.prompt(clip.language)
+            clip = replace(clip, seconds=LONGEST_SECONDS, encoding=encoding, prompt=bare)
+            found = clip.decoder.decode([clip])[0]
         if _stuck(found, clip):
-            found = self._decode([clip], previous=False, **AVOID_REPETITION)[0]
-        return self._timed(clip, found) if clip.job.word_times and found.tokens else found
-
-    def _timed(self, clip: _Clip, found: Hypothesis) -> Hypothesis:
-        """Adds the words and the tokens' probabilities."""
-        language = self._vocabulary.language(clip.language)
-        duration = clip.job.samples.size / SAMPLE_RATE
-        frames = min(clip.seconds * FRAMES_PER_SECOND, math.ceil(duration * FRAMES_PER_SECOND))
-        path = self._engine.align(self._to_view(clip.encoding), language.sot_sequence, [found.tokens], frames)[0]
-        texts, tokens = language.split_to_word_tokens(found.tokens)
-        pieces = [Piece(text, len(its_tokens)) for text, its_tokens in zip(texts, tokens, strict=True)]
-        return replace(
-            found,
-            words=time_words(pieces, path.text_token_probs, path.alignments, duration),
-            token_logprobs=[math.log(max(probability, 1e-10)) for probability in path.text_token_probs],
-        )
+            found = clip.decoder.decode([clip], **AVOID_REPETITION)[0]
+        return clip, found
 
 
-def token_room(sample_count: int) -> int:
-    """More tokens than anybody says in so many samples: 8 a second, and 16."""
-    return SPARE_TOKENS + math.ceil(TOKENS_PER_SECOND * sample_count / SAMPLE_RATE)
+def _timed(settled: list[tuple[Clip, Hypothesis]]) -> list[Hypothesis]:
+    """The hypotheses, with words where they are wanted and there are any."""
+    timed: dict[Clip, Hypothesis] = {}
+    wanted = [(clip, found) for clip, found in settled if clip.job.word_times and found.tokens]
+    for alike in grouped(wanted, lambda pair: (pair[0].language, pair[0].seconds)):
+        clips, found = zip(*alike, strict=True)
+        timed.update(zip(clips, clips[0].decoder.time(clips, found), strict=True))
+    return [timed.get(clip, found) for clip, found in settled]
 
 
-def length_limit(sample_count: int, prompt_length: int) -> int:
-    """The `max_length` that leaves room for such a clip.
-
-    CTranslate2 decodes at most half of `max_length`, and at most `max_length` less the prompt.
-    """
-    room = token_room(sample_count)
-    return min(LONGEST_DECODE, room + max(room, prompt_length))
-
-
-def _stuck(found: Hypothesis, clip: _Clip) -> bool:
+def _stuck(found: Hypothesis, clip: Clip) -> bool:
     """Whether the decoder loops, or went on until it ran out of room."""
     return len(found.tokens) >= token_room(clip.job.samples.size) or is_looping(found.text, found.tokens)

@@ -1,5 +1,6 @@
 """What the decoder is told before it begins, and what it may not say."""
 
+import re
 from functools import cached_property
 
 from faster_whisper.tokenizer import Tokenizer
@@ -7,8 +8,9 @@ from tokenizers import Tokenizer as BytePairTokenizer
 
 from waveform import UnusableRequest
 
-PREVIOUS_TEXT_STEP = 8
-LONGEST_PREVIOUS_TEXT = 96
+PROMPT_STEP = 8
+LONGEST_PROMPT = 96
+LONGEST_HOTWORDS = 48
 
 
 class Vocabulary:
@@ -17,7 +19,12 @@ class Vocabulary:
     def __init__(self, pairs: BytePairTokenizer, *, multilingual: bool) -> None:
         self._pairs = pairs
         self._multilingual = multilingual
+        self._plain = Tokenizer(pairs, multilingual=False)
         self._languages: dict[str, Tokenizer] = {}
+
+    def knows(self, code: str) -> bool:
+        """Whether this model can write this language."""
+        return self._pairs.token_to_id(f"<|{code}|>") is not None if self._multilingual else code == "en"
 
     def language(self, code: str) -> Tokenizer:
         """The tokenizer for one language, such as `vi`. Raises UnusableRequest when Whisper does not know it."""
@@ -30,27 +37,60 @@ class Vocabulary:
                 raise UnusableRequest(f"LANGUAGE {code!r} is not one of Whisper's codes, such as vi or en") from None
         return self._languages[code]
 
-    def previous(self, text: str) -> list[int]:
-        """The end of the text before, as tokens behind `<|startofprev|>`; nothing when there is too little of it.
+    def candidates(self, listed: str) -> tuple[str, ...]:
+        """The codes among which the language is to be found: those listed, commas between them; none means any.
 
-        It is cut to a multiple of 8 tokens, at most 96, so that requests share prompt lengths: CTranslate2 decodes
-        only prompts of one length together.
+        An English-only model has one candidate. Raises UnusableRequest for a code that the model does not know.
         """
-        tokens = self.language("en")
-        before = tokens.encode(f" {text.strip()}") if text.strip() else []
-        kept = min(LONGEST_PREVIOUS_TEXT, len(before)) // PREVIOUS_TEXT_STEP * PREVIOUS_TEXT_STEP
-        return [tokens.sot_prev, *before[-kept:]] if kept else []
+        codes = tuple(dict.fromkeys(code.strip() for code in listed.split(",") if code.strip()))
+        if not self._multilingual and (not codes or "en" in codes):
+            return ("en",)
+        for code in codes:
+            self.language(code)
+        return codes
 
-    def prompt(self, code: str, previous_text: str) -> list[int]:
-        """The tokens that the decoder starts from: the text before, the language, the task, no timestamps."""
+    def context(self, hotwords: str, previous_text: str) -> list[int]:
+        """What the decoder reads before the clip, as tokens behind `<|startofprev|>`: hotwords, then the text before.
+
+        Both fill whole steps of 8 tokens, at most 96 together and 48 for the hotwords, so that requests share prompt
+        lengths: CTranslate2 decodes only prompts of one length together. Nothing when there is too little text.
+        """
+        named = self._hotwords(hotwords)
+        before = self._text(previous_text)
+        kept = min(LONGEST_PROMPT - len(named), len(before)) // PROMPT_STEP * PROMPT_STEP
+        spoken = named + (before[-kept:] if kept else [])
+        return [self._plain.sot_prev, *spoken] if spoken else []
+
+    def prompt(self, code: str, hotwords: str = "", previous_text: str = "") -> list[int]:
+        """The tokens that the decoder starts from: what it reads before, the language, the task, no timestamps."""
         tokens = self.language(code)
-        return [*self.previous(previous_text), *tokens.sot_sequence, tokens.no_timestamps]
+        return [*self.context(hotwords, previous_text), *tokens.sot_sequence, tokens.no_timestamps]
+
+    def _text(self, text: str) -> list[int]:
+        return self._plain.encode(f" {text.strip()}") if text.strip() else []
+
+    def _hotwords(self, hotwords: str) -> list[int]:
+        """The first terms that fit into 48 tokens as a sentence, behind spaces that fill up the first step.
+
+        As a sentence, because the transcript takes after what is before it: bare words cost it full stops and capitals.
+        """
+        terms = [term for term in (part.strip() for part in re.split(r"[,\n]", hotwords)) if term]
+        while len(tokens := self._text(_sentence(terms))) > LONGEST_HOTWORDS:
+            terms.pop()
+        spaces: list[int] = self._plain.encode(" ") * (-len(tokens) % PROMPT_STEP)
+        return spaces + tokens
 
     @cached_property
     def unspeakable(self) -> list[int]:
         """Tokens that no transcript has: marks of music and noise, speaker tags, and the decoder's own controls."""
-        tokens = self.language("en")
+        tokens = self._plain
         controls = (
             tokens.transcribe, tokens.translate, tokens.sot, tokens.sot_prev, tokens.sot_lm, tokens.no_speech,
         )  # fmt: skip
         return sorted({*tokens.non_speech_tokens, *(token for token in controls if token is not None)})
+
+
+def _sentence(terms: list[str]) -> str:
+    """`terms` between commas, with a capital and a full stop; "" for none."""
+    text = ", ".join(terms)
+    return f"{text[0].upper()}{text[1:]}." if text else ""

@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 SAMPLE_RATE = 16_000
+FRAMES_PER_SECOND = 100
 LONGEST_SECONDS = 30
-QUICK_CONTEXT = (8, 2)
-CAREFUL_CONTEXT = (15, 5)
+SHORTEST_CONTEXT_SECONDS = 8
+CONTEXT_MARGIN_SECONDS = 2
 LOUDEST = 8.0
 
 Samples = NDArray[np.float32]
@@ -37,12 +38,10 @@ def check(samples: Samples) -> None:
         raise UnusableRequest(f"AUDIO must lie in [-1, 1]; its peak is {peak:.0f}: scale integers by 1/32768")
 
 
-def context_seconds(sample_count: int, *, careful: bool) -> int:
+def context_seconds(sample_count: int) -> int:
     """How many whole seconds the encoder gets to see: Whisper is trained on 30, and fewer cost far less.
 
-    Quick is 2 s more than the clip and at least 8, below which base begins to repeat itself. Careful is 5 s more and
-    at least 15, which recognises Vietnamese as well as 30 does (word errors of 56 noisy clips with a beam of 5:
-    36.9 % quick, 32.8 % careful, 32.8 % with 30 s).
+    2 s more than the clip and at least 8, below which base begins to repeat itself.
     """
-    least, margin = CAREFUL_CONTEXT if careful else QUICK_CONTEXT
-    return min(LONGEST_SECONDS, max(least, math.ceil(sample_count / SAMPLE_RATE + margin)))
+    wanted = math.ceil(sample_count / SAMPLE_RATE + CONTEXT_MARGIN_SECONDS)
+    return min(LONGEST_SECONDS, max(SHORTEST_CONTEXT_SECONDS, wanted))

@@ -24,15 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x61i2text/asr/v1/audio.proto\x12\x0e\x61i2text.asr.v1\"n\n\x0b\x41udioFormat\x12\x39\n\x08\x65ncoding\x18\x01 \x01(\x0e\x32\x1d.ai2text.asr.v1.AudioEncodingR\x08\x65ncoding\x12$\n\x0esample_rate_hz\x18\x02 \x01(\rR\x0csampleRateHz*\xc6\x01\n\rAudioEncoding\x12\x1e\n\x1a\x41UDIO_ENCODING_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x41UDIO_ENCODING_LINEAR16\x10\x01\x12\x16\n\x12\x41UDIO_ENCODING_WAV\x10\x02\x12\x17\n\x13\x41UDIO_ENCODING_FLAC\x10\x03\x12\x16\n\x12\x41UDIO_ENCODING_OGG\x10\x04\x12\x17\n\x13\x41UDIO_ENCODING_WEBM\x10\x05\x12\x16\n\x12\x41UDIO_ENCODING_MP3\x10\x06\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x61i2text/asr/v1/audio.proto\x12\x0e\x61i2text.asr.v1\"\x93\x01\n\x0b\x41udioFormat\x12\x39\n\x08\x65ncoding\x18\x01 \x01(\x0e\x32\x1d.ai2text.asr.v1.AudioEncodingR\x08\x65ncoding\x12$\n\x0esample_rate_hz\x18\x02 \x01(\rR\x0csampleRateHz\x12#\n\rchannel_count\x18\x03 \x01(\rR\x0c\x63hannelCount*\xc6\x01\n\rAudioEncoding\x12\x1e\n\x1a\x41UDIO_ENCODING_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x41UDIO_ENCODING_LINEAR16\x10\x01\x12\x16\n\x12\x41UDIO_ENCODING_WAV\x10\x02\x12\x17\n\x13\x41UDIO_ENCODING_FLAC\x10\x03\x12\x16\n\x12\x41UDIO_ENCODING_OGG\x10\x04\x12\x17\n\x13\x41UDIO_ENCODING_WEBM\x10\x05\x12\x16\n\x12\x41UDIO_ENCODING_MP3\x10\x06\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ai2text.asr.v1.audio_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_AUDIOENCODING']._serialized_start=159
-  _globals['_AUDIOENCODING']._serialized_end=357
-  _globals['_AUDIOFORMAT']._serialized_start=46
-  _globals['_AUDIOFORMAT']._serialized_end=156
+  _globals['_AUDIOENCODING']._serialized_start=197
+  _globals['_AUDIOENCODING']._serialized_end=395
+  _globals['_AUDIOFORMAT']._serialized_start=47
+  _globals['_AUDIOFORMAT']._serialized_end=194
 # @@protoc_insertion_point(module_scope)

@@ -23,9 +23,11 @@ AUDIO_ENCODING_WEBM: AudioEncoding
 AUDIO_ENCODING_MP3: AudioEncoding
 
 class AudioFormat(_message.Message):
-    __slots__ = ("encoding", "sample_rate_hz")
+    __slots__ = ("encoding", "sample_rate_hz", "channel_count")
     ENCODING_FIELD_NUMBER: _ClassVar[int]
     SAMPLE_RATE_HZ_FIELD_NUMBER: _ClassVar[int]
+    CHANNEL_COUNT_FIELD_NUMBER: _ClassVar[int]
     encoding: AudioEncoding
     sample_rate_hz: int
-    def __init__(self, encoding: _Optional[_Union[AudioEncoding, str]] = ..., sample_rate_hz: _Optional[int] = ...) -> None: ...
+    channel_count: int
+    def __init__(self, encoding: _Optional[_Union[AudioEncoding, str]] = ..., sample_rate_hz: _Optional[int] = ..., channel_count: _Optional[int] = ...) -> None: ...

@@ -22,21 +22,26 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x61i2text/asr/v1/result.proto\x12\x0e\x61i2text.asr.v1\"l\n\x04Word\x12\x12\n\x04text\x18\x01 \x01(\tR\x04text\x12\x19\n\x08start_ms\x18\x02 \x01(\x03R\x07startMs\x12\x15\n\x06\x65nd_ms\x18\x03 \x01(\x03R\x05\x65ndMs\x12\x1e\n\nconfidence\x18\x04 \x01(\x02R\nconfidence\"\xe5\x01\n\x0b\x46inalResult\x12\x1f\n\x0b\x66inal_index\x18\x01 \x01(\rR\nfinalIndex\x12\x12\n\x04text\x18\x02 \x01(\tR\x04text\x12*\n\x05words\x18\x03 \x03(\x0b\x32\x14.ai2text.asr.v1.WordR\x05words\x12\x19\n\x08start_ms\x18\x04 \x01(\x03R\x07startMs\x12\x15\n\x06\x65nd_ms\x18\x05 \x01(\x03R\x05\x65ndMs\x12#\n\rlanguage_code\x18\x06 \x01(\tR\x0clanguageCode\x12\x1e\n\nconfidence\x18\x07 \x01(\x02R\nconfidence\"\xac\x01\n\rPartialResult\x12\x1f\n\x0bstable_text\x18\x01 \x01(\tR\nstableText\x12#\n\runstable_text\x18\x02 \x01(\tR\x0cunstableText\x12\x19\n\x08start_ms\x18\x03 \x01(\x03R\x07startMs\x12\x15\n\x06\x65nd_ms\x18\x04 \x01(\x03R\x05\x65ndMs\x12#\n\rlanguage_code\x18\x05 \x01(\tR\x0clanguageCode\"\x89\x01\n\x07\x43ursors\x12\x1f\n\x0breceived_ms\x18\x01 \x01(\x03R\nreceivedMs\x12!\n\x0cprocessed_ms\x18\x02 \x01(\x03R\x0bprocessedMs\x12\x19\n\x08\x66inal_ms\x18\x03 \x01(\x03R\x07\x66inalMs\x12\x1f\n\x0b\x66inal_index\x18\x04 \x01(\rR\nfinalIndexb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x61i2text/asr/v1/result.proto\x12\x0e\x61i2text.asr.v1\x1a\x1egoogle/protobuf/duration.proto\"l\n\x04Word\x12\x12\n\x04text\x18\x01 \x01(\tR\x04text\x12\x19\n\x08start_ms\x18\x02 \x01(\x03R\x07startMs\x12\x15\n\x06\x65nd_ms\x18\x03 \x01(\x03R\x05\x65ndMs\x12\x1e\n\nconfidence\x18\x04 \x01(\x02R\nconfidence\"\xcb\x02\n\x0b\x46inalResult\x12\x1f\n\x0b\x66inal_index\x18\x01 \x01(\rR\nfinalIndex\x12\x12\n\x04text\x18\x02 \x01(\tR\x04text\x12*\n\x05words\x18\x03 \x03(\x0b\x32\x14.ai2text.asr.v1.WordR\x05words\x12\x19\n\x08start_ms\x18\x04 \x01(\x03R\x07startMs\x12\x15\n\x06\x65nd_ms\x18\x05 \x01(\x03R\x05\x65ndMs\x12#\n\rlanguage_code\x18\x06 \x01(\tR\x0clanguageCode\x12\x1e\n\nconfidence\x18\x07 \x01(\x02R\nconfidence\x12\x18\n\x07\x63hannel\x18\x08 \x01(\rR\x07\x63hannel\x12J\n\x10processing_times\x18\t \x01(\x0b\x32\x1f.ai2text.asr.v1.ProcessingTimesR\x0fprocessingTimes\"\xda\x02\n\rPartialResult\x12\x1f\n\x0bstable_text\x18\x01 \x01(\tR\nstableText\x12#\n\runstable_text\x18\x02 \x01(\tR\x0cunstableText\x12\x19\n\x08start_ms\x18\x03 \x01(\x03R\x07startMs\x12\x15\n\x06\x65nd_ms\x18\x04 \x01(\x03R\x05\x65ndMs\x12#\n\rlanguage_code\x18\x05 \x01(\tR\x0clanguageCode\x12*\n\x05words\x18\x06 \x03(\x0b\x32\x14.ai2text.asr.v1.WordR\x05words\x12\x18\n\x07\x63hannel\x18\x07 \x01(\rR\x07\x63hannel\x12J\n\x10processing_times\x18\x08 \x01(\x0b\x32\x1f.ai2text.asr.v1.ProcessingTimesR\x0fprocessingTimes\x12\x1a\n\x08\x63omplete\x18\t \x01(\x08R\x08\x63omplete\"\x9e\x02\n\x10RefinementResult\x12\x1f\n\x0b\x66inal_index\x18\x01 \x01(\rR\nfinalIndex\x12\x12\n\x04text\x18\x02 \x01(\tR\x04text\x12*\n\x05words\x18\x03 \x03(\x0b\x32\x14.ai2text.asr.v1.WordR\x05words\x12#\n\rlanguage_code\x18\x04 \x01(\tR\x0clanguageCode\x12\x1e\n\nconfidence\x18\x05 \x01(\x02R\nconfidence\x12\x18\n\x07\x63hannel\x18\x06 \x01(\rR\x07\x63hannel\x12J\n\x10processing_times\x18\x07 \x01(\x0b\x32\x1f.ai2text.asr.v1.ProcessingTimesR\x0fprocessingTimes\"\xbf\x01\n\x0fProcessingTimes\x12/\n\x05queue\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationR\x05queue\x12\x37\n\tinference\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationR\tinference\x12\x42\n\x0fpost_processing\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationR\x0epostProcessing\"\x89\x01\n\x07\x43ursors\x12\x1f\n\x0breceived_ms\x18\x01 \x01(\x03R\nreceivedMs\x12!\n\x0cprocessed_ms\x18\x02 \x01(\x03R\x0bprocessedMs\x12\x19\n\x08\x66inal_ms\x18\x03 \x01(\x03R\x07\x66inalMs\x12\x1f\n\x0b\x66inal_index\x18\x04 \x01(\rR\nfinalIndexb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ai2text.asr.v1.result_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_WORD']._serialized_start=47
-  _globals['_WORD']._serialized_end=155
-  _globals['_FINALRESULT']._serialized_start=158
-  _globals['_FINALRESULT']._serialized_end=387
-  _globals['_PARTIALRESULT']._serialized_start=390
-  _globals['_PARTIALRESULT']._serialized_end=562
-  _globals['_CURSORS']._serialized_start=565
-  _globals['_CURSORS']._serialized_end=702
+  _globals['_WORD']._serialized_start=79
+  _globals['_WORD']._serialized_end=187
+  _globals['_FINALRESULT']._serialized_start=190
+  _globals['_FINALRESULT']._serialized_end=521
+  _globals['_PARTIALRESULT']._serialized_start=524
+  _globals['_PARTIALRESULT']._serialized_end=870
+  _globals['_REFINEMENTRESULT']._serialized_start=873
+  _globals['_REFINEMENTRESULT']._serialized_end=1159
+  _globals['_PROCESSINGTIMES']._serialized_start=1162
+  _globals['_PROCESSINGTIMES']._serialized_end=1353
+  _globals['_CURSORS']._serialized_start=1356
+  _globals['_CURSORS']._serialized_end=1493
 # @@protoc_insertion_point(module_scope)

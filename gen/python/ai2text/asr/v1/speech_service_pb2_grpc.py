@@ -59,12 +59,14 @@ class SpeechServiceServicer:
     def StreamingRecognize(self, request_iterator, context):
         """StreamingRecognize transcribes live speech while it is spoken.
 
-        The first message must be `config`, and only the first; then audio follows at any pace. The server answers with
-        `session_started`, and then with events as they happen: finals in the order of their utterances, though the next
-        utterance may begin before the final of the last one is there. When the client half-closes, what was heard is
-        finished, and the stream ends with OK; when it vanishes, what it said is still finished and stored. Audio is never dropped: a client that sends faster than the server
-        transcribes is held back by flow control. A stream on which nothing arrives for 60 s is ended with
-        ERROR_REASON_STREAM_IDLE: send `keepalive` while there is nothing to say.
+        The first message must be `config`, or `resume` to go on with a session, and only the first; then audio follows at
+        any pace. The server answers with `session_started`, and then with events as they happen: finals in the order of
+        their utterances, though the next utterance may begin before the final of the last one is there. When the client
+        half-closes, what was heard is finished, and the stream ends with OK. When it vanishes, the session waits 30 s to be
+        resumed; then what was said is finished and stored.
+        Audio is never dropped: a client that sends faster than the server transcribes is held back by flow control. A
+        stream on which nothing arrives for 60 s is ended with ERROR_REASON_STREAM_IDLE: send `keepalive` while there is
+        nothing to say. A server that has no capacity left refuses with ERROR_REASON_OVERLOADED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

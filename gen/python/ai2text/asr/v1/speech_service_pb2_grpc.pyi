@@ -36,12 +36,14 @@ class SpeechServiceStub:
     StreamingRecognize: _grpc.StreamStreamMultiCallable[_speech_service_pb2.StreamingRecognizeRequest, _speech_service_pb2.StreamingRecognizeResponse]
     """StreamingRecognize transcribes live speech while it is spoken.
 
-    The first message must be `config`, and only the first; then audio follows at any pace. The server answers with
-    `session_started`, and then with events as they happen: finals in the order of their utterances, though the next
-    utterance may begin before the final of the last one is there. When the client half-closes, what was heard is
-    finished, and the stream ends with OK; when it vanishes, what it said is still finished and stored. Audio is never dropped: a client that sends faster than the server
-    transcribes is held back by flow control. A stream on which nothing arrives for 60 s is ended with
-    ERROR_REASON_STREAM_IDLE: send `keepalive` while there is nothing to say.
+    The first message must be `config`, or `resume` to go on with a session, and only the first; then audio follows at
+    any pace. The server answers with `session_started`, and then with events as they happen: finals in the order of
+    their utterances, though the next utterance may begin before the final of the last one is there. When the client
+    half-closes, what was heard is finished, and the stream ends with OK. When it vanishes, the session waits 30 s to be
+    resumed; then what was said is finished and stored.
+    Audio is never dropped: a client that sends faster than the server transcribes is held back by flow control. A
+    stream on which nothing arrives for 60 s is ended with ERROR_REASON_STREAM_IDLE: send `keepalive` while there is
+    nothing to say. A server that has no capacity left refuses with ERROR_REASON_OVERLOADED.
     """
     Recognize: _grpc.UnaryUnaryMultiCallable[_speech_service_pb2.RecognizeRequest, _speech_service_pb2.RecognizeResponse]
     """Recognize transcribes one short recording, at most 10 minutes and 32 MiB, and answers when it is done.
@@ -58,12 +60,14 @@ class SpeechServiceAsyncStub(SpeechServiceStub):
     StreamingRecognize: _aio.StreamStreamMultiCallable[_speech_service_pb2.StreamingRecognizeRequest, _speech_service_pb2.StreamingRecognizeResponse]  # type: ignore[assignment]
     """StreamingRecognize transcribes live speech while it is spoken.
 
-    The first message must be `config`, and only the first; then audio follows at any pace. The server answers with
-    `session_started`, and then with events as they happen: finals in the order of their utterances, though the next
-    utterance may begin before the final of the last one is there. When the client half-closes, what was heard is
-    finished, and the stream ends with OK; when it vanishes, what it said is still finished and stored. Audio is never dropped: a client that sends faster than the server
-    transcribes is held back by flow control. A stream on which nothing arrives for 60 s is ended with
-    ERROR_REASON_STREAM_IDLE: send `keepalive` while there is nothing to say.
+    The first message must be `config`, or `resume` to go on with a session, and only the first; then audio follows at
+    any pace. The server answers with `session_started`, and then with events as they happen: finals in the order of
+    their utterances, though the next utterance may begin before the final of the last one is there. When the client
+    half-closes, what was heard is finished, and the stream ends with OK. When it vanishes, the session waits 30 s to be
+    resumed; then what was said is finished and stored.
+    Audio is never dropped: a client that sends faster than the server transcribes is held back by flow control. A
+    stream on which nothing arrives for 60 s is ended with ERROR_REASON_STREAM_IDLE: send `keepalive` while there is
+    nothing to say. A server that has no capacity left refuses with ERROR_REASON_OVERLOADED.
     """
     Recognize: _aio.UnaryUnaryMultiCallable[_speech_service_pb2.RecognizeRequest, _speech_service_pb2.RecognizeResponse]  # type: ignore[assignment]
     """Recognize transcribes one short recording, at most 10 minutes and 32 MiB, and answers when it is done.
@@ -83,12 +87,14 @@ class SpeechServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_speech_service_pb2.StreamingRecognizeResponse], _abc.AsyncIterator[_speech_service_pb2.StreamingRecognizeResponse]]:
         """StreamingRecognize transcribes live speech while it is spoken.
 
-        The first message must be `config`, and only the first; then audio follows at any pace. The server answers with
-        `session_started`, and then with events as they happen: finals in the order of their utterances, though the next
-        utterance may begin before the final of the last one is there. When the client half-closes, what was heard is
-        finished, and the stream ends with OK; when it vanishes, what it said is still finished and stored. Audio is never dropped: a client that sends faster than the server
-        transcribes is held back by flow control. A stream on which nothing arrives for 60 s is ended with
-        ERROR_REASON_STREAM_IDLE: send `keepalive` while there is nothing to say.
+        The first message must be `config`, or `resume` to go on with a session, and only the first; then audio follows at
+        any pace. The server answers with `session_started`, and then with events as they happen: finals in the order of
+        their utterances, though the next utterance may begin before the final of the last one is there. When the client
+        half-closes, what was heard is finished, and the stream ends with OK. When it vanishes, the session waits 30 s to be
+        resumed; then what was said is finished and stored.
+        Audio is never dropped: a client that sends faster than the server transcribes is held back by flow control. A
+        stream on which nothing arrives for 60 s is ended with ERROR_REASON_STREAM_IDLE: send `keepalive` while there is
+        nothing to say. A server that has no capacity left refuses with ERROR_REASON_OVERLOADED.
         """
 
     @_abc_1.abstractmethod

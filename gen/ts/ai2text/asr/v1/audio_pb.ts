@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ai2text/asr/v1/audio.proto.
  */
 export const file_ai2text_asr_v1_audio: GenFile = /*@__PURE__*/
-  fileDesc("ChphaTJ0ZXh0L2Fzci92MS9hdWRpby5wcm90bxIOYWkydGV4dC5hc3IudjEiVgoLQXVkaW9Gb3JtYXQSLwoIZW5jb2RpbmcYASABKA4yHS5haTJ0ZXh0LmFzci52MS5BdWRpb0VuY29kaW5nEhYKDnNhbXBsZV9yYXRlX2h6GAIgASgNKsYBCg1BdWRpb0VuY29kaW5nEh4KGkFVRElPX0VOQ09ESU5HX1VOU1BFQ0lGSUVEEAASGwoXQVVESU9fRU5DT0RJTkdfTElORUFSMTYQARIWChJBVURJT19FTkNPRElOR19XQVYQAhIXChNBVURJT19FTkNPRElOR19GTEFDEAMSFgoSQVVESU9fRU5DT0RJTkdfT0dHEAQSFwoTQVVESU9fRU5DT0RJTkdfV0VCTRAFEhYKEkFVRElPX0VOQ09ESU5HX01QMxAGYgZwcm90bzM");
+  fileDesc("ChphaTJ0ZXh0L2Fzci92MS9hdWRpby5wcm90bxIOYWkydGV4dC5hc3IudjEibQoLQXVkaW9Gb3JtYXQSLwoIZW5jb2RpbmcYASABKA4yHS5haTJ0ZXh0LmFzci52MS5BdWRpb0VuY29kaW5nEhYKDnNhbXBsZV9yYXRlX2h6GAIgASgNEhUKDWNoYW5uZWxfY291bnQYAyABKA0qxgEKDUF1ZGlvRW5jb2RpbmcSHgoaQVVESU9fRU5DT0RJTkdfVU5TUEVDSUZJRUQQABIbChdBVURJT19FTkNPRElOR19MSU5FQVIxNhABEhYKEkFVRElPX0VOQ09ESU5HX1dBVhACEhcKE0FVRElPX0VOQ09ESU5HX0ZMQUMQAxIWChJBVURJT19FTkNPRElOR19PR0cQBBIXChNBVURJT19FTkNPRElOR19XRUJNEAUSFgoSQVVESU9fRU5DT0RJTkdfTVAzEAZiBnByb3RvMw");
 
 /**
  * What the audio of a request is.
@@ -32,6 +32,14 @@ export type AudioFormat = Message<"ai2text.asr.v1.AudioFormat"> & {
    * @generated from field: uint32 sample_rate_hz = 2;
    */
   sampleRateHz: number;
+
+  /**
+   * Channels, at most 8. LINEAR16: how many are interleaved, 1 unless given. Other encodings: 0 mixes what the audio has
+   * into one; any other number must be what it has. Each channel is transcribed apart.
+   *
+   * @generated from field: uint32 channel_count = 3;
+   */
+  channelCount: number;
 };
 
 /**

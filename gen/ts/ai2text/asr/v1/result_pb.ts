@@ -4,13 +4,15 @@
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Duration } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file ai2text/asr/v1/result.proto.
  */
 export const file_ai2text_asr_v1_result: GenFile = /*@__PURE__*/
-  fileDesc("ChthaTJ0ZXh0L2Fzci92MS9yZXN1bHQucHJvdG8SDmFpMnRleHQuYXNyLnYxIkoKBFdvcmQSDAoEdGV4dBgBIAEoCRIQCghzdGFydF9tcxgCIAEoAxIOCgZlbmRfbXMYAyABKAMSEgoKY29uZmlkZW5jZRgEIAEoAiKiAQoLRmluYWxSZXN1bHQSEwoLZmluYWxfaW5kZXgYASABKA0SDAoEdGV4dBgCIAEoCRIjCgV3b3JkcxgDIAMoCzIULmFpMnRleHQuYXNyLnYxLldvcmQSEAoIc3RhcnRfbXMYBCABKAMSDgoGZW5kX21zGAUgASgDEhUKDWxhbmd1YWdlX2NvZGUYBiABKAkSEgoKY29uZmlkZW5jZRgHIAEoAiJ0Cg1QYXJ0aWFsUmVzdWx0EhMKC3N0YWJsZV90ZXh0GAEgASgJEhUKDXVuc3RhYmxlX3RleHQYAiABKAkSEAoIc3RhcnRfbXMYAyABKAMSDgoGZW5kX21zGAQgASgDEhUKDWxhbmd1YWdlX2NvZGUYBSABKAkiWwoHQ3Vyc29ycxITCgtyZWNlaXZlZF9tcxgBIAEoAxIUCgxwcm9jZXNzZWRfbXMYAiABKAMSEAoIZmluYWxfbXMYAyABKAMSEwoLZmluYWxfaW5kZXgYBCABKA1iBnByb3RvMw");
+  fileDesc("ChthaTJ0ZXh0L2Fzci92MS9yZXN1bHQucHJvdG8SDmFpMnRleHQuYXNyLnYxIkoKBFdvcmQSDAoEdGV4dBgBIAEoCRIQCghzdGFydF9tcxgCIAEoAxIOCgZlbmRfbXMYAyABKAMSEgoKY29uZmlkZW5jZRgEIAEoAiLuAQoLRmluYWxSZXN1bHQSEwoLZmluYWxfaW5kZXgYASABKA0SDAoEdGV4dBgCIAEoCRIjCgV3b3JkcxgDIAMoCzIULmFpMnRleHQuYXNyLnYxLldvcmQSEAoIc3RhcnRfbXMYBCABKAMSDgoGZW5kX21zGAUgASgDEhUKDWxhbmd1YWdlX2NvZGUYBiABKAkSEgoKY29uZmlkZW5jZRgHIAEoAhIPCgdjaGFubmVsGAggASgNEjkKEHByb2Nlc3NpbmdfdGltZXMYCSABKAsyHy5haTJ0ZXh0LmFzci52MS5Qcm9jZXNzaW5nVGltZXMi9wEKDVBhcnRpYWxSZXN1bHQSEwoLc3RhYmxlX3RleHQYASABKAkSFQoNdW5zdGFibGVfdGV4dBgCIAEoCRIQCghzdGFydF9tcxgDIAEoAxIOCgZlbmRfbXMYBCABKAMSFQoNbGFuZ3VhZ2VfY29kZRgFIAEoCRIjCgV3b3JkcxgGIAMoCzIULmFpMnRleHQuYXNyLnYxLldvcmQSDwoHY2hhbm5lbBgHIAEoDRI5ChBwcm9jZXNzaW5nX3RpbWVzGAggASgLMh8uYWkydGV4dC5hc3IudjEuUHJvY2Vzc2luZ1RpbWVzEhAKCGNvbXBsZXRlGAkgASgIItEBChBSZWZpbmVtZW50UmVzdWx0EhMKC2ZpbmFsX2luZGV4GAEgASgNEgwKBHRleHQYAiABKAkSIwoFd29yZHMYAyADKAsyFC5haTJ0ZXh0LmFzci52MS5Xb3JkEhUKDWxhbmd1YWdlX2NvZGUYBCABKAkSEgoKY29uZmlkZW5jZRgFIAEoAhIPCgdjaGFubmVsGAYgASgNEjkKEHByb2Nlc3NpbmdfdGltZXMYByABKAsyHy5haTJ0ZXh0LmFzci52MS5Qcm9jZXNzaW5nVGltZXMinQEKD1Byb2Nlc3NpbmdUaW1lcxIoCgVxdWV1ZRgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIsCglpbmZlcmVuY2UYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMgoPcG9zdF9wcm9jZXNzaW5nGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIlsKB0N1cnNvcnMSEwoLcmVjZWl2ZWRfbXMYASABKAMSFAoMcHJvY2Vzc2VkX21zGAIgASgDEhAKCGZpbmFsX21zGAMgASgDEhMKC2ZpbmFsX2luZGV4GAQgASgNYgZwcm90bzM", [file_google_protobuf_duration]);
 
 /**
  * One word of a transcript.
@@ -108,6 +110,20 @@ export type FinalResult = Message<"ai2text.asr.v1.FinalResult"> & {
    * @generated from field: float confidence = 7;
    */
   confidence: number;
+
+  /**
+   * The channel in which it was said, from 0.
+   *
+   * @generated from field: uint32 channel = 8;
+   */
+  channel: number;
+
+  /**
+   * Where the time went that it took.
+   *
+   * @generated from field: ai2text.asr.v1.ProcessingTimes processing_times = 9;
+   */
+  processingTimes?: ProcessingTimes | undefined;
 };
 
 /**
@@ -157,6 +173,35 @@ export type PartialResult = Message<"ai2text.asr.v1.PartialResult"> & {
    * @generated from field: string language_code = 5;
    */
   languageCode: string;
+
+  /**
+   * The words of both parts in order of time, if `partial_words_enabled`.
+   *
+   * @generated from field: repeated ai2text.asr.v1.Word words = 6;
+   */
+  words: Word[];
+
+  /**
+   * The channel in which it is said, from 0.
+   *
+   * @generated from field: uint32 channel = 7;
+   */
+  channel: number;
+
+  /**
+   * Where the time went that it took.
+   *
+   * @generated from field: ai2text.asr.v1.ProcessingTimes processing_times = 8;
+   */
+  processingTimes?: ProcessingTimes | undefined;
+
+  /**
+   * The speaker paused, and this is the text of the whole utterance up to there: the final will be the same, unless the
+   * speaker goes on. See `Endpointing.pause`.
+   *
+   * @generated from field: bool complete = 9;
+   */
+  complete: boolean;
 };
 
 /**
@@ -167,7 +212,109 @@ export const PartialResultSchema: GenMessage<PartialResult> = /*@__PURE__*/
   messageDesc(file_ai2text_asr_v1_result, 2);
 
 /**
+ * RefinementResult is a better text of a final. Finals go out at once, also where the speaker only took breath; when it
+ * is clear that some belong together, they are heard again as one, and each of them gets its share of that. A refinement
+ * is the last word on its final; not every final gets one, and under load none does.
+ *
+ * @generated from message ai2text.asr.v1.RefinementResult
+ */
+export type RefinementResult = Message<"ai2text.asr.v1.RefinementResult"> & {
+  /**
+   * The final that it replaces.
+   *
+   * @generated from field: uint32 final_index = 1;
+   */
+  finalIndex: number;
+
+  /**
+   * The text as the model wrote it; empty when its words went to a neighbour.
+   *
+   * @generated from field: string text = 2;
+   */
+  text: string;
+
+  /**
+   * Its words in order of time.
+   *
+   * @generated from field: repeated ai2text.asr.v1.Word words = 3;
+   */
+  words: Word[];
+
+  /**
+   * The spoken language, ISO 639.
+   *
+   * @generated from field: string language_code = 4;
+   */
+  languageCode: string;
+
+  /**
+   * exp of the mean log-probability of the tokens of all that was heard together, 0 to 1.
+   *
+   * @generated from field: float confidence = 5;
+   */
+  confidence: number;
+
+  /**
+   * The channel in which it was said, from 0.
+   *
+   * @generated from field: uint32 channel = 6;
+   */
+  channel: number;
+
+  /**
+   * Where the time went that it took.
+   *
+   * @generated from field: ai2text.asr.v1.ProcessingTimes processing_times = 7;
+   */
+  processingTimes?: ProcessingTimes | undefined;
+};
+
+/**
+ * Describes the message ai2text.asr.v1.RefinementResult.
+ * Use `create(RefinementResultSchema)` to create a new message.
+ */
+export const RefinementResultSchema: GenMessage<RefinementResult> = /*@__PURE__*/
+  messageDesc(file_ai2text_asr_v1_result, 3);
+
+/**
+ * ProcessingTimes says where the time of one result went, beginning when its inference was asked for.
+ *
+ * @generated from message ai2text.asr.v1.ProcessingTimes
+ */
+export type ProcessingTimes = Message<"ai2text.asr.v1.ProcessingTimes"> & {
+  /**
+   * Waiting for a turn: here for others that were more urgent, and in front of the model for the batch.
+   *
+   * @generated from field: google.protobuf.Duration queue = 1;
+   */
+  queue?: Duration | undefined;
+
+  /**
+   * The model at work, for the whole batch that the request was in.
+   *
+   * @generated from field: google.protobuf.Duration inference = 2;
+   */
+  inference?: Duration | undefined;
+
+  /**
+   * From the model's answer to the result: guards, agreement, the ticket for a resume, and, for a final that was ready
+   * early, waiting for the end of the utterance.
+   *
+   * @generated from field: google.protobuf.Duration post_processing = 3;
+   */
+  postProcessing?: Duration | undefined;
+};
+
+/**
+ * Describes the message ai2text.asr.v1.ProcessingTimes.
+ * Use `create(ProcessingTimesSchema)` to create a new message.
+ */
+export const ProcessingTimesSchema: GenMessage<ProcessingTimes> = /*@__PURE__*/
+  messageDesc(file_ai2text_asr_v1_result, 4);
+
+/**
  * How far a live session has come. All positions are milliseconds of audio since the session began, and never go back.
+ * With several channels, each position is that of the channel that is least far.
  *
  * @generated from message ai2text.asr.v1.Cursors
  */
@@ -206,5 +353,5 @@ export type Cursors = Message<"ai2text.asr.v1.Cursors"> & {
  * Use `create(CursorsSchema)` to create a new message.
  */
 export const CursorsSchema: GenMessage<Cursors> = /*@__PURE__*/
-  messageDesc(file_ai2text_asr_v1_result, 3);
+  messageDesc(file_ai2text_asr_v1_result, 5);
 

@@ -6,8 +6,10 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { AudioEncoding, AudioFormat } from "./audio_pb.js";
 import { file_ai2text_asr_v1_audio } from "./audio_pb.js";
-import type { Cursors, FinalResult, PartialResult } from "./result_pb.js";
+import type { Cursors, FinalResult, PartialResult, RefinementResult } from "./result_pb.js";
 import { file_ai2text_asr_v1_result } from "./result_pb.js";
+import type { Endpointing, Resume, SessionStatus } from "./session_pb.js";
+import { file_ai2text_asr_v1_session } from "./session_pb.js";
 import { file_google_api_annotations } from "../../../google/api/annotations_pb.js";
 import type { Duration } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
@@ -17,7 +19,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ai2text/asr/v1/speech_service.proto.
  */
 export const file_ai2text_asr_v1_speech_service: GenFile = /*@__PURE__*/
-  fileDesc("CiNhaTJ0ZXh0L2Fzci92MS9zcGVlY2hfc2VydmljZS5wcm90bxIOYWkydGV4dC5hc3IudjEijQIKGVN0cmVhbWluZ1JlY29nbml6ZVJlcXVlc3QSMQoGY29uZmlnGAEgASgLMh8uYWkydGV4dC5hc3IudjEuU3RyZWFtaW5nQ29uZmlnSAASDwoFYXVkaW8YAiABKAxIABIqCgdzaWxlbmNlGAMgASgLMhcuYWkydGV4dC5hc3IudjEuU2lsZW5jZUgAEkUKFmZvcmNlX2VuZF9vZl91dHRlcmFuY2UYBCABKAsyIy5haTJ0ZXh0LmFzci52MS5Gb3JjZUVuZE9mVXR0ZXJhbmNlSAASLgoJa2VlcGFsaXZlGAUgASgLMhkuYWkydGV4dC5hc3IudjEuS2VlcGFsaXZlSABCCQoHcGF5bG9hZCKZAQoPU3RyZWFtaW5nQ29uZmlnEisKBmZvcm1hdBgBIAEoCzIbLmFpMnRleHQuYXNyLnYxLkF1ZGlvRm9ybWF0EhUKDWxhbmd1YWdlX2NvZGUYAiABKAkSGQoRcGFydGlhbHNfZGlzYWJsZWQYAyABKAgSGAoQc3RvcmFnZV9kaXNhYmxlZBgEIAEoCBINCgV0aXRsZRgFIAEoCSI2CgdTaWxlbmNlEisKCGR1cmF0aW9uGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIhUKE0ZvcmNlRW5kT2ZVdHRlcmFuY2UiCwoJS2VlcGFsaXZlItgCChpTdHJlYW1pbmdSZWNvZ25pemVSZXNwb25zZRIoCgdjdXJzb3JzGAEgASgLMhcuYWkydGV4dC5hc3IudjEuQ3Vyc29ycxI5Cg9zZXNzaW9uX3N0YXJ0ZWQYAiABKAsyHi5haTJ0ZXh0LmFzci52MS5TZXNzaW9uU3RhcnRlZEgAEjcKDnNwZWVjaF9zdGFydGVkGAMgASgLMh0uYWkydGV4dC5hc3IudjEuU3BlZWNoU3RhcnRlZEgAEjMKDHNwZWVjaF9lbmRlZBgEIAEoCzIbLmFpMnRleHQuYXNyLnYxLlNwZWVjaEVuZGVkSAASMAoHcGFydGlhbBgFIAEoCzIdLmFpMnRleHQuYXNyLnYxLlBhcnRpYWxSZXN1bHRIABIsCgVmaW5hbBgGIAEoCzIbLmFpMnRleHQuYXNyLnYxLkZpbmFsUmVzdWx0SABCBwoFZXZlbnQiUQoOU2Vzc2lvblN0YXJ0ZWQSEgoKc2Vzc2lvbl9pZBgBIAEoCRIUCgxyZWNvcmRpbmdfaWQYAiABKAkSFQoNdHJhbnNjcmlwdF9pZBgDIAEoCSIhCg1TcGVlY2hTdGFydGVkEhAKCHN0YXJ0X21zGAEgASgDIh0KC1NwZWVjaEVuZGVkEg4KBmVuZF9tcxgBIAEoAyJlChBSZWNvZ25pemVSZXF1ZXN0EisKBmZvcm1hdBgBIAEoCzIbLmFpMnRleHQuYXNyLnYxLkF1ZGlvRm9ybWF0Eg0KBWF1ZGlvGAIgASgMEhUKDWxhbmd1YWdlX2NvZGUYAyABKAkiVgoRUmVjb2duaXplUmVzcG9uc2USLAoHcmVzdWx0cxgBIAMoCzIbLmFpMnRleHQuYXNyLnYxLkZpbmFsUmVzdWx0EhMKC2R1cmF0aW9uX21zGAIgASgDIhgKFkdldENhcGFiaWxpdGllc1JlcXVlc3QikwIKF0dldENhcGFiaWxpdGllc1Jlc3BvbnNlEg0KBW1vZGVsGAEgASgJEhYKDmxhbmd1YWdlX2NvZGVzGAIgAygJEjAKCWVuY29kaW5ncxgDIAMoDjIdLmFpMnRleHQuYXNyLnYxLkF1ZGlvRW5jb2RpbmcSGgoSbWluX3NhbXBsZV9yYXRlX2h6GAQgASgNEhoKEm1heF9zYW1wbGVfcmF0ZV9oehgFIAEoDRIXCg9tYXhfYXVkaW9fYnl0ZXMYBiABKAMSNQoSbWF4X2F1ZGlvX2R1cmF0aW9uGAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhcKD21heF9jaHVua19ieXRlcxgIIAEoAzL5AgoNU3BlZWNoU2VydmljZRJvChJTdHJlYW1pbmdSZWNvZ25pemUSKS5haTJ0ZXh0LmFzci52MS5TdHJlYW1pbmdSZWNvZ25pemVSZXF1ZXN0GiouYWkydGV4dC5hc3IudjEuU3RyZWFtaW5nUmVjb2duaXplUmVzcG9uc2UoATABEnEKCVJlY29nbml6ZRIgLmFpMnRleHQuYXNyLnYxLlJlY29nbml6ZVJlcXVlc3QaIS5haTJ0ZXh0LmFzci52MS5SZWNvZ25pemVSZXNwb25zZSIfgtPkkwIZOgEqIhQvdjEvc3BlZWNoOnJlY29nbml6ZRKDAQoPR2V0Q2FwYWJpbGl0aWVzEiYuYWkydGV4dC5hc3IudjEuR2V0Q2FwYWJpbGl0aWVzUmVxdWVzdBonLmFpMnRleHQuYXNyLnYxLkdldENhcGFiaWxpdGllc1Jlc3BvbnNlIh+C0+STAhkSFy92MS9zcGVlY2gvY2FwYWJpbGl0aWVzYgZwcm90bzM", [file_ai2text_asr_v1_audio, file_ai2text_asr_v1_result, file_google_api_annotations, file_google_protobuf_duration]);
+  fileDesc("CiNhaTJ0ZXh0L2Fzci92MS9zcGVlY2hfc2VydmljZS5wcm90bxIOYWkydGV4dC5hc3IudjEitwIKGVN0cmVhbWluZ1JlY29nbml6ZVJlcXVlc3QSMQoGY29uZmlnGAEgASgLMh8uYWkydGV4dC5hc3IudjEuU3RyZWFtaW5nQ29uZmlnSAASDwoFYXVkaW8YAiABKAxIABIqCgdzaWxlbmNlGAMgASgLMhcuYWkydGV4dC5hc3IudjEuU2lsZW5jZUgAEkUKFmZvcmNlX2VuZF9vZl91dHRlcmFuY2UYBCABKAsyIy5haTJ0ZXh0LmFzci52MS5Gb3JjZUVuZE9mVXR0ZXJhbmNlSAASLgoJa2VlcGFsaXZlGAUgASgLMhkuYWkydGV4dC5hc3IudjEuS2VlcGFsaXZlSAASKAoGcmVzdW1lGAYgASgLMhYuYWkydGV4dC5hc3IudjEuUmVzdW1lSABCCQoHcGF5bG9hZCKyAgoPU3RyZWFtaW5nQ29uZmlnEisKBmZvcm1hdBgBIAEoCzIbLmFpMnRleHQuYXNyLnYxLkF1ZGlvRm9ybWF0EhUKDWxhbmd1YWdlX2NvZGUYAiABKAkSGQoRcGFydGlhbHNfZGlzYWJsZWQYAyABKAgSGAoQc3RvcmFnZV9kaXNhYmxlZBgEIAEoCBINCgV0aXRsZRgFIAEoCRIWCg5sYW5ndWFnZV9jb2RlcxgGIAMoCRIQCghob3R3b3JkcxgHIAMoCRIwCgtlbmRwb2ludGluZxgIIAEoCzIbLmFpMnRleHQuYXNyLnYxLkVuZHBvaW50aW5nEh0KFXBhcnRpYWxfd29yZHNfZW5hYmxlZBgJIAEoCBIcChRyZWZpbmVtZW50c19kaXNhYmxlZBgKIAEoCCI2CgdTaWxlbmNlEisKCGR1cmF0aW9uGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIhUKE0ZvcmNlRW5kT2ZVdHRlcmFuY2UiCwoJS2VlcGFsaXZlIsEDChpTdHJlYW1pbmdSZWNvZ25pemVSZXNwb25zZRIoCgdjdXJzb3JzGAEgASgLMhcuYWkydGV4dC5hc3IudjEuQ3Vyc29ycxI5Cg9zZXNzaW9uX3N0YXJ0ZWQYAiABKAsyHi5haTJ0ZXh0LmFzci52MS5TZXNzaW9uU3RhcnRlZEgAEjcKDnNwZWVjaF9zdGFydGVkGAMgASgLMh0uYWkydGV4dC5hc3IudjEuU3BlZWNoU3RhcnRlZEgAEjMKDHNwZWVjaF9lbmRlZBgEIAEoCzIbLmFpMnRleHQuYXNyLnYxLlNwZWVjaEVuZGVkSAASMAoHcGFydGlhbBgFIAEoCzIdLmFpMnRleHQuYXNyLnYxLlBhcnRpYWxSZXN1bHRIABIsCgVmaW5hbBgGIAEoCzIbLmFpMnRleHQuYXNyLnYxLkZpbmFsUmVzdWx0SAASLwoGc3RhdHVzGAcgASgLMh0uYWkydGV4dC5hc3IudjEuU2Vzc2lvblN0YXR1c0gAEjYKCnJlZmluZW1lbnQYCCABKAsyIC5haTJ0ZXh0LmFzci52MS5SZWZpbmVtZW50UmVzdWx0SABCBwoFZXZlbnQirwEKDlNlc3Npb25TdGFydGVkEhIKCnNlc3Npb25faWQYASABKAkSFAoMcmVjb3JkaW5nX2lkGAIgASgJEhUKDXRyYW5zY3JpcHRfaWQYAyABKAkSFAoMcmVzdW1lX3Rva2VuGAQgASgJEhYKDnJlcGxheV9mcm9tX21zGAUgASgDEhYKDnRyYW5zY3JpcHRfaWRzGAYgAygJEhYKDnNlcnZlcl92ZXJzaW9uGAcgASgJIjIKDVNwZWVjaFN0YXJ0ZWQSEAoIc3RhcnRfbXMYASABKAMSDwoHY2hhbm5lbBgCIAEoDSIuCgtTcGVlY2hFbmRlZBIOCgZlbmRfbXMYASABKAMSDwoHY2hhbm5lbBgCIAEoDSJlChBSZWNvZ25pemVSZXF1ZXN0EisKBmZvcm1hdBgBIAEoCzIbLmFpMnRleHQuYXNyLnYxLkF1ZGlvRm9ybWF0Eg0KBWF1ZGlvGAIgASgMEhUKDWxhbmd1YWdlX2NvZGUYAyABKAkiVgoRUmVjb2duaXplUmVzcG9uc2USLAoHcmVzdWx0cxgBIAMoCzIbLmFpMnRleHQuYXNyLnYxLkZpbmFsUmVzdWx0EhMKC2R1cmF0aW9uX21zGAIgASgDIhgKFkdldENhcGFiaWxpdGllc1JlcXVlc3Qi8wIKF0dldENhcGFiaWxpdGllc1Jlc3BvbnNlEg0KBW1vZGVsGAEgASgJEhYKDmxhbmd1YWdlX2NvZGVzGAIgAygJEjAKCWVuY29kaW5ncxgDIAMoDjIdLmFpMnRleHQuYXNyLnYxLkF1ZGlvRW5jb2RpbmcSGgoSbWluX3NhbXBsZV9yYXRlX2h6GAQgASgNEhoKEm1heF9zYW1wbGVfcmF0ZV9oehgFIAEoDRIXCg9tYXhfYXVkaW9fYnl0ZXMYBiABKAMSNQoSbWF4X2F1ZGlvX2R1cmF0aW9uGAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhcKD21heF9jaHVua19ieXRlcxgIIAEoAxIUCgxtYXhfY2hhbm5lbHMYCSABKA0SMAoLZW5kcG9pbnRpbmcYCiABKAsyGy5haTJ0ZXh0LmFzci52MS5FbmRwb2ludGluZxIWCg5zZXJ2ZXJfdmVyc2lvbhgLIAEoCTL5AgoNU3BlZWNoU2VydmljZRJvChJTdHJlYW1pbmdSZWNvZ25pemUSKS5haTJ0ZXh0LmFzci52MS5TdHJlYW1pbmdSZWNvZ25pemVSZXF1ZXN0GiouYWkydGV4dC5hc3IudjEuU3RyZWFtaW5nUmVjb2duaXplUmVzcG9uc2UoATABEnEKCVJlY29nbml6ZRIgLmFpMnRleHQuYXNyLnYxLlJlY29nbml6ZVJlcXVlc3QaIS5haTJ0ZXh0LmFzci52MS5SZWNvZ25pemVSZXNwb25zZSIfgtPkkwIZOgEqIhQvdjEvc3BlZWNoOnJlY29nbml6ZRKDAQoPR2V0Q2FwYWJpbGl0aWVzEiYuYWkydGV4dC5hc3IudjEuR2V0Q2FwYWJpbGl0aWVzUmVxdWVzdBonLmFpMnRleHQuYXNyLnYxLkdldENhcGFiaWxpdGllc1Jlc3BvbnNlIh+C0+STAhkSFy92MS9zcGVlY2gvY2FwYWJpbGl0aWVzYgZwcm90bzM", [file_ai2text_asr_v1_audio, file_ai2text_asr_v1_result, file_ai2text_asr_v1_session, file_google_api_annotations, file_google_protobuf_duration]);
 
 /**
  * One message from the client of a live stream.
@@ -70,6 +72,14 @@ export type StreamingRecognizeRequest = Message<"ai2text.asr.v1.StreamingRecogni
      */
     value: Keepalive;
     case: "keepalive";
+  } | {
+    /**
+     * Goes on with a session. As the first message, instead of `config`.
+     *
+     * @generated from field: ai2text.asr.v1.Resume resume = 6;
+     */
+    value: Resume;
+    case: "resume";
   } | { case: undefined; value?: undefined };
 };
 
@@ -120,6 +130,42 @@ export type StreamingConfig = Message<"ai2text.asr.v1.StreamingConfig"> & {
    * @generated from field: string title = 5;
    */
   title: string;
+
+  /**
+   * The languages that may be spoken, of which each utterance's is detected; at most 10. Empty: any. Not together with
+   * `language_code`.
+   *
+   * @generated from field: repeated string language_codes = 6;
+   */
+  languageCodes: string[];
+
+  /**
+   * Names and terms that are likely to be said, at most 50 of at most 60 characters: the model is told to expect them.
+   *
+   * @generated from field: repeated string hotwords = 7;
+   */
+  hotwords: string[];
+
+  /**
+   * Where utterances end. Default: as GetCapabilities says.
+   *
+   * @generated from field: ai2text.asr.v1.Endpointing endpointing = 8;
+   */
+  endpointing?: Endpointing | undefined;
+
+  /**
+   * True: partials carry words with times and confidence, which costs the model a tenth more.
+   *
+   * @generated from field: bool partial_words_enabled = 9;
+   */
+  partialWordsEnabled: boolean;
+
+  /**
+   * True: finals are not refined. Default: they are, when the model has time. What is stored is the final as it was.
+   *
+   * @generated from field: bool refinements_disabled = 10;
+   */
+  refinementsDisabled: boolean;
 };
 
 /**
@@ -238,6 +284,22 @@ export type StreamingRecognizeResponse = Message<"ai2text.asr.v1.StreamingRecogn
      */
     value: FinalResult;
     case: "final";
+  } | {
+    /**
+     * How the session stands with the server.
+     *
+     * @generated from field: ai2text.asr.v1.SessionStatus status = 7;
+     */
+    value: SessionStatus;
+    case: "status";
+  } | {
+    /**
+     * A better text of a final that was sent before.
+     *
+     * @generated from field: ai2text.asr.v1.RefinementResult refinement = 8;
+     */
+    value: RefinementResult;
+    case: "refinement";
   } | { case: undefined; value?: undefined };
 };
 
@@ -249,7 +311,7 @@ export const StreamingRecognizeResponseSchema: GenMessage<StreamingRecognizeResp
   messageDesc(file_ai2text_asr_v1_speech_service, 5);
 
 /**
- * SessionStarted names what the session writes to.
+ * SessionStarted names the session, what it writes to, and where its audio begins.
  *
  * @generated from message ai2text.asr.v1.SessionStarted
  */
@@ -270,11 +332,40 @@ export type SessionStarted = Message<"ai2text.asr.v1.SessionStarted"> & {
   recordingId: string;
 
   /**
-   * The transcript that the finals are appended to; empty when storage is disabled.
+   * The transcript that the finals are appended to, of the first channel; empty when storage is disabled.
    *
    * @generated from field: string transcript_id = 3;
    */
   transcriptId: string;
+
+  /**
+   * The secret with which the session can be resumed.
+   *
+   * @generated from field: string resume_token = 4;
+   */
+  resumeToken: string;
+
+  /**
+   * Where the audio that follows must begin, in milliseconds since the session began: 0 for a new session. When one is
+   * resumed, LINEAR16 begins there; the other encodings begin anew with their header, and the server skips what it knows.
+   *
+   * @generated from field: int64 replay_from_ms = 5;
+   */
+  replayFromMs: bigint;
+
+  /**
+   * The transcripts of all channels, in their order; empty when storage is disabled.
+   *
+   * @generated from field: repeated string transcript_ids = 6;
+   */
+  transcriptIds: string[];
+
+  /**
+   * The version of the server, which a session keeps: when it is resumed, send it as the header `x-ai2text-version`.
+   *
+   * @generated from field: string server_version = 7;
+   */
+  serverVersion: string;
 };
 
 /**
@@ -296,6 +387,13 @@ export type SpeechStarted = Message<"ai2text.asr.v1.SpeechStarted"> & {
    * @generated from field: int64 start_ms = 1;
    */
   startMs: bigint;
+
+  /**
+   * In which channel, from 0.
+   *
+   * @generated from field: uint32 channel = 2;
+   */
+  channel: number;
 };
 
 /**
@@ -317,6 +415,13 @@ export type SpeechEnded = Message<"ai2text.asr.v1.SpeechEnded"> & {
    * @generated from field: int64 end_ms = 1;
    */
   endMs: bigint;
+
+  /**
+   * In which channel, from 0.
+   *
+   * @generated from field: uint32 channel = 2;
+   */
+  channel: number;
 };
 
 /**
@@ -465,6 +570,27 @@ export type GetCapabilitiesResponse = Message<"ai2text.asr.v1.GetCapabilitiesRes
    * @generated from field: int64 max_chunk_bytes = 8;
    */
   maxChunkBytes: bigint;
+
+  /**
+   * The most channels of one stream.
+   *
+   * @generated from field: uint32 max_channels = 9;
+   */
+  maxChannels: number;
+
+  /**
+   * Where utterances end unless a session is tuned.
+   *
+   * @generated from field: ai2text.asr.v1.Endpointing endpointing = 10;
+   */
+  endpointing?: Endpointing | undefined;
+
+  /**
+   * The version of the server that answers.
+   *
+   * @generated from field: string server_version = 11;
+   */
+  serverVersion: string;
 };
 
 /**
@@ -483,12 +609,14 @@ export const SpeechService: GenService<{
   /**
    * StreamingRecognize transcribes live speech while it is spoken.
    *
-   * The first message must be `config`, and only the first; then audio follows at any pace. The server answers with
-   * `session_started`, and then with events as they happen: finals in the order of their utterances, though the next
-   * utterance may begin before the final of the last one is there. When the client half-closes, what was heard is
-   * finished, and the stream ends with OK; when it vanishes, what it said is still finished and stored. Audio is never dropped: a client that sends faster than the server
-   * transcribes is held back by flow control. A stream on which nothing arrives for 60 s is ended with
-   * ERROR_REASON_STREAM_IDLE: send `keepalive` while there is nothing to say.
+   * The first message must be `config`, or `resume` to go on with a session, and only the first; then audio follows at
+   * any pace. The server answers with `session_started`, and then with events as they happen: finals in the order of
+   * their utterances, though the next utterance may begin before the final of the last one is there. When the client
+   * half-closes, what was heard is finished, and the stream ends with OK. When it vanishes, the session waits 30 s to be
+   * resumed; then what was said is finished and stored.
+   * Audio is never dropped: a client that sends faster than the server transcribes is held back by flow control. A
+   * stream on which nothing arrives for 60 s is ended with ERROR_REASON_STREAM_IDLE: send `keepalive` while there is
+   * nothing to say. A server that has no capacity left refuses with ERROR_REASON_OVERLOADED.
    *
    * @generated from rpc ai2text.asr.v1.SpeechService.StreamingRecognize
    */

@@ -1,0 +1,1 @@
+"""Other people's ways of doing the same, with the same weights on the same cores."""

@@ -1,0 +1,83 @@
+import type { FinalResult, PartialResult } from "../src/index.js";
+
+/** How things stand; the page's colours follow it. */
+export type State = "idle" | "opening" | "live" | "resuming" | "finishing" | "done" | "failed";
+
+/** What the page shows: the words that are being said, those that were, and how things stand. */
+export class Board {
+  private readonly record = element("record", HTMLButtonElement);
+  private readonly label = element("record-label", HTMLElement);
+  private readonly level = element("level", HTMLMeterElement);
+  private readonly status = element("status", HTMLElement);
+  private readonly stable = element("stable", HTMLElement);
+  private readonly unstable = element("unstable", HTMLElement);
+  private readonly finals = element("finals", HTMLElement);
+  /** Where the utterance begins whose words are shown as being said. */
+  private captionFrom = 0n;
+
+  /** What to do when the button is pressed. */
+  onRecord(pressed: () => void): void {
+    this.record.addEventListener("click", pressed);
+  }
+
+  /** Says how things stand; the button follows. */
+  say(state: State, text: string): void {
+    const speaking = state === "live" || state === "resuming";
+    this.status.dataset.state = state;
+    this.status.textContent = text;
+    this.record.disabled = state === "opening" || state === "finishing";
+    this.record.setAttribute("aria-pressed", String(speaking));
+    this.label.textContent = speaking ? "Stop" : "Speak";
+  }
+
+  /** An empty board for a new session. */
+  clear(): void {
+    this.finals.replaceChildren();
+    this.caption("", "");
+  }
+
+  /** The words that are being said. */
+  showPartial({ stableText, unstableText, startMs }: PartialResult): void {
+    this.captionFrom = startMs;
+    this.caption(stableText, unstableText);
+  }
+
+  /** Words that have been said; the newest stand above. */
+  showFinal({ text, startMs, endMs }: FinalResult): void {
+    if (endMs > this.captionFrom) {
+      this.caption("", ""); // else the next utterance has begun
+    }
+    const line = document.createElement("li");
+    const time = document.createElement("time");
+    time.textContent = clock(Number(startMs));
+    const words = document.createElement("span");
+    words.textContent = text;
+    line.append(time, words);
+    this.finals.prepend(line);
+  }
+
+  /** How loud it is, 0 to 1. Speech is mostly below a tenth, so the scale is that of decibels. */
+  showLevel(level: number): void {
+    const decibels = 20 * Math.log10(Math.max(level, 1e-4));
+    this.level.value = Math.max(0, 1 + decibels / 60);
+  }
+
+  private caption(stable: string, unstable: string): void {
+    this.stable.textContent = stable;
+    this.unstable.textContent = unstable;
+  }
+}
+
+/** Milliseconds as minutes and seconds. */
+function clock(ms: number): string {
+  const seconds = Math.floor(ms / 1000);
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+}
+
+function element<Kind extends HTMLElement>(id: string, kind: new () => Kind): Kind {
+  const found = document.getElementById(id);
+  if (!(found instanceof kind)) {
+    throw new Error(`the page has no ${kind.name} called ${id}`);
+  }
+  return found;
+}

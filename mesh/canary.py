@@ -1,0 +1,73 @@
+"""How much of what begins goes to the canary of asr: a weight that the running edge can be told.
+
+It is the key `ai2text.canary_weight` in the runtime of `envoy/envoy.yaml`. What was told is kept in the home until
+`make down`, so that an Envoy that had to be restarted goes on with it.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+
+from mesh.home import Home
+from mesh.ports import HOST, Ports
+
+RUNTIME_KEY = "ai2text.canary_weight"
+DEFAULT_WEIGHT = 10
+DEADLINE_S = 5.0
+
+
+class EdgeAway(Exception):
+    """Envoy does not answer, or not as it should."""
+
+
+def weight(home: Home, environ: Mapping[str, str] | None = None) -> int:
+    """The weight with which Envoy has to start, in per cent: what it was last told, else AI2TEXT_CANARY_WEIGHT.
+
+    Raises ValueError when that is no whole number from 0 to 100.
+    """
+    env = os.environ if environ is None else environ
+    told = _record(home)
+    given = told.read_text(encoding="utf-8") if told.is_file() else env.get("AI2TEXT_CANARY_WEIGHT", "")
+    if not given:
+        return DEFAULT_WEIGHT
+    if not given.isdecimal() or int(given) > 100:
+        raise ValueError(f"AI2TEXT_CANARY_WEIGHT must be a whole number from 0 to 100, not {given!r}")
+    return int(given)
+
+
+def current(ports: Ports) -> int:
+    """The weight by which the running Envoy goes. Raises EdgeAway."""
+    entries = json.loads(_ask(ports, "GET", "/runtime?format=json"))["entries"]
+    return int(entries[RUNTIME_KEY]["final_value"])
+
+
+def change(home: Home, ports: Ports, weight: int) -> None:
+    """Tells the running Envoy a weight from 0 to 100; only what begins from now on goes by it. Raises EdgeAway."""
+    _ask(ports, "POST", f"/runtime_modify?{RUNTIME_KEY}={weight}")
+    _record(home).write_text(str(weight), encoding="utf-8")
+
+
+def forget(home: Home) -> None:
+    """Let the next Envoy start with the weight of the environment."""
+    _record(home).unlink(missing_ok=True)
+
+
+def _record(home: Home) -> Path:
+    return home.run / "canary_weight"
+
+
+def _ask(ports: Ports, method: str, path: str) -> bytes:
+    connection = HTTPConnection(HOST, ports.envoy_admin, timeout=DEADLINE_S)
+    try:
+        connection.request(method, path)
+        answer = connection.getresponse()
+        said = answer.read()
+    except (OSError, HTTPException) as error:
+        raise EdgeAway(f"Envoy does not answer on port {ports.envoy_admin} ({error}): `make status`") from error
+    finally:
+        connection.close()
+    if answer.status != 200:
+        raise EdgeAway(f"Envoy answers {answer.status}: {said.decode(errors='replace').strip()}")
+    return said

@@ -1,0 +1,304 @@
+"""One channel: what it tells, what it settles, what it forgets, and which finals are heard again as one."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from servers.asr import audio
+from servers.asr.audio import SAMPLE_RATE, Samples
+from servers.asr.endpointing import WINDOW, EndpointRules
+from servers.asr.load import Load, LoadLimits
+from servers.asr.passage import GAP_MS, LONGEST_S
+from servers.asr.recognition import Hypothesis, Request, Word
+from servers.asr.results import Final, Happening, Partial, Refinement, SpeechEnded, SpeechStarted
+from servers.asr.scheduling import Lanes, Scheduler
+from servers.asr.track import MEMORY_MS, STATE_EVERY, Track
+from servers.asr.utterance import Manner, Utterance
+from tests.fakes.recognizers import GatedRecognizer, come_true, heard, settled
+
+RULES = EndpointRules(pause_ms=128, silence_ms=448, long_utterance_ms=2_000, long_utterance_silence_ms=256)
+SECOND = audio.samples(1_000) // WINDOW * WINDOW
+"""About a second, in whole windows."""
+
+
+class Loudness:
+    """Voice is what is loud."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def state(self) -> bytes:
+        return str(self.count).encode()
+
+    def restore(self, state: bytes) -> None:
+        self.count = int(state)
+
+    def probabilities(self, heard: Samples) -> list[float]:
+        assert len(heard) % WINDOW == 0
+        self.count += len(heard)
+        return [float(np.abs(window).max() > 0.1) for window in heard.reshape(-1, WINDOW)]
+
+
+@dataclass
+class Listener:
+    """A track, what it told, and the utterances that have ended."""
+
+    model: GatedRecognizer
+    told: list[Happening] = field(default_factory=list)
+    ended: list[Utterance] = field(default_factory=list)
+
+    def begin(self, settled: int = 0, begin: int = 0, *, refinements: bool = True, channel: int = 1) -> Track:
+        self.load = Load(LoadLimits())
+        scheduler = Scheduler(self.model, Lanes(), self.load, retry_s=0.0)
+        self.track = Track(
+            channel, settled, begin, RULES, Manner(), refinements, "", Loudness(), scheduler,
+            self._tell, self._end,
+        )  # fmt: skip
+        return self.track
+
+    async def _tell(self, happening: Happening) -> None:
+        self.told.append(happening)
+
+    async def _end(self, track: Track, utterance: Utterance) -> None:
+        assert track is self.track
+        self.ended.append(utterance)
+
+    async def hear(self, *parts: tuple[float, float]) -> None:
+        """Parts of (seconds, level), a tenth of a second at a time."""
+        for seconds, level in parts:
+            windows = round(seconds * SECOND) // WINDOW
+            for begin in range(0, windows, 3):
+                count = min(3, windows - begin)
+                await self.track.hear(np.full(count * WINDOW, level, np.float32))
+                await settled()
+
+    async def make_finals(self) -> list[Final | None]:
+        """The finals of all that have ended, as a session makes them."""
+        finals = []
+        for utterance in self.ended:
+            finals.append(await utterance.final(len(finals)))
+            self.track.settle(utterance, finals[-1])
+        self.ended.clear()
+        return finals
+
+    @property
+    def kept(self) -> int:
+        """How many samples are remembered."""
+        return len(self.track._buffer.slice(0, self.track._buffer.end))
+
+    def of(self, kind: type[Happening]) -> list[Happening]:
+        return [happening for happening in self.told if isinstance(happening, kind)]
+
+
+@pytest.fixture
+async def listener() -> AsyncIterator[Listener]:
+    listener = Listener(GatedRecognizer(open=True))
+    listener.begin()
+    yield listener
+    listener.track.close()
+    await settled()
+
+
+# What is told.
+
+
+async def test_speech_is_told_where_it_begins_and_ends(listener: Listener) -> None:
+    await listener.hear((0.5, 0.0), (1.0, 0.5), (1.0, 0.0))
+    started, complete, ended = listener.told
+    assert isinstance(started, SpeechStarted)
+    assert isinstance(complete, Partial)
+    assert isinstance(ended, SpeechEnded)
+    assert started.start_ms == pytest.approx(500, abs=32)
+    assert ended.end_ms == pytest.approx(1_500, abs=64)
+    assert {started.channel, complete.channel, ended.channel} == {1}
+    assert complete.complete
+
+
+async def test_the_text_at_a_pause_that_is_the_end_already_is_not_shown(listener: Listener) -> None:
+    listener.model.open = False
+    await listener.hear((1.0, 0.5), (1.0, 0.0))
+    await listener.model.give()
+    assert listener.of(Partial) == []
+    assert [final and final.text for final in await listener.make_finals()] == ["a"]
+
+
+async def test_partials_come_at_their_interval_and_one_at_a_time(listener: Listener) -> None:
+    listener.model.open = False
+    making = asyncio.create_task(listener.track.make_partials(lambda: 500, 700))
+    await listener.hear((0.6, 0.5))
+    assert listener.model.in_flight == 0
+    await listener.hear((0.3, 0.5))
+    assert listener.model.in_flight == 1
+    await listener.hear((2.0, 0.5))
+    assert len(listener.model.begun) == 1  # those that would have come meanwhile are left out
+    await listener.model.give(heard("một"))
+    await listener.hear((0.1, 0.5))
+    await listener.model.give(heard("một hai"))
+    assert [p.end_ms for p in listener.of(Partial) if isinstance(p, Partial)] == [
+        pytest.approx(750, abs=64),
+        pytest.approx(2_900, abs=64),
+    ]
+    making.cancel()
+
+
+async def test_a_model_that_is_away_costs_partials_and_nothing_else(listener: Listener) -> None:
+    making = asyncio.create_task(listener.track.make_partials(lambda: 500, 500))
+    listener.model.failures = 1
+    await listener.hear((0.6, 0.5))
+    assert (len(listener.model.begun), listener.of(Partial)) == (1, [])
+    await listener.hear((0.6, 0.5))
+    await come_true(lambda: len(listener.of(Partial)) == 1)
+    making.cancel()
+
+
+# What is settled, and what is forgotten.
+
+
+async def test_silence_is_settled_as_it_is_heard(listener: Listener) -> None:
+    await listener.hear((3.0, 0.0))
+    assert listener.track.settled == listener.track.processed
+    assert listener.track.processed == pytest.approx(3 * SECOND, abs=2 * WINDOW)
+
+
+async def test_speech_is_settled_with_its_final(listener: Listener) -> None:
+    await listener.hear((1.0, 0.0), (1.0, 0.5), (3.0, 0.0))
+    assert listener.track.settled == pytest.approx(SECOND, abs=2 * WINDOW)
+    await listener.make_finals()
+    assert listener.track.settled == listener.told[-1].end_ms * 16  # type: ignore[union-attr]
+    await listener.hear((0.1, 0.0))
+    assert listener.track.settled == listener.track.processed
+
+
+async def test_what_may_become_speech_is_not_settled(listener: Listener) -> None:
+    await listener.hear((1.0, 0.0))
+    before = listener.track.settled
+    await listener.track.hear(np.full(2 * WINDOW, 0.5, np.float32))
+    assert (listener.track.settled, listener.of(SpeechStarted)) == (before, [])
+
+
+async def test_a_resumed_track_does_not_hear_again_what_is_settled(listener: Listener) -> None:
+    listener.begin(settled=101 * SECOND, begin=100 * SECOND)
+    await listener.hear((1.0, 0.5), (1.0, 0.0), (1.0, 0.5), (1.0, 0.0))
+    assert [started.start_ms for started in listener.told if isinstance(started, SpeechStarted)] == [
+        pytest.approx(audio.milliseconds(102 * SECOND), abs=64)
+    ]
+
+
+async def test_hours_of_silence_are_not_remembered(listener: Listener) -> None:
+    for _ in range(60):
+        await listener.hear((5.0, 0.0))
+    assert listener.kept < audio.samples(MEMORY_MS) + 2 * SAMPLE_RATE
+
+
+async def test_minutes_of_speech_with_its_finals_are_not_remembered(listener: Listener) -> None:
+    for _ in range(40):
+        await listener.hear((5.0, 0.5), (0.5, 0.0))
+        await listener.make_finals()
+    await settled()
+    assert listener.kept < (LONGEST_S + 8) * SAMPLE_RATE
+    assert len(listener.track._passages) == 0
+
+
+# Finals that belong together.
+
+
+class Echo(GatedRecognizer):
+    """Hears a word in each run of loud audio, where it is."""
+
+    async def recognize(self, request: Request) -> Hypothesis:
+        self.begun.append(request)
+        loud = np.flatnonzero(np.abs(np.diff((np.abs(request.audio) > 0.1).astype(int), prepend=0, append=0)))
+        runs = [(float(a) / SAMPLE_RATE, float(b) / SAMPLE_RATE) for a, b in loud.reshape(-1, 2)]
+        words = tuple(Word(f"w{n}", begin, end, 0.9) for n, (begin, end) in enumerate(runs))
+        return Hypothesis(" ".join(word.text for word in words), "vi", words, -0.1, 0.0, 1.0, inference_s=0.01)
+
+    async def check(self) -> None: ...
+
+
+@pytest.fixture
+async def echo() -> AsyncIterator[Listener]:
+    listener = Listener(Echo())
+    listener.begin()
+    yield listener
+    listener.track.close()
+    await settled()
+
+
+async def refined(listener: Listener) -> dict[int, str]:
+    """What is refined, once all is silent."""
+    await listener.hear((1.0, 0.0))
+    await listener.make_finals()
+    await listener.track.refined(5)
+    return {each.final_index: each.text for each in listener.told if isinstance(each, Refinement)}
+
+
+async def test_finals_with_little_silence_between_them_are_heard_again_as_one(echo: Listener) -> None:
+    await echo.hear((0.5, 0.0), (1.0, 0.5), (0.55, 0.0), (1.5, 0.5), (0.55, 0.0), (1.0, 0.5))
+    assert await refined(echo) == {0: "w0", 1: "w1", 2: "w2"}
+    last = echo.model.begun[-1]
+    assert len(last.audio) / SAMPLE_RATE == pytest.approx(1 + 0.55 + 1.5 + 0.55 + 1 + 2 * 0.288, abs=0.2)
+    assert (last.language, last.careful, last.context) == ("vi", True, "")
+
+
+async def test_each_final_gets_the_words_that_are_in_it(echo: Listener) -> None:
+    await echo.hear((1.0, 0.5), (0.1, 0.0), (1.0, 0.5), (0.55, 0.0), (1.0, 0.5))
+    assert await refined(echo) == {0: "w0 w1", 1: "w2"}
+    for refinement in echo.of(Refinement):
+        assert isinstance(refinement, Refinement)
+        assert [word.text for word in refinement.words] == refinement.text.split()
+        assert refinement.channel == 1
+
+
+async def test_a_final_that_stands_alone_is_not_refined(echo: Listener) -> None:
+    await echo.hear((1.0, 0.5), ((GAP_MS + 100) / 1000, 0.0), (1.0, 0.5), (1.0, 0.0))
+    assert await refined(echo) == {}
+    assert len(echo.model.begun) == 2
+
+
+async def test_what_would_be_too_long_to_be_heard_again_is_divided(echo: Listener) -> None:
+    for _ in range(6):
+        await echo.hear((4.0, 0.5), (0.5, 0.0))
+    await refined(echo)
+    longest = max(len(request.audio) for request in echo.model.begun)
+    assert 10 * SAMPLE_RATE < longest <= (LONGEST_S + 1) * SAMPLE_RATE
+
+
+async def test_what_is_no_speech_is_no_part_of_a_passage(echo: Listener) -> None:
+    await echo.hear((1.0, 0.5), (0.5, 0.0), (1.0, 0.5), (1.0, 0.0))
+    first, second = echo.ended
+    final = await first.final(0)
+    echo.track.settle(first, final)
+    await second.final(1)
+    echo.track.settle(second, None)
+    echo.ended.clear()
+    assert await refined(echo) == {}
+
+
+async def test_nothing_is_refined_when_the_model_is_busy(echo: Listener) -> None:
+    echo.load.note(0.0, 100.0)
+    await echo.hear((1.0, 0.5), (0.5, 0.0), (1.0, 0.5))
+    assert await refined(echo) == {}
+
+
+async def test_nothing_is_refined_when_that_is_not_wanted(echo: Listener) -> None:
+    echo.begin(refinements=False)
+    await echo.hear((1.0, 0.5), (0.5, 0.0), (1.0, 0.5))
+    assert await refined(echo) == {}
+
+
+async def test_a_passage_waits_for_all_its_finals(echo: Listener) -> None:
+    await echo.hear((1.0, 0.5), (0.5, 0.0), (1.0, 0.5), (2.0, 0.0))
+    await settled()
+    assert echo.of(Refinement) == []
+    await echo.make_finals()
+    await come_true(lambda: len(echo.of(Refinement)) == 2)
+
+
+async def test_the_voice_detectors_state_is_remembered_for_a_while_where_audio_may_begin_again(echo: Listener) -> None:
+    await echo.hear((70.0, 0.0))
+    newest = echo.track.processed // STATE_EVERY * STATE_EVERY
+    assert echo.track.detector_state(newest) == str(newest).encode()
+    assert echo.track.detector_state(newest - WINDOW) == echo.track.detector_state(0) == b""

@@ -1,0 +1,25 @@
+"""The page's own server: files of one folder, for this machine; an address that fills in the page's fields."""
+
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+
+from clients.web import serve
+
+
+def test_files_are_served_as_they_are_now(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("<p>xin chào</p>", encoding="utf-8")
+    with serve.served(tmp_path) as page:
+        assert urlsplit(page).hostname == "127.0.0.1"
+        answer = httpx.get(page)
+        assert answer.text == "<p>xin chào</p>"
+        assert answer.headers["cache-control"] == "no-store"
+        assert httpx.get(f"{page}../../etc/passwd").status_code == 404
+        assert httpx.get(f"{page}missing.js").status_code == 404
+
+
+def test_the_token_stands_where_no_browser_sends_it() -> None:
+    address = urlsplit(serve.address("http://127.0.0.1:8120/", "http://127.0.0.1:8080", "a+b/c="))
+    assert address.query == ""
+    assert parse_qs(address.fragment) == {"endpoint": ["http://127.0.0.1:8080"], "token": ["a+b/c="]}
