@@ -84,13 +84,16 @@ class Scheduler:
         loop = asyncio.get_running_loop()
         asked = loop.time()
         for delay in backoff.delays(first_s=0.25, longest_s=2.0):
+            queued = loop.time()
             with self._lane(await self._turn(errand)):
                 request = errand.make()
                 if request is None:
                     return None
                 sent = loop.time()
                 try:
-                    return self._noted(errand, await self._recognizer.recognize(request), asked, sent)
+                    hypothesis = await self._recognizer.recognize(request)
+                    self._note(errand, hypothesis, queued, sent)
+                    return replace(hypothesis, queue_s=max(0.0, loop.time() - hypothesis.inference_s - asked))
                 except DependencyUnavailable:
                     if errand.urgency >= Urgency.PARTIAL or loop.time() - asked + delay > self._retry_s:
                         raise
@@ -102,14 +105,13 @@ class Scheduler:
         errand.urgency = Urgency.FINAL
         self._dispatch()
 
-    def _noted(self, errand: Errand, hypothesis: Hypothesis, asked: float, sent: float) -> Hypothesis:
-        """The hypothesis with all its waiting, here and in front of the model."""
-        worked_until = asyncio.get_running_loop().time() - hypothesis.inference_s
-        waited_s = max(0.0, worked_until - asked)
-        self.load.feel(max(0.0, worked_until - sent), background=errand.urgency >= Urgency.PARTIAL)
+    def _note(self, errand: Errand, hypothesis: Hypothesis, queued: float, sent: float) -> None:
+        """Tell the load how long the errand waited, here and in front of the model. What it waited before, while the
+        model was away, is no load: it must keep nobody out once the model is back."""
+        began = asyncio.get_running_loop().time() - hypothesis.inference_s
+        self.load.feel(max(0.0, began - sent), background=errand.urgency >= Urgency.PARTIAL)
         if errand.urgency < Urgency.PARTIAL:
-            self.load.note(waited_s, hypothesis.inference_s)
-        return replace(hypothesis, queue_s=waited_s)
+            self.load.note(max(0.0, began - queued), hypothesis.inference_s)
 
     async def _turn(self, errand: Errand) -> Urgency:
         """Wait; the urgency that it had when its turn came, and under which it is in flight."""

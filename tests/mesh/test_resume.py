@@ -4,7 +4,6 @@ import asyncio
 import functools
 import os
 import signal
-import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +23,7 @@ from clients.cli.pcm import BYTES_PER_MS, LIVE_CHUNK_MS, cut
 from clients.cli.setup import Setup
 from clients.cli.wish import Wish
 from mesh.parts import ASR_REPLICAS
+from tests.mesh import replicas
 from tests.mesh.running_mesh import Client, RunningMesh, eventually
 from tests.mesh.speaking import clips
 
@@ -102,23 +102,9 @@ async def _awaited(work: Awaitable[None]) -> None:
     await work
 
 
-def sessions(running: RunningMesh) -> dict[str, float]:
-    """How many sessions each replica has; those that do not answer are left out."""
-    found = {}
-    for replica in ASR_REPLICAS:
-        port = getattr(running.ports, f"{replica.replace('-', '_')}_metrics")
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=2) as answer:
-                lines = answer.read().decode().splitlines()
-        except OSError:
-            continue
-        found[replica] = sum(float(line.split()[-1]) for line in lines if line.startswith("ai2text_asr_sessions{"))
-    return found
-
-
 def serving(running: RunningMesh, talk: Talk, before: dict[str, float]) -> str:
     """The replica that has one session more than before, of the version that the session has."""
-    now = sessions(running)
+    now = replicas.sessions(running)
     of_version = [part for part, version in ASR_REPLICAS.items() if version == talk.session.server_version]
     return max(of_version, key=lambda part: now.get(part, 0) - before.get(part, 0))
 
@@ -146,7 +132,7 @@ def assert_nothing_is_lost(client: Client, running: RunningMesh, talk: Talk, und
 async def test_a_killed_server_three_times_in_one_session(
     client: Client, running: RunningMesh, sound: bytes, undisturbed: Talk
 ) -> None:
-    before = sessions(running)
+    before = replicas.sessions(running)
 
     async def kill(talk: Talk) -> None:
         for kills in range(1, 4):
@@ -167,7 +153,7 @@ async def test_a_killed_server_three_times_in_one_session(
 async def test_a_server_that_is_told_to_stop_hands_over(
     client: Client, running: RunningMesh, sound: bytes, undisturbed: Talk
 ) -> None:
-    before = sessions(running)
+    before = replicas.sessions(running)
 
     async def stop(talk: Talk) -> None:
         await talk.in_mid_sentence()

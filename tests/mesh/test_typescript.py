@@ -3,12 +3,10 @@
 import subprocess
 from pathlib import Path
 
-import httpx
 import pytest
 
 from bench import scoring
-from mesh.parts import ASR_REPLICAS
-from tests.mesh import web
+from tests.mesh import replicas, web
 from tests.mesh.running_mesh import RunningMesh, eventually
 from tests.mesh.speaking import clips
 from tests.mesh.web import WEB, npm
@@ -35,25 +33,16 @@ def test_the_tour_runs(web_environment: dict[str, str]) -> None:
     assert "The speech model is" in done.stdout
 
 
-def host(running: RunningMesh) -> str:
-    """The replica that has the one session that is pushed; empty when none has it."""
-    for replica in ASR_REPLICAS:
-        address = running.ports.address(f"{replica.replace('-', '_')}_metrics")
-        lines = httpx.get(f"http://{address}/metrics").text.splitlines()
-        if any(line.startswith("ai2text_asr_pushed_sessions{") and line.endswith(" 1.0") for line in lines):
-            return replica
-    return ""
-
-
 def test_live_speech_survives_the_death_of_its_server(
     web_environment: dict[str, str], running: RunningMesh, speech_folder: Path, tmp_path: Path
 ) -> None:
     clip = web.written(tmp_path, clips(speech_folder, "vi")[:4])
     command = ["npm", "--prefix", str(WEB), "run", "speak", "--", str(clip.wav), "vi"]
+    before = replicas.sessions(running)
     with subprocess.Popen(command, env=web_environment, stdout=subprocess.PIPE, text=True) as speaking:
         assert speaking.stdout is not None
         heard = [next(line for line in speaking.stdout if "…" in line)]
-        running.kill(str(eventually(lambda: host(running), bool)))
+        running.kill(str(eventually(lambda: replicas.newcomer(running, before), bool)))
         heard += list(speaking.stdout)
     running.wait_well()
     text = " ".join(line[8:].strip() for line in heard if line[:7].strip().replace(".", "").isdigit())

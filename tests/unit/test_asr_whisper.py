@@ -23,7 +23,7 @@ async def test_each_kind_has_its_instance_and_its_beam(
     monkeypatch: pytest.MonkeyPatch, careful: bool, background: bool, model: str, beam: int
 ) -> None:
     async def infer(self: TritonModel, inputs: dict[str, Any], timeout_s: float) -> dict[str, Any]:
-        raise Asked(self.name, int(inputs["BEAM_SIZE"][0, 0]), timeout_s)
+        raise Asked(self._name, int(inputs["BEAM_SIZE"][0, 0]), timeout_s)
 
     monkeypatch.setattr(TritonModel, "infer", infer)
     async with grpc.aio.insecure_channel("127.0.0.1:1") as channel:
