@@ -98,7 +98,8 @@ def test_a_mesh_that_could_not_come_back_is_tried_again(mesh: Commands) -> None:
     pids = [int((mesh.home.run / "supervisord.pid").read_text()), mesh.part("valkey")["pid"]]
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
-    with socket.socket() as taken:
+    psutil.wait_procs([psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)], timeout=5)
+    with socket.socket() as taken:  # the watchdog needs a second to begin
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind(("127.0.0.1", mesh.ports.valkey))
         taken.listen()
