@@ -44,6 +44,11 @@ class Home:
         return self.root / "nats"
 
     @property
+    def objects(self) -> Path:
+        """The object store: the files that were uploaded."""
+        return self.root / "objects"
+
+    @property
     def triton(self) -> Path:
         """Triton's backend folder."""
         return self.root / "triton"
@@ -71,8 +76,8 @@ class Home:
     def create(self) -> None:
         """Makes every folder that a mesh writes to; what exists is left alone."""
         for folder in (
-            self.keys, self.models, self.postgres, self.valkey, self.nats, self.triton, self.search, self.traces,
-            self.logs, self.run,
+            self.keys, self.models, self.postgres, self.valkey, self.nats, self.objects, self.triton, self.search,
+            self.traces, self.logs, self.run,
         ):  # fmt: skip
             folder.mkdir(parents=True, exist_ok=True)
         for private in (self.keys, self.run):

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 ISSUER = "https://auth.ai2text.local"
 AUDIENCE = "ai2text"
-SCOPES = ("speech", "recordings.read", "recordings.write", "search", "embeddings")
+SCOPES = ("speech", "recordings.read", "recordings.write", "search", "embeddings", "admin")
 DEFAULT_TTL_S = 24 * 3600
 
 

@@ -23,6 +23,14 @@ _OFFSETS = {
     "otlp_grpc": 9,
     "otlp_http": 10,
     "supervisor": 11,
+    "objects": 12,
+    "objects_master": 13,
+    "objects_volume": 14,
+    "objects_filer": 15,
+    "objects_grpc": 16,
+    "objects_master_grpc": 17,
+    "objects_volume_grpc": 18,
+    "objects_filer_grpc": 19,
     "asr_1": 20,
     "asr_1_metrics": 21,
     "metadata": 22,
@@ -35,6 +43,14 @@ _OFFSETS = {
     "asr_2_metrics": 29,
     "asr_canary": 30,
     "asr_canary_metrics": 31,
+    "ingestion": 32,
+    "ingestion_metrics": 33,
+    "batch": 34,
+    "batch_metrics": 35,
+    "nlp": 36,
+    "nlp_metrics": 37,
+    "admin": 38,
+    "admin_metrics": 39,
 }
 SPAN = max(_OFFSETS.values())
 
@@ -55,6 +71,14 @@ class Ports:
     otlp_grpc: int
     otlp_http: int
     supervisor: int
+    objects: int
+    objects_master: int
+    objects_volume: int
+    objects_filer: int
+    objects_grpc: int
+    objects_master_grpc: int
+    objects_volume_grpc: int
+    objects_filer_grpc: int
     asr_1: int
     asr_1_metrics: int
     metadata: int
@@ -67,6 +91,14 @@ class Ports:
     asr_2_metrics: int
     asr_canary: int
     asr_canary_metrics: int
+    ingestion: int
+    ingestion_metrics: int
+    batch: int
+    batch_metrics: int
+    nlp: int
+    nlp_metrics: int
+    admin: int
+    admin_metrics: int
 
     @classmethod
     def from_base(cls, base: int) -> "Ports":

@@ -89,6 +89,48 @@ class SessionNotFound(NotFound):
     reason = "SESSION_NOT_FOUND"
 
 
+class UploadNotFound(NotFound):
+    reason = "UPLOAD_NOT_FOUND"
+
+
+class OperationNotFound(NotFound):
+    reason = "OPERATION_NOT_FOUND"
+
+
+class DeadLetterNotFound(NotFound):
+    reason = "DEAD_LETTER_NOT_FOUND"
+
+
+class EtagMismatch(Ai2TextError):
+    """Somebody has changed it since the caller read it."""
+
+    reason = "ETAG_MISMATCH"
+
+
+class ChecksumMismatch(Ai2TextError):
+    """Bytes are not those that were announced. Metadata: `checksum`, `expected`, `actual`."""
+
+    reason = "CHECKSUM_MISMATCH"
+
+
+class UploadIncomplete(Ai2TextError):
+    """Parts are not there yet. Metadata: `missing_parts`."""
+
+    reason = "UPLOAD_INCOMPLETE"
+
+
+class OperationRunning(Ai2TextError):
+    """It is not done yet. Metadata: `name`."""
+
+    reason = "OPERATION_RUNNING"
+
+
+class RecordingWithoutFile(Ai2TextError):
+    """There is nothing to transcribe. Metadata: `recording_id`."""
+
+    reason = "RECORDING_WITHOUT_FILE"
+
+
 class SessionTakenOver(Ai2TextError):
     """The session goes on over another connection."""
 

@@ -31,11 +31,16 @@ _METER = metrics.get_meter("ai2text")
 PUBLISHED = _METER.create_counter("ai2text.events.published", description="Events stored by JetStream, by subject.")
 HANDLED = _METER.create_counter("ai2text.events.handled", description="Events handled, by subject and outcome.")
 
+RECORDING_UPLOADED = "recording.uploaded"
+RECORDING_DELETED = "recording.deleted"
+TRANSCRIPTION_REQUESTED = "transcription.requested"
 TRANSCRIPT_FINALIZED = "transcript.finalized"
 EMBEDDING_CREATED = "embedding.created"
 DEAD_LETTERS = "dlq"
 
 STREAMS: tuple[StreamConfig, ...] = (
+    StreamConfig(name="RECORDINGS", subjects=["recording.>"]),
+    StreamConfig(name="TRANSCRIPTIONS", subjects=["transcription.>"]),
     StreamConfig(name="TRANSCRIPTS", subjects=["transcript.>"]),
     StreamConfig(name="EMBEDDINGS", subjects=["embedding.>"]),
     StreamConfig(name="DLQ", subjects=[f"{DEAD_LETTERS}.>"]),

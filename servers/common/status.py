@@ -32,6 +32,11 @@ CODES: tuple[tuple[type[errors.Ai2TextError], int], ...] = (
     (errors.StreamIdle, code_pb2.DEADLINE_EXCEEDED),
     (errors.SessionTakenOver, code_pb2.ABORTED),
     (errors.SequenceGap, code_pb2.FAILED_PRECONDITION),
+    (errors.EtagMismatch, code_pb2.ABORTED),
+    (errors.ChecksumMismatch, code_pb2.DATA_LOSS),
+    (errors.UploadIncomplete, code_pb2.FAILED_PRECONDITION),
+    (errors.OperationRunning, code_pb2.FAILED_PRECONDITION),
+    (errors.RecordingWithoutFile, code_pb2.FAILED_PRECONDITION),
     (errors.FinalsForgotten, code_pb2.OUT_OF_RANGE),
 )
 

@@ -4,6 +4,7 @@ from ai2text.asr.v1 import audio_pb2 as _audio_pb2
 from ai2text.asr.v1 import result_pb2 as _result_pb2
 from ai2text.asr.v1 import session_pb2 as _session_pb2
 from google.api import annotations_pb2 as _annotations_pb2
+from google.longrunning import operations_proto_pb2 as _operations_proto_pb2
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
@@ -138,6 +139,16 @@ class RecognizeResponse(_message.Message):
     results: _containers.RepeatedCompositeFieldContainer[_result_pb2.FinalResult]
     duration_ms: int
     def __init__(self, results: _Optional[_Iterable[_Union[_result_pb2.FinalResult, _Mapping]]] = ..., duration_ms: _Optional[int] = ...) -> None: ...
+
+class BatchRecognizeRequest(_message.Message):
+    __slots__ = ("request_id", "recording_ids", "language_code")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    RECORDING_IDS_FIELD_NUMBER: _ClassVar[int]
+    LANGUAGE_CODE_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    recording_ids: _containers.RepeatedScalarFieldContainer[str]
+    language_code: str
+    def __init__(self, request_id: _Optional[str] = ..., recording_ids: _Optional[_Iterable[str]] = ..., language_code: _Optional[str] = ...) -> None: ...
 
 class GetCapabilitiesRequest(_message.Message):
     __slots__ = ()

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from ai2text.asr.v1 import speech_service_pb2 as ai2text_dot_asr_dot_v1_dot_speech__service__pb2
+from google.longrunning import operations_proto_pb2 as google_dot_longrunning_dot_operations__proto__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -45,6 +46,11 @@ class SpeechServiceStub:
                 request_serializer=ai2text_dot_asr_dot_v1_dot_speech__service__pb2.RecognizeRequest.SerializeToString,
                 response_deserializer=ai2text_dot_asr_dot_v1_dot_speech__service__pb2.RecognizeResponse.FromString,
                 _registered_method=True)
+        self.BatchRecognize = channel.unary_unary(
+                '/ai2text.asr.v1.SpeechService/BatchRecognize',
+                request_serializer=ai2text_dot_asr_dot_v1_dot_speech__service__pb2.BatchRecognizeRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__proto__pb2.Operation.FromString,
+                _registered_method=True)
         self.GetCapabilities = channel.unary_unary(
                 '/ai2text.asr.v1.SpeechService/GetCapabilities',
                 request_serializer=ai2text_dot_asr_dot_v1_dot_speech__service__pb2.GetCapabilitiesRequest.SerializeToString,
@@ -80,6 +86,16 @@ class SpeechServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def BatchRecognize(self, request, context):
+        """BatchRecognize transcribes recordings that are stored already, anew; files that are uploaded are transcribed without
+        being asked for. Answers at once with an operation: its `metadata` is BatchRecognizeMetadata, its `response`
+        BatchRecognizeResponse; watch, cancel and delete it with google.longrunning.Operations. Needs the scope `speech` and
+        `recordings.write`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetCapabilities(self, request, context):
         """GetCapabilities says what this server accepts.
         """
@@ -99,6 +115,11 @@ def add_SpeechServiceServicer_to_server(servicer, server):
                     servicer.Recognize,
                     request_deserializer=ai2text_dot_asr_dot_v1_dot_speech__service__pb2.RecognizeRequest.FromString,
                     response_serializer=ai2text_dot_asr_dot_v1_dot_speech__service__pb2.RecognizeResponse.SerializeToString,
+            ),
+            'BatchRecognize': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchRecognize,
+                    request_deserializer=ai2text_dot_asr_dot_v1_dot_speech__service__pb2.BatchRecognizeRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__proto__pb2.Operation.SerializeToString,
             ),
             'GetCapabilities': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCapabilities,
@@ -161,6 +182,33 @@ class SpeechService:
             '/ai2text.asr.v1.SpeechService/Recognize',
             ai2text_dot_asr_dot_v1_dot_speech__service__pb2.RecognizeRequest.SerializeToString,
             ai2text_dot_asr_dot_v1_dot_speech__service__pb2.RecognizeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchRecognize(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ai2text.asr.v1.SpeechService/BatchRecognize',
+            ai2text_dot_asr_dot_v1_dot_speech__service__pb2.BatchRecognizeRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__proto__pb2.Operation.FromString,
             options,
             channel_credentials,
             insecure,

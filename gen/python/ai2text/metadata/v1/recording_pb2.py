@@ -22,18 +22,23 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from ai2text.metadata.v1 import media_pb2 as ai2text_dot_metadata_dot_v1_dot_media__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#ai2text/metadata/v1/recording.proto\x12\x13\x61i2text.metadata.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe7\x02\n\tRecording\x12!\n\x0crecording_id\x18\x01 \x01(\tR\x0brecordingId\x12\x14\n\x05title\x18\x02 \x01(\tR\x05title\x12<\n\x06source\x18\x03 \x01(\x0e\x32$.ai2text.metadata.v1.RecordingSourceR\x06source\x12#\n\rlanguage_code\x18\x04 \x01(\tR\x0clanguageCode\x12\x1f\n\x0b\x64uration_ms\x18\x05 \x01(\x03R\ndurationMs\x12#\n\rsegment_count\x18\x06 \x01(\x03R\x0csegmentCount\x12;\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime*i\n\x0fRecordingSource\x12 \n\x1cRECORDING_SOURCE_UNSPECIFIED\x10\x00\x12\x19\n\x15RECORDING_SOURCE_LIVE\x10\x01\x12\x19\n\x15RECORDING_SOURCE_FILE\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#ai2text/metadata/v1/recording.proto\x12\x13\x61i2text.metadata.v1\x1a\x1f\x61i2text/metadata/v1/media.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xeb\x04\n\tRecording\x12!\n\x0crecording_id\x18\x01 \x01(\tR\x0brecordingId\x12\x14\n\x05title\x18\x02 \x01(\tR\x05title\x12<\n\x06source\x18\x03 \x01(\x0e\x32$.ai2text.metadata.v1.RecordingSourceR\x06source\x12#\n\rlanguage_code\x18\x04 \x01(\tR\x0clanguageCode\x12\x1f\n\x0b\x64uration_ms\x18\x05 \x01(\x03R\ndurationMs\x12#\n\rsegment_count\x18\x06 \x01(\x03R\x0csegmentCount\x12;\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12\x39\n\x06object\x18\t \x01(\x0b\x32!.ai2text.metadata.v1.StoredObjectR\x06object\x12\x34\n\x05media\x18\n \x01(\x0b\x32\x1e.ai2text.metadata.v1.MediaInfoR\x05media\x12\x42\n\x06labels\x18\x0b \x03(\x0b\x32*.ai2text.metadata.v1.Recording.LabelsEntryR\x06labels\x12\x12\n\x04\x65tag\x18\x0c \x01(\tR\x04\x65tag\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01*i\n\x0fRecordingSource\x12 \n\x1cRECORDING_SOURCE_UNSPECIFIED\x10\x00\x12\x19\n\x15RECORDING_SOURCE_LIVE\x10\x01\x12\x19\n\x15RECORDING_SOURCE_FILE\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ai2text.metadata.v1.recording_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RECORDINGSOURCE']._serialized_start=455
-  _globals['_RECORDINGSOURCE']._serialized_end=560
-  _globals['_RECORDING']._serialized_start=94
-  _globals['_RECORDING']._serialized_end=453
+  _globals['_RECORDING_LABELSENTRY']._loaded_options = None
+  _globals['_RECORDING_LABELSENTRY']._serialized_options = b'8\001'
+  _globals['_RECORDINGSOURCE']._serialized_start=748
+  _globals['_RECORDINGSOURCE']._serialized_end=853
+  _globals['_RECORDING']._serialized_start=127
+  _globals['_RECORDING']._serialized_end=746
+  _globals['_RECORDING_LABELSENTRY']._serialized_start=689
+  _globals['_RECORDING_LABELSENTRY']._serialized_end=746
 # @@protoc_insertion_point(module_scope)

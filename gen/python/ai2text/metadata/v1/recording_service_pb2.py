@@ -22,35 +22,62 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from ai2text.metadata.v1 import media_pb2 as ai2text_dot_metadata_dot_v1_dot_media__pb2
 from ai2text.metadata.v1 import recording_pb2 as ai2text_dot_metadata_dot_v1_dot_recording__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+ai2text/metadata/v1/recording_service.proto\x12\x13\x61i2text.metadata.v1\x1a#ai2text/metadata/v1/recording.proto\x1a\x1cgoogle/api/annotations.proto\"\xb4\x01\n\x16\x43reateRecordingRequest\x12!\n\x0crecording_id\x18\x01 \x01(\tR\x0brecordingId\x12\x14\n\x05title\x18\x02 \x01(\tR\x05title\x12<\n\x06source\x18\x03 \x01(\x0e\x32$.ai2text.metadata.v1.RecordingSourceR\x06source\x12#\n\rlanguage_code\x18\x04 \x01(\tR\x0clanguageCode\"W\n\x17\x43reateRecordingResponse\x12<\n\trecording\x18\x01 \x01(\x0b\x32\x1e.ai2text.metadata.v1.RecordingR\trecording\"8\n\x13GetRecordingRequest\x12!\n\x0crecording_id\x18\x01 \x01(\tR\x0brecordingId\"T\n\x14GetRecordingResponse\x12<\n\trecording\x18\x01 \x01(\x0b\x32\x1e.ai2text.metadata.v1.RecordingR\trecording\"S\n\x15ListRecordingsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\rR\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\"\x80\x01\n\x16ListRecordingsResponse\x12>\n\nrecordings\x18\x01 \x03(\x0b\x32\x1e.ai2text.metadata.v1.RecordingR\nrecordings\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xad\x03\n\x10RecordingService\x12\x87\x01\n\x0f\x43reateRecording\x12+.ai2text.metadata.v1.CreateRecordingRequest\x1a,.ai2text.metadata.v1.CreateRecordingResponse\"\x19\x82\xd3\xe4\x93\x02\x13\"\x0e/v1/recordings:\x01*\x12\x8a\x01\n\x0cGetRecording\x12(.ai2text.metadata.v1.GetRecordingRequest\x1a).ai2text.metadata.v1.GetRecordingResponse\"%\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/recordings/{recording_id}\x12\x81\x01\n\x0eListRecordings\x12*.ai2text.metadata.v1.ListRecordingsRequest\x1a+.ai2text.metadata.v1.ListRecordingsResponse\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/recordingsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+ai2text/metadata/v1/recording_service.proto\x12\x13\x61i2text.metadata.v1\x1a\x1f\x61i2text/metadata/v1/media.proto\x1a#ai2text/metadata/v1/recording.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb1\x03\n\x16\x43reateRecordingRequest\x12!\n\x0crecording_id\x18\x01 \x01(\tR\x0brecordingId\x12\x14\n\x05title\x18\x02 \x01(\tR\x05title\x12<\n\x06source\x18\x03 \x01(\x0e\x32$.ai2text.metadata.v1.RecordingSourceR\x06source\x12#\n\rlanguage_code\x18\x04 \x01(\tR\x0clanguageCode\x12\x39\n\x06object\x18\x05 \x01(\x0b\x32!.ai2text.metadata.v1.StoredObjectR\x06object\x12\x34\n\x05media\x18\x06 \x01(\x0b\x32\x1e.ai2text.metadata.v1.MediaInfoR\x05media\x12O\n\x06labels\x18\x07 \x03(\x0b\x32\x37.ai2text.metadata.v1.CreateRecordingRequest.LabelsEntryR\x06labels\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"W\n\x17\x43reateRecordingResponse\x12<\n\trecording\x18\x01 \x01(\x0b\x32\x1e.ai2text.metadata.v1.RecordingR\trecording\"8\n\x13GetRecordingRequest\x12!\n\x0crecording_id\x18\x01 \x01(\tR\x0brecordingId\"T\n\x14GetRecordingResponse\x12<\n\trecording\x18\x01 \x01(\x0b\x32\x1e.ai2text.metadata.v1.RecordingR\trecording\"\xb4\x03\n\x15ListRecordingsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\rR\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12<\n\x06source\x18\x03 \x01(\x0e\x32$.ai2text.metadata.v1.RecordingSourceR\x06source\x12#\n\rlanguage_code\x18\x04 \x01(\tR\x0clanguageCode\x12%\n\x0etitle_contains\x18\x05 \x01(\tR\rtitleContains\x12\x16\n\x06labels\x18\x06 \x03(\tR\x06labels\x12?\n\rcreated_after\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0c\x63reatedAfter\x12\x41\n\x0e\x63reated_before\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\rcreatedBefore\x12\x39\n\x05order\x18\t \x01(\x0e\x32#.ai2text.metadata.v1.RecordingOrderR\x05order\"\x80\x01\n\x16ListRecordingsResponse\x12>\n\nrecordings\x18\x01 \x03(\x0b\x32\x1e.ai2text.metadata.v1.RecordingR\nrecordings\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x93\x01\n\x16UpdateRecordingRequest\x12<\n\trecording\x18\x01 \x01(\x0b\x32\x1e.ai2text.metadata.v1.RecordingR\trecording\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"W\n\x17UpdateRecordingResponse\x12<\n\trecording\x18\x01 \x01(\x0b\x32\x1e.ai2text.metadata.v1.RecordingR\trecording\"O\n\x16\x44\x65leteRecordingRequest\x12!\n\x0crecording_id\x18\x01 \x01(\tR\x0brecordingId\x12\x12\n\x04\x65tag\x18\x02 \x01(\tR\x04\x65tag\"\x19\n\x17\x44\x65leteRecordingResponse\"(\n\x12\x46indObjectsRequest\x12\x12\n\x04keys\x18\x01 \x03(\tR\x04keys\")\n\x13\x46indObjectsResponse\x12\x12\n\x04keys\x18\x01 \x03(\tR\x04keys*\xa1\x01\n\x0eRecordingOrder\x12\x1f\n\x1bRECORDING_ORDER_UNSPECIFIED\x10\x00\x12\x1a\n\x16RECORDING_ORDER_NEWEST\x10\x01\x12\x1a\n\x16RECORDING_ORDER_OLDEST\x10\x02\x12\x19\n\x15RECORDING_ORDER_TITLE\x10\x03\x12\x1b\n\x17RECORDING_ORDER_LONGEST\x10\x04\x32\xf8\x06\n\x10RecordingService\x12\x87\x01\n\x0f\x43reateRecording\x12+.ai2text.metadata.v1.CreateRecordingRequest\x1a,.ai2text.metadata.v1.CreateRecordingResponse\"\x19\x82\xd3\xe4\x93\x02\x13\"\x0e/v1/recordings:\x01*\x12\x8a\x01\n\x0cGetRecording\x12(.ai2text.metadata.v1.GetRecordingRequest\x1a).ai2text.metadata.v1.GetRecordingResponse\"%\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/recordings/{recording_id}\x12\x81\x01\n\x0eListRecordings\x12*.ai2text.metadata.v1.ListRecordingsRequest\x1a+.ai2text.metadata.v1.ListRecordingsResponse\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/recordings\x12\xa8\x01\n\x0fUpdateRecording\x12+.ai2text.metadata.v1.UpdateRecordingRequest\x1a,.ai2text.metadata.v1.UpdateRecordingResponse\":\x82\xd3\xe4\x93\x02\x34\x32\'/v1/recordings/{recording.recording_id}:\trecording\x12\x93\x01\n\x0f\x44\x65leteRecording\x12+.ai2text.metadata.v1.DeleteRecordingRequest\x1a,.ai2text.metadata.v1.DeleteRecordingResponse\"%\x82\xd3\xe4\x93\x02\x1f*\x1d/v1/recordings/{recording_id}\x12\x87\x01\n\x0b\x46indObjects\x12\'.ai2text.metadata.v1.FindObjectsRequest\x1a(.ai2text.metadata.v1.FindObjectsResponse\"%\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/recordings:findObjects:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ai2text.metadata.v1.recording_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_CREATERECORDINGREQUEST_LABELSENTRY']._loaded_options = None
+  _globals['_CREATERECORDINGREQUEST_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_RECORDINGSERVICE'].methods_by_name['CreateRecording']._loaded_options = None
   _globals['_RECORDINGSERVICE'].methods_by_name['CreateRecording']._serialized_options = b'\202\323\344\223\002\023\"\016/v1/recordings:\001*'
   _globals['_RECORDINGSERVICE'].methods_by_name['GetRecording']._loaded_options = None
   _globals['_RECORDINGSERVICE'].methods_by_name['GetRecording']._serialized_options = b'\202\323\344\223\002\037\022\035/v1/recordings/{recording_id}'
   _globals['_RECORDINGSERVICE'].methods_by_name['ListRecordings']._loaded_options = None
   _globals['_RECORDINGSERVICE'].methods_by_name['ListRecordings']._serialized_options = b'\202\323\344\223\002\020\022\016/v1/recordings'
-  _globals['_CREATERECORDINGREQUEST']._serialized_start=136
-  _globals['_CREATERECORDINGREQUEST']._serialized_end=316
-  _globals['_CREATERECORDINGRESPONSE']._serialized_start=318
-  _globals['_CREATERECORDINGRESPONSE']._serialized_end=405
-  _globals['_GETRECORDINGREQUEST']._serialized_start=407
-  _globals['_GETRECORDINGREQUEST']._serialized_end=463
-  _globals['_GETRECORDINGRESPONSE']._serialized_start=465
-  _globals['_GETRECORDINGRESPONSE']._serialized_end=549
-  _globals['_LISTRECORDINGSREQUEST']._serialized_start=551
-  _globals['_LISTRECORDINGSREQUEST']._serialized_end=634
-  _globals['_LISTRECORDINGSRESPONSE']._serialized_start=637
-  _globals['_LISTRECORDINGSRESPONSE']._serialized_end=765
-  _globals['_RECORDINGSERVICE']._serialized_start=768
-  _globals['_RECORDINGSERVICE']._serialized_end=1197
+  _globals['_RECORDINGSERVICE'].methods_by_name['UpdateRecording']._loaded_options = None
+  _globals['_RECORDINGSERVICE'].methods_by_name['UpdateRecording']._serialized_options = b'\202\323\344\223\00242\'/v1/recordings/{recording.recording_id}:\trecording'
+  _globals['_RECORDINGSERVICE'].methods_by_name['DeleteRecording']._loaded_options = None
+  _globals['_RECORDINGSERVICE'].methods_by_name['DeleteRecording']._serialized_options = b'\202\323\344\223\002\037*\035/v1/recordings/{recording_id}'
+  _globals['_RECORDINGSERVICE'].methods_by_name['FindObjects']._loaded_options = None
+  _globals['_RECORDINGSERVICE'].methods_by_name['FindObjects']._serialized_options = b'\202\323\344\223\002\037\"\032/v1/recordings:findObjects:\001*'
+  _globals['_RECORDINGORDER']._serialized_start=1907
+  _globals['_RECORDINGORDER']._serialized_end=2068
+  _globals['_CREATERECORDINGREQUEST']._serialized_start=236
+  _globals['_CREATERECORDINGREQUEST']._serialized_end=669
+  _globals['_CREATERECORDINGREQUEST_LABELSENTRY']._serialized_start=612
+  _globals['_CREATERECORDINGREQUEST_LABELSENTRY']._serialized_end=669
+  _globals['_CREATERECORDINGRESPONSE']._serialized_start=671
+  _globals['_CREATERECORDINGRESPONSE']._serialized_end=758
+  _globals['_GETRECORDINGREQUEST']._serialized_start=760
+  _globals['_GETRECORDINGREQUEST']._serialized_end=816
+  _globals['_GETRECORDINGRESPONSE']._serialized_start=818
+  _globals['_GETRECORDINGRESPONSE']._serialized_end=902
+  _globals['_LISTRECORDINGSREQUEST']._serialized_start=905
+  _globals['_LISTRECORDINGSREQUEST']._serialized_end=1341
+  _globals['_LISTRECORDINGSRESPONSE']._serialized_start=1344
+  _globals['_LISTRECORDINGSRESPONSE']._serialized_end=1472
+  _globals['_UPDATERECORDINGREQUEST']._serialized_start=1475
+  _globals['_UPDATERECORDINGREQUEST']._serialized_end=1622
+  _globals['_UPDATERECORDINGRESPONSE']._serialized_start=1624
+  _globals['_UPDATERECORDINGRESPONSE']._serialized_end=1711
+  _globals['_DELETERECORDINGREQUEST']._serialized_start=1713
+  _globals['_DELETERECORDINGREQUEST']._serialized_end=1792
+  _globals['_DELETERECORDINGRESPONSE']._serialized_start=1794
+  _globals['_DELETERECORDINGRESPONSE']._serialized_end=1819
+  _globals['_FINDOBJECTSREQUEST']._serialized_start=1821
+  _globals['_FINDOBJECTSREQUEST']._serialized_end=1861
+  _globals['_FINDOBJECTSRESPONSE']._serialized_start=1863
+  _globals['_FINDOBJECTSRESPONSE']._serialized_end=1904
+  _globals['_RECORDINGSERVICE']._serialized_start=2071
+  _globals['_RECORDINGSERVICE']._serialized_end=2959
 # @@protoc_insertion_point(module_scope)

@@ -50,6 +50,21 @@ class RecordingServiceStub:
                 request_serializer=ai2text_dot_metadata_dot_v1_dot_recording__service__pb2.ListRecordingsRequest.SerializeToString,
                 response_deserializer=ai2text_dot_metadata_dot_v1_dot_recording__service__pb2.ListRecordingsResponse.FromString,
                 _registered_method=True)
+        self.UpdateRecording = channel.unary_unary(
+                '/ai2text.metadata.v1.RecordingService/UpdateRecording',
+                request_serializer=ai2text_dot_metadata_dot_v1_dot_recording__service__pb2.UpdateRecordingRequest.SerializeToString,
+                response_deserializer=ai2text_dot_metadata_dot_v1_dot_recording__service__pb2.UpdateRecordingResponse.FromString,
+                _registered_method=True)
+        self.DeleteRecording = channel.unary_unary(
+                '/ai2text.metadata.v1.RecordingService/DeleteRecording',
+                request_serializer=ai2text_dot_metadata_dot_v1_dot_recording__service__pb2.DeleteRecordingRequest.SerializeToString,
+                response_deserializer=ai2text_dot_metadata_dot_v1_dot_recording__service__pb2.DeleteRecordingResponse.FromString,
+                _registered_method=True)
+        self.FindObjects = channel.unary_unary(
+                '/ai2text.metadata.v1.RecordingService/FindObjects',
+                request_serializer=ai2text_dot_metadata_dot_v1_dot_recording__service__pb2.FindObjectsRequest.SerializeToString,
+                response_deserializer=ai2text_dot_metadata_dot_v1_dot_recording__service__pb2.FindObjectsResponse.FromString,
+                _registered_method=True)
 
 
 class RecordingServiceServicer:
@@ -57,7 +72,8 @@ class RecordingServiceServicer:
     """
 
     def CreateRecording(self, request, context):
-        """CreateRecording registers a recording. Needs the scope `recordings.write`.
+        """CreateRecording registers a recording. One with an object is announced by the event `recording.uploaded`. Needs the
+        scope `recordings.write`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -71,7 +87,30 @@ class RecordingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListRecordings(self, request, context):
-        """ListRecordings returns the recordings of the tenant, the newest first. Needs the scope `recordings.read`.
+        """ListRecordings returns the recordings of the tenant that pass every filter. Needs the scope `recordings.read`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateRecording(self, request, context):
+        """UpdateRecording changes title, language or labels. Needs the scope `recordings.write`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteRecording(self, request, context):
+        """DeleteRecording removes a recording with its transcripts at once; the event `recording.deleted` has its file and its
+        vectors removed. Needs the scope `recordings.write`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FindObjects(self, request, context):
+        """FindObjects says which objects still belong to a recording, so that those that do not can be removed. Needs the scope
+        `recordings.read`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -94,6 +133,21 @@ def add_RecordingServiceServicer_to_server(servicer, server):
                     servicer.ListRecordings,
                     request_deserializer=ai2text_dot_metadata_dot_v1_dot_recording__service__pb2.ListRecordingsRequest.FromString,
                     response_serializer=ai2text_dot_metadata_dot_v1_dot_recording__service__pb2.ListRecordingsResponse.SerializeToString,
+            ),
+            'UpdateRecording': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateRecording,
+                    request_deserializer=ai2text_dot_metadata_dot_v1_dot_recording__service__pb2.UpdateRecordingRequest.FromString,
+                    response_serializer=ai2text_dot_metadata_dot_v1_dot_recording__service__pb2.UpdateRecordingResponse.SerializeToString,
+            ),
+            'DeleteRecording': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteRecording,
+                    request_deserializer=ai2text_dot_metadata_dot_v1_dot_recording__service__pb2.DeleteRecordingRequest.FromString,
+                    response_serializer=ai2text_dot_metadata_dot_v1_dot_recording__service__pb2.DeleteRecordingResponse.SerializeToString,
+            ),
+            'FindObjects': grpc.unary_unary_rpc_method_handler(
+                    servicer.FindObjects,
+                    request_deserializer=ai2text_dot_metadata_dot_v1_dot_recording__service__pb2.FindObjectsRequest.FromString,
+                    response_serializer=ai2text_dot_metadata_dot_v1_dot_recording__service__pb2.FindObjectsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -178,6 +232,87 @@ class RecordingService:
             '/ai2text.metadata.v1.RecordingService/ListRecordings',
             ai2text_dot_metadata_dot_v1_dot_recording__service__pb2.ListRecordingsRequest.SerializeToString,
             ai2text_dot_metadata_dot_v1_dot_recording__service__pb2.ListRecordingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateRecording(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ai2text.metadata.v1.RecordingService/UpdateRecording',
+            ai2text_dot_metadata_dot_v1_dot_recording__service__pb2.UpdateRecordingRequest.SerializeToString,
+            ai2text_dot_metadata_dot_v1_dot_recording__service__pb2.UpdateRecordingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteRecording(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ai2text.metadata.v1.RecordingService/DeleteRecording',
+            ai2text_dot_metadata_dot_v1_dot_recording__service__pb2.DeleteRecordingRequest.SerializeToString,
+            ai2text_dot_metadata_dot_v1_dot_recording__service__pb2.DeleteRecordingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FindObjects(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ai2text.metadata.v1.RecordingService/FindObjects',
+            ai2text_dot_metadata_dot_v1_dot_recording__service__pb2.FindObjectsRequest.SerializeToString,
+            ai2text_dot_metadata_dot_v1_dot_recording__service__pb2.FindObjectsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -34,11 +34,23 @@ class RecordingServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> RecordingServiceAsyncStub: ...
     CreateRecording: _grpc.UnaryUnaryMultiCallable[_recording_service_pb2.CreateRecordingRequest, _recording_service_pb2.CreateRecordingResponse]
-    """CreateRecording registers a recording. Needs the scope `recordings.write`."""
+    """CreateRecording registers a recording. One with an object is announced by the event `recording.uploaded`. Needs the
+    scope `recordings.write`.
+    """
     GetRecording: _grpc.UnaryUnaryMultiCallable[_recording_service_pb2.GetRecordingRequest, _recording_service_pb2.GetRecordingResponse]
     """GetRecording returns one recording. Needs the scope `recordings.read`."""
     ListRecordings: _grpc.UnaryUnaryMultiCallable[_recording_service_pb2.ListRecordingsRequest, _recording_service_pb2.ListRecordingsResponse]
-    """ListRecordings returns the recordings of the tenant, the newest first. Needs the scope `recordings.read`."""
+    """ListRecordings returns the recordings of the tenant that pass every filter. Needs the scope `recordings.read`."""
+    UpdateRecording: _grpc.UnaryUnaryMultiCallable[_recording_service_pb2.UpdateRecordingRequest, _recording_service_pb2.UpdateRecordingResponse]
+    """UpdateRecording changes title, language or labels. Needs the scope `recordings.write`."""
+    DeleteRecording: _grpc.UnaryUnaryMultiCallable[_recording_service_pb2.DeleteRecordingRequest, _recording_service_pb2.DeleteRecordingResponse]
+    """DeleteRecording removes a recording with its transcripts at once; the event `recording.deleted` has its file and its
+    vectors removed. Needs the scope `recordings.write`.
+    """
+    FindObjects: _grpc.UnaryUnaryMultiCallable[_recording_service_pb2.FindObjectsRequest, _recording_service_pb2.FindObjectsResponse]
+    """FindObjects says which objects still belong to a recording, so that those that do not can be removed. Needs the scope
+    `recordings.read`.
+    """
 
 @_typing.type_check_only
 class RecordingServiceAsyncStub(RecordingServiceStub):
@@ -46,11 +58,23 @@ class RecordingServiceAsyncStub(RecordingServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateRecording: _aio.UnaryUnaryMultiCallable[_recording_service_pb2.CreateRecordingRequest, _recording_service_pb2.CreateRecordingResponse]  # type: ignore[assignment]
-    """CreateRecording registers a recording. Needs the scope `recordings.write`."""
+    """CreateRecording registers a recording. One with an object is announced by the event `recording.uploaded`. Needs the
+    scope `recordings.write`.
+    """
     GetRecording: _aio.UnaryUnaryMultiCallable[_recording_service_pb2.GetRecordingRequest, _recording_service_pb2.GetRecordingResponse]  # type: ignore[assignment]
     """GetRecording returns one recording. Needs the scope `recordings.read`."""
     ListRecordings: _aio.UnaryUnaryMultiCallable[_recording_service_pb2.ListRecordingsRequest, _recording_service_pb2.ListRecordingsResponse]  # type: ignore[assignment]
-    """ListRecordings returns the recordings of the tenant, the newest first. Needs the scope `recordings.read`."""
+    """ListRecordings returns the recordings of the tenant that pass every filter. Needs the scope `recordings.read`."""
+    UpdateRecording: _aio.UnaryUnaryMultiCallable[_recording_service_pb2.UpdateRecordingRequest, _recording_service_pb2.UpdateRecordingResponse]  # type: ignore[assignment]
+    """UpdateRecording changes title, language or labels. Needs the scope `recordings.write`."""
+    DeleteRecording: _aio.UnaryUnaryMultiCallable[_recording_service_pb2.DeleteRecordingRequest, _recording_service_pb2.DeleteRecordingResponse]  # type: ignore[assignment]
+    """DeleteRecording removes a recording with its transcripts at once; the event `recording.deleted` has its file and its
+    vectors removed. Needs the scope `recordings.write`.
+    """
+    FindObjects: _aio.UnaryUnaryMultiCallable[_recording_service_pb2.FindObjectsRequest, _recording_service_pb2.FindObjectsResponse]  # type: ignore[assignment]
+    """FindObjects says which objects still belong to a recording, so that those that do not can be removed. Needs the scope
+    `recordings.read`.
+    """
 
 class RecordingServiceServicer(metaclass=_abc_1.ABCMeta):
     """RecordingService keeps the recordings of a tenant. A recording of another tenant is NOT_FOUND."""
@@ -61,7 +85,9 @@ class RecordingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _recording_service_pb2.CreateRecordingRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_recording_service_pb2.CreateRecordingResponse, _abc.Awaitable[_recording_service_pb2.CreateRecordingResponse]]:
-        """CreateRecording registers a recording. Needs the scope `recordings.write`."""
+        """CreateRecording registers a recording. One with an object is announced by the event `recording.uploaded`. Needs the
+        scope `recordings.write`.
+        """
 
     @_abc_1.abstractmethod
     def GetRecording(
@@ -77,6 +103,34 @@ class RecordingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _recording_service_pb2.ListRecordingsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_recording_service_pb2.ListRecordingsResponse, _abc.Awaitable[_recording_service_pb2.ListRecordingsResponse]]:
-        """ListRecordings returns the recordings of the tenant, the newest first. Needs the scope `recordings.read`."""
+        """ListRecordings returns the recordings of the tenant that pass every filter. Needs the scope `recordings.read`."""
+
+    @_abc_1.abstractmethod
+    def UpdateRecording(
+        self,
+        request: _recording_service_pb2.UpdateRecordingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recording_service_pb2.UpdateRecordingResponse, _abc.Awaitable[_recording_service_pb2.UpdateRecordingResponse]]:
+        """UpdateRecording changes title, language or labels. Needs the scope `recordings.write`."""
+
+    @_abc_1.abstractmethod
+    def DeleteRecording(
+        self,
+        request: _recording_service_pb2.DeleteRecordingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recording_service_pb2.DeleteRecordingResponse, _abc.Awaitable[_recording_service_pb2.DeleteRecordingResponse]]:
+        """DeleteRecording removes a recording with its transcripts at once; the event `recording.deleted` has its file and its
+        vectors removed. Needs the scope `recordings.write`.
+        """
+
+    @_abc_1.abstractmethod
+    def FindObjects(
+        self,
+        request: _recording_service_pb2.FindObjectsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recording_service_pb2.FindObjectsResponse, _abc.Awaitable[_recording_service_pb2.FindObjectsResponse]]:
+        """FindObjects says which objects still belong to a recording, so that those that do not can be removed. Needs the scope
+        `recordings.read`.
+        """
 
 def add_RecordingServiceServicer_to_server(servicer: RecordingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

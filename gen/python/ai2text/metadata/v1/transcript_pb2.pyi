@@ -24,7 +24,7 @@ class Transcript(_message.Message):
     def __init__(self, transcript_id: _Optional[str] = ..., recording_id: _Optional[str] = ..., model: _Optional[str] = ..., segment_count: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Segment(_message.Message):
-    __slots__ = ("segment_id", "segment_index", "text", "start_ms", "end_ms", "language_code", "confidence", "words")
+    __slots__ = ("segment_id", "segment_index", "text", "start_ms", "end_ms", "language_code", "confidence", "words", "raw_text")
     SEGMENT_ID_FIELD_NUMBER: _ClassVar[int]
     SEGMENT_INDEX_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
@@ -33,6 +33,7 @@ class Segment(_message.Message):
     LANGUAGE_CODE_FIELD_NUMBER: _ClassVar[int]
     CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
     WORDS_FIELD_NUMBER: _ClassVar[int]
+    RAW_TEXT_FIELD_NUMBER: _ClassVar[int]
     segment_id: str
     segment_index: int
     text: str
@@ -41,7 +42,8 @@ class Segment(_message.Message):
     language_code: str
     confidence: float
     words: _containers.RepeatedCompositeFieldContainer[SegmentWord]
-    def __init__(self, segment_id: _Optional[str] = ..., segment_index: _Optional[int] = ..., text: _Optional[str] = ..., start_ms: _Optional[int] = ..., end_ms: _Optional[int] = ..., language_code: _Optional[str] = ..., confidence: _Optional[float] = ..., words: _Optional[_Iterable[_Union[SegmentWord, _Mapping]]] = ...) -> None: ...
+    raw_text: str
+    def __init__(self, segment_id: _Optional[str] = ..., segment_index: _Optional[int] = ..., text: _Optional[str] = ..., start_ms: _Optional[int] = ..., end_ms: _Optional[int] = ..., language_code: _Optional[str] = ..., confidence: _Optional[float] = ..., words: _Optional[_Iterable[_Union[SegmentWord, _Mapping]]] = ..., raw_text: _Optional[str] = ...) -> None: ...
 
 class SegmentWord(_message.Message):
     __slots__ = ("text", "start_ms", "end_ms", "confidence")

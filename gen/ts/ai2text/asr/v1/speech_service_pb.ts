@@ -11,6 +11,8 @@ import { file_ai2text_asr_v1_result } from "./result_pb.js";
 import type { Endpointing, Resume, SessionStatus } from "./session_pb.js";
 import { file_ai2text_asr_v1_session } from "./session_pb.js";
 import { file_google_api_annotations } from "../../../google/api/annotations_pb.js";
+import type { OperationSchema } from "../../../google/longrunning/operations_proto_pb.js";
+import { file_google_longrunning_operations_proto } from "../../../google/longrunning/operations_proto_pb.js";
 import type { Duration } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
@@ -19,7 +21,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ai2text/asr/v1/speech_service.proto.
  */
 export const file_ai2text_asr_v1_speech_service: GenFile = /*@__PURE__*/
-  fileDesc("CiNhaTJ0ZXh0L2Fzci92MS9zcGVlY2hfc2VydmljZS5wcm90bxIOYWkydGV4dC5hc3IudjEitwIKGVN0cmVhbWluZ1JlY29nbml6ZVJlcXVlc3QSMQoGY29uZmlnGAEgASgLMh8uYWkydGV4dC5hc3IudjEuU3RyZWFtaW5nQ29uZmlnSAASDwoFYXVkaW8YAiABKAxIABIqCgdzaWxlbmNlGAMgASgLMhcuYWkydGV4dC5hc3IudjEuU2lsZW5jZUgAEkUKFmZvcmNlX2VuZF9vZl91dHRlcmFuY2UYBCABKAsyIy5haTJ0ZXh0LmFzci52MS5Gb3JjZUVuZE9mVXR0ZXJhbmNlSAASLgoJa2VlcGFsaXZlGAUgASgLMhkuYWkydGV4dC5hc3IudjEuS2VlcGFsaXZlSAASKAoGcmVzdW1lGAYgASgLMhYuYWkydGV4dC5hc3IudjEuUmVzdW1lSABCCQoHcGF5bG9hZCKyAgoPU3RyZWFtaW5nQ29uZmlnEisKBmZvcm1hdBgBIAEoCzIbLmFpMnRleHQuYXNyLnYxLkF1ZGlvRm9ybWF0EhUKDWxhbmd1YWdlX2NvZGUYAiABKAkSGQoRcGFydGlhbHNfZGlzYWJsZWQYAyABKAgSGAoQc3RvcmFnZV9kaXNhYmxlZBgEIAEoCBINCgV0aXRsZRgFIAEoCRIWCg5sYW5ndWFnZV9jb2RlcxgGIAMoCRIQCghob3R3b3JkcxgHIAMoCRIwCgtlbmRwb2ludGluZxgIIAEoCzIbLmFpMnRleHQuYXNyLnYxLkVuZHBvaW50aW5nEh0KFXBhcnRpYWxfd29yZHNfZW5hYmxlZBgJIAEoCBIcChRyZWZpbmVtZW50c19kaXNhYmxlZBgKIAEoCCI2CgdTaWxlbmNlEisKCGR1cmF0aW9uGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIhUKE0ZvcmNlRW5kT2ZVdHRlcmFuY2UiCwoJS2VlcGFsaXZlIsEDChpTdHJlYW1pbmdSZWNvZ25pemVSZXNwb25zZRIoCgdjdXJzb3JzGAEgASgLMhcuYWkydGV4dC5hc3IudjEuQ3Vyc29ycxI5Cg9zZXNzaW9uX3N0YXJ0ZWQYAiABKAsyHi5haTJ0ZXh0LmFzci52MS5TZXNzaW9uU3RhcnRlZEgAEjcKDnNwZWVjaF9zdGFydGVkGAMgASgLMh0uYWkydGV4dC5hc3IudjEuU3BlZWNoU3RhcnRlZEgAEjMKDHNwZWVjaF9lbmRlZBgEIAEoCzIbLmFpMnRleHQuYXNyLnYxLlNwZWVjaEVuZGVkSAASMAoHcGFydGlhbBgFIAEoCzIdLmFpMnRleHQuYXNyLnYxLlBhcnRpYWxSZXN1bHRIABIsCgVmaW5hbBgGIAEoCzIbLmFpMnRleHQuYXNyLnYxLkZpbmFsUmVzdWx0SAASLwoGc3RhdHVzGAcgASgLMh0uYWkydGV4dC5hc3IudjEuU2Vzc2lvblN0YXR1c0gAEjYKCnJlZmluZW1lbnQYCCABKAsyIC5haTJ0ZXh0LmFzci52MS5SZWZpbmVtZW50UmVzdWx0SABCBwoFZXZlbnQirwEKDlNlc3Npb25TdGFydGVkEhIKCnNlc3Npb25faWQYASABKAkSFAoMcmVjb3JkaW5nX2lkGAIgASgJEhUKDXRyYW5zY3JpcHRfaWQYAyABKAkSFAoMcmVzdW1lX3Rva2VuGAQgASgJEhYKDnJlcGxheV9mcm9tX21zGAUgASgDEhYKDnRyYW5zY3JpcHRfaWRzGAYgAygJEhYKDnNlcnZlcl92ZXJzaW9uGAcgASgJIjIKDVNwZWVjaFN0YXJ0ZWQSEAoIc3RhcnRfbXMYASABKAMSDwoHY2hhbm5lbBgCIAEoDSIuCgtTcGVlY2hFbmRlZBIOCgZlbmRfbXMYASABKAMSDwoHY2hhbm5lbBgCIAEoDSJlChBSZWNvZ25pemVSZXF1ZXN0EisKBmZvcm1hdBgBIAEoCzIbLmFpMnRleHQuYXNyLnYxLkF1ZGlvRm9ybWF0Eg0KBWF1ZGlvGAIgASgMEhUKDWxhbmd1YWdlX2NvZGUYAyABKAkiVgoRUmVjb2duaXplUmVzcG9uc2USLAoHcmVzdWx0cxgBIAMoCzIbLmFpMnRleHQuYXNyLnYxLkZpbmFsUmVzdWx0EhMKC2R1cmF0aW9uX21zGAIgASgDIhgKFkdldENhcGFiaWxpdGllc1JlcXVlc3Qi8wIKF0dldENhcGFiaWxpdGllc1Jlc3BvbnNlEg0KBW1vZGVsGAEgASgJEhYKDmxhbmd1YWdlX2NvZGVzGAIgAygJEjAKCWVuY29kaW5ncxgDIAMoDjIdLmFpMnRleHQuYXNyLnYxLkF1ZGlvRW5jb2RpbmcSGgoSbWluX3NhbXBsZV9yYXRlX2h6GAQgASgNEhoKEm1heF9zYW1wbGVfcmF0ZV9oehgFIAEoDRIXCg9tYXhfYXVkaW9fYnl0ZXMYBiABKAMSNQoSbWF4X2F1ZGlvX2R1cmF0aW9uGAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhcKD21heF9jaHVua19ieXRlcxgIIAEoAxIUCgxtYXhfY2hhbm5lbHMYCSABKA0SMAoLZW5kcG9pbnRpbmcYCiABKAsyGy5haTJ0ZXh0LmFzci52MS5FbmRwb2ludGluZxIWCg5zZXJ2ZXJfdmVyc2lvbhgLIAEoCTL5AgoNU3BlZWNoU2VydmljZRJvChJTdHJlYW1pbmdSZWNvZ25pemUSKS5haTJ0ZXh0LmFzci52MS5TdHJlYW1pbmdSZWNvZ25pemVSZXF1ZXN0GiouYWkydGV4dC5hc3IudjEuU3RyZWFtaW5nUmVjb2duaXplUmVzcG9uc2UoATABEnEKCVJlY29nbml6ZRIgLmFpMnRleHQuYXNyLnYxLlJlY29nbml6ZVJlcXVlc3QaIS5haTJ0ZXh0LmFzci52MS5SZWNvZ25pemVSZXNwb25zZSIfgtPkkwIZOgEqIhQvdjEvc3BlZWNoOnJlY29nbml6ZRKDAQoPR2V0Q2FwYWJpbGl0aWVzEiYuYWkydGV4dC5hc3IudjEuR2V0Q2FwYWJpbGl0aWVzUmVxdWVzdBonLmFpMnRleHQuYXNyLnYxLkdldENhcGFiaWxpdGllc1Jlc3BvbnNlIh+C0+STAhkSFy92MS9zcGVlY2gvY2FwYWJpbGl0aWVzYgZwcm90bzM", [file_ai2text_asr_v1_audio, file_ai2text_asr_v1_result, file_ai2text_asr_v1_session, file_google_api_annotations, file_google_protobuf_duration]);
+  fileDesc("CiNhaTJ0ZXh0L2Fzci92MS9zcGVlY2hfc2VydmljZS5wcm90bxIOYWkydGV4dC5hc3IudjEitwIKGVN0cmVhbWluZ1JlY29nbml6ZVJlcXVlc3QSMQoGY29uZmlnGAEgASgLMh8uYWkydGV4dC5hc3IudjEuU3RyZWFtaW5nQ29uZmlnSAASDwoFYXVkaW8YAiABKAxIABIqCgdzaWxlbmNlGAMgASgLMhcuYWkydGV4dC5hc3IudjEuU2lsZW5jZUgAEkUKFmZvcmNlX2VuZF9vZl91dHRlcmFuY2UYBCABKAsyIy5haTJ0ZXh0LmFzci52MS5Gb3JjZUVuZE9mVXR0ZXJhbmNlSAASLgoJa2VlcGFsaXZlGAUgASgLMhkuYWkydGV4dC5hc3IudjEuS2VlcGFsaXZlSAASKAoGcmVzdW1lGAYgASgLMhYuYWkydGV4dC5hc3IudjEuUmVzdW1lSABCCQoHcGF5bG9hZCKyAgoPU3RyZWFtaW5nQ29uZmlnEisKBmZvcm1hdBgBIAEoCzIbLmFpMnRleHQuYXNyLnYxLkF1ZGlvRm9ybWF0EhUKDWxhbmd1YWdlX2NvZGUYAiABKAkSGQoRcGFydGlhbHNfZGlzYWJsZWQYAyABKAgSGAoQc3RvcmFnZV9kaXNhYmxlZBgEIAEoCBINCgV0aXRsZRgFIAEoCRIWCg5sYW5ndWFnZV9jb2RlcxgGIAMoCRIQCghob3R3b3JkcxgHIAMoCRIwCgtlbmRwb2ludGluZxgIIAEoCzIbLmFpMnRleHQuYXNyLnYxLkVuZHBvaW50aW5nEh0KFXBhcnRpYWxfd29yZHNfZW5hYmxlZBgJIAEoCBIcChRyZWZpbmVtZW50c19kaXNhYmxlZBgKIAEoCCI2CgdTaWxlbmNlEisKCGR1cmF0aW9uGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIhUKE0ZvcmNlRW5kT2ZVdHRlcmFuY2UiCwoJS2VlcGFsaXZlIsEDChpTdHJlYW1pbmdSZWNvZ25pemVSZXNwb25zZRIoCgdjdXJzb3JzGAEgASgLMhcuYWkydGV4dC5hc3IudjEuQ3Vyc29ycxI5Cg9zZXNzaW9uX3N0YXJ0ZWQYAiABKAsyHi5haTJ0ZXh0LmFzci52MS5TZXNzaW9uU3RhcnRlZEgAEjcKDnNwZWVjaF9zdGFydGVkGAMgASgLMh0uYWkydGV4dC5hc3IudjEuU3BlZWNoU3RhcnRlZEgAEjMKDHNwZWVjaF9lbmRlZBgEIAEoCzIbLmFpMnRleHQuYXNyLnYxLlNwZWVjaEVuZGVkSAASMAoHcGFydGlhbBgFIAEoCzIdLmFpMnRleHQuYXNyLnYxLlBhcnRpYWxSZXN1bHRIABIsCgVmaW5hbBgGIAEoCzIbLmFpMnRleHQuYXNyLnYxLkZpbmFsUmVzdWx0SAASLwoGc3RhdHVzGAcgASgLMh0uYWkydGV4dC5hc3IudjEuU2Vzc2lvblN0YXR1c0gAEjYKCnJlZmluZW1lbnQYCCABKAsyIC5haTJ0ZXh0LmFzci52MS5SZWZpbmVtZW50UmVzdWx0SABCBwoFZXZlbnQirwEKDlNlc3Npb25TdGFydGVkEhIKCnNlc3Npb25faWQYASABKAkSFAoMcmVjb3JkaW5nX2lkGAIgASgJEhUKDXRyYW5zY3JpcHRfaWQYAyABKAkSFAoMcmVzdW1lX3Rva2VuGAQgASgJEhYKDnJlcGxheV9mcm9tX21zGAUgASgDEhYKDnRyYW5zY3JpcHRfaWRzGAYgAygJEhYKDnNlcnZlcl92ZXJzaW9uGAcgASgJIjIKDVNwZWVjaFN0YXJ0ZWQSEAoIc3RhcnRfbXMYASABKAMSDwoHY2hhbm5lbBgCIAEoDSIuCgtTcGVlY2hFbmRlZBIOCgZlbmRfbXMYASABKAMSDwoHY2hhbm5lbBgCIAEoDSJlChBSZWNvZ25pemVSZXF1ZXN0EisKBmZvcm1hdBgBIAEoCzIbLmFpMnRleHQuYXNyLnYxLkF1ZGlvRm9ybWF0Eg0KBWF1ZGlvGAIgASgMEhUKDWxhbmd1YWdlX2NvZGUYAyABKAkiVgoRUmVjb2duaXplUmVzcG9uc2USLAoHcmVzdWx0cxgBIAMoCzIbLmFpMnRleHQuYXNyLnYxLkZpbmFsUmVzdWx0EhMKC2R1cmF0aW9uX21zGAIgASgDIlkKFUJhdGNoUmVjb2duaXplUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhUKDXJlY29yZGluZ19pZHMYAiADKAkSFQoNbGFuZ3VhZ2VfY29kZRgDIAEoCSIYChZHZXRDYXBhYmlsaXRpZXNSZXF1ZXN0IvMCChdHZXRDYXBhYmlsaXRpZXNSZXNwb25zZRINCgVtb2RlbBgBIAEoCRIWCg5sYW5ndWFnZV9jb2RlcxgCIAMoCRIwCgllbmNvZGluZ3MYAyADKA4yHS5haTJ0ZXh0LmFzci52MS5BdWRpb0VuY29kaW5nEhoKEm1pbl9zYW1wbGVfcmF0ZV9oehgEIAEoDRIaChJtYXhfc2FtcGxlX3JhdGVfaHoYBSABKA0SFwoPbWF4X2F1ZGlvX2J5dGVzGAYgASgDEjUKEm1heF9hdWRpb19kdXJhdGlvbhgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIXCg9tYXhfY2h1bmtfYnl0ZXMYCCABKAMSFAoMbWF4X2NoYW5uZWxzGAkgASgNEjAKC2VuZHBvaW50aW5nGAogASgLMhsuYWkydGV4dC5hc3IudjEuRW5kcG9pbnRpbmcSFgoOc2VydmVyX3ZlcnNpb24YCyABKAkyqwQKDVNwZWVjaFNlcnZpY2USbwoSU3RyZWFtaW5nUmVjb2duaXplEikuYWkydGV4dC5hc3IudjEuU3RyZWFtaW5nUmVjb2duaXplUmVxdWVzdBoqLmFpMnRleHQuYXNyLnYxLlN0cmVhbWluZ1JlY29nbml6ZVJlc3BvbnNlKAEwARJxCglSZWNvZ25pemUSIC5haTJ0ZXh0LmFzci52MS5SZWNvZ25pemVSZXF1ZXN0GiEuYWkydGV4dC5hc3IudjEuUmVjb2duaXplUmVzcG9uc2UiH4LT5JMCGToBKiIUL3YxL3NwZWVjaDpyZWNvZ25pemUSrwEKDkJhdGNoUmVjb2duaXplEiUuYWkydGV4dC5hc3IudjEuQmF0Y2hSZWNvZ25pemVSZXF1ZXN0Gh0uZ29vZ2xlLmxvbmdydW5uaW5nLk9wZXJhdGlvbiJXykEwChZCYXRjaFJlY29nbml6ZVJlc3BvbnNlEhZCYXRjaFJlY29nbml6ZU1ldGFkYXRhgtPkkwIeOgEqIhkvdjEvc3BlZWNoOmJhdGNoUmVjb2duaXplEoMBCg9HZXRDYXBhYmlsaXRpZXMSJi5haTJ0ZXh0LmFzci52MS5HZXRDYXBhYmlsaXRpZXNSZXF1ZXN0GicuYWkydGV4dC5hc3IudjEuR2V0Q2FwYWJpbGl0aWVzUmVzcG9uc2UiH4LT5JMCGRIXL3YxL3NwZWVjaC9jYXBhYmlsaXRpZXNiBnByb3RvMw", [file_ai2text_asr_v1_audio, file_ai2text_asr_v1_result, file_ai2text_asr_v1_session, file_google_api_annotations, file_google_longrunning_operations_proto, file_google_protobuf_duration]);
 
 /**
  * One message from the client of a live stream.
@@ -495,6 +497,42 @@ export const RecognizeResponseSchema: GenMessage<RecognizeResponse> = /*@__PURE_
   messageDesc(file_ai2text_asr_v1_speech_service, 10);
 
 /**
+ * BatchRecognizeRequest names recordings.
+ *
+ * @generated from message ai2text.asr.v1.BatchRecognizeRequest
+ */
+export type BatchRecognizeRequest = Message<"ai2text.asr.v1.BatchRecognizeRequest"> & {
+  /**
+   * A UUID that the caller chooses: a call that is repeated with it answers with the operation that the first one made;
+   * with other recordings it is ALREADY_EXISTS. Default: a new one.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The recordings, 1 to 1000, each with a file.
+   *
+   * @generated from field: repeated string recording_ids = 2;
+   */
+  recordingIds: string[];
+
+  /**
+   * The spoken language, one of GetCapabilities.language_codes. Default: what each recording says, else detected.
+   *
+   * @generated from field: string language_code = 3;
+   */
+  languageCode: string;
+};
+
+/**
+ * Describes the message ai2text.asr.v1.BatchRecognizeRequest.
+ * Use `create(BatchRecognizeRequestSchema)` to create a new message.
+ */
+export const BatchRecognizeRequestSchema: GenMessage<BatchRecognizeRequest> = /*@__PURE__*/
+  messageDesc(file_ai2text_asr_v1_speech_service, 11);
+
+/**
  * GetCapabilitiesRequest asks what the server accepts.
  *
  * @generated from message ai2text.asr.v1.GetCapabilitiesRequest
@@ -507,7 +545,7 @@ export type GetCapabilitiesRequest = Message<"ai2text.asr.v1.GetCapabilitiesRequ
  * Use `create(GetCapabilitiesRequestSchema)` to create a new message.
  */
 export const GetCapabilitiesRequestSchema: GenMessage<GetCapabilitiesRequest> = /*@__PURE__*/
-  messageDesc(file_ai2text_asr_v1_speech_service, 11);
+  messageDesc(file_ai2text_asr_v1_speech_service, 12);
 
 /**
  * GetCapabilitiesResponse says what the server accepts.
@@ -598,7 +636,7 @@ export type GetCapabilitiesResponse = Message<"ai2text.asr.v1.GetCapabilitiesRes
  * Use `create(GetCapabilitiesResponseSchema)` to create a new message.
  */
 export const GetCapabilitiesResponseSchema: GenMessage<GetCapabilitiesResponse> = /*@__PURE__*/
-  messageDesc(file_ai2text_asr_v1_speech_service, 12);
+  messageDesc(file_ai2text_asr_v1_speech_service, 13);
 
 /**
  * SpeechService turns speech into text. Every method needs the scope `speech`.
@@ -635,6 +673,19 @@ export const SpeechService: GenService<{
     methodKind: "unary";
     input: typeof RecognizeRequestSchema;
     output: typeof RecognizeResponseSchema;
+  },
+  /**
+   * BatchRecognize transcribes recordings that are stored already, anew; files that are uploaded are transcribed without
+   * being asked for. Answers at once with an operation: its `metadata` is BatchRecognizeMetadata, its `response`
+   * BatchRecognizeResponse; watch, cancel and delete it with google.longrunning.Operations. Needs the scope `speech` and
+   * `recordings.write`.
+   *
+   * @generated from rpc ai2text.asr.v1.SpeechService.BatchRecognize
+   */
+  batchRecognize: {
+    methodKind: "unary";
+    input: typeof BatchRecognizeRequestSchema;
+    output: typeof OperationSchema;
   },
   /**
    * GetCapabilities says what this server accepts.

@@ -4,6 +4,8 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { MediaInfo, StoredObject } from "./media_pb.js";
+import { file_ai2text_metadata_v1_media } from "./media_pb.js";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
@@ -12,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ai2text/metadata/v1/recording.proto.
  */
 export const file_ai2text_metadata_v1_recording: GenFile = /*@__PURE__*/
-  fileDesc("CiNhaTJ0ZXh0L21ldGFkYXRhL3YxL3JlY29yZGluZy5wcm90bxITYWkydGV4dC5tZXRhZGF0YS52MSKLAgoJUmVjb3JkaW5nEhQKDHJlY29yZGluZ19pZBgBIAEoCRINCgV0aXRsZRgCIAEoCRI0CgZzb3VyY2UYAyABKA4yJC5haTJ0ZXh0Lm1ldGFkYXRhLnYxLlJlY29yZGluZ1NvdXJjZRIVCg1sYW5ndWFnZV9jb2RlGAQgASgJEhMKC2R1cmF0aW9uX21zGAUgASgDEhUKDXNlZ21lbnRfY291bnQYBiABKAMSLwoLY3JlYXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCppCg9SZWNvcmRpbmdTb3VyY2USIAocUkVDT1JESU5HX1NPVVJDRV9VTlNQRUNJRklFRBAAEhkKFVJFQ09SRElOR19TT1VSQ0VfTElWRRABEhkKFVJFQ09SRElOR19TT1VSQ0VfRklMRRACYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("CiNhaTJ0ZXh0L21ldGFkYXRhL3YxL3JlY29yZGluZy5wcm90bxITYWkydGV4dC5tZXRhZGF0YS52MSLmAwoJUmVjb3JkaW5nEhQKDHJlY29yZGluZ19pZBgBIAEoCRINCgV0aXRsZRgCIAEoCRI0CgZzb3VyY2UYAyABKA4yJC5haTJ0ZXh0Lm1ldGFkYXRhLnYxLlJlY29yZGluZ1NvdXJjZRIVCg1sYW5ndWFnZV9jb2RlGAQgASgJEhMKC2R1cmF0aW9uX21zGAUgASgDEhUKDXNlZ21lbnRfY291bnQYBiABKAMSLwoLY3JlYXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIxCgZvYmplY3QYCSABKAsyIS5haTJ0ZXh0Lm1ldGFkYXRhLnYxLlN0b3JlZE9iamVjdBItCgVtZWRpYRgKIAEoCzIeLmFpMnRleHQubWV0YWRhdGEudjEuTWVkaWFJbmZvEjoKBmxhYmVscxgLIAMoCzIqLmFpMnRleHQubWV0YWRhdGEudjEuUmVjb3JkaW5nLkxhYmVsc0VudHJ5EgwKBGV0YWcYDCABKAkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASppCg9SZWNvcmRpbmdTb3VyY2USIAocUkVDT1JESU5HX1NPVVJDRV9VTlNQRUNJRklFRBAAEhkKFVJFQ09SRElOR19TT1VSQ0VfTElWRRABEhkKFVJFQ09SRElOR19TT1VSQ0VfRklMRRACYgZwcm90bzM", [file_ai2text_metadata_v1_media, file_google_protobuf_timestamp]);
 
 /**
  * Something that was spoken, of one tenant.
@@ -49,7 +51,8 @@ export type Recording = Message<"ai2text.metadata.v1.Recording"> & {
   languageCode: string;
 
   /**
-   * Where its last segment ends, in milliseconds since it began. Output only.
+   * How long it is, in milliseconds: where its last segment ends, or what a probe of its file found if that is more.
+   * Output only.
    *
    * @generated from field: int64 duration_ms = 5;
    */
@@ -75,6 +78,36 @@ export type Recording = Message<"ai2text.metadata.v1.Recording"> & {
    * @generated from field: google.protobuf.Timestamp update_time = 8;
    */
   updateTime?: Timestamp | undefined;
+
+  /**
+   * Its file in the object store; absent for a live session. Output only.
+   *
+   * @generated from field: ai2text.metadata.v1.StoredObject object = 9;
+   */
+  object?: StoredObject | undefined;
+
+  /**
+   * What a probe found in its file; absent for a live session. Output only.
+   *
+   * @generated from field: ai2text.metadata.v1.MediaInfo media = 10;
+   */
+  media?: MediaInfo | undefined;
+
+  /**
+   * What its owner keeps with it: at most 32 pairs, keys of 1 to 63 characters from a-z, 0-9, `_` and `-` that begin with
+   * a letter, values of at most 200 characters.
+   *
+   * @generated from field: map<string, string> labels = 11;
+   */
+  labels: { [key: string]: string };
+
+  /**
+   * Changes whenever title, language or labels change; send it back with an update or a delete to refuse one that was
+   * made without knowing the last. Output only otherwise.
+   *
+   * @generated from field: string etag = 12;
+   */
+  etag: string;
 };
 
 /**

@@ -2,18 +2,22 @@
 // @generated from file ai2text/metadata/v1/recording_service.proto (package ai2text.metadata.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { MediaInfo, StoredObject } from "./media_pb.js";
+import { file_ai2text_metadata_v1_media } from "./media_pb.js";
 import type { Recording, RecordingSource } from "./recording_pb.js";
 import { file_ai2text_metadata_v1_recording } from "./recording_pb.js";
 import { file_google_api_annotations } from "../../../google/api/annotations_pb.js";
+import type { FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file ai2text/metadata/v1/recording_service.proto.
  */
 export const file_ai2text_metadata_v1_recording_service: GenFile = /*@__PURE__*/
-  fileDesc("CithaTJ0ZXh0L21ldGFkYXRhL3YxL3JlY29yZGluZ19zZXJ2aWNlLnByb3RvEhNhaTJ0ZXh0Lm1ldGFkYXRhLnYxIooBChZDcmVhdGVSZWNvcmRpbmdSZXF1ZXN0EhQKDHJlY29yZGluZ19pZBgBIAEoCRINCgV0aXRsZRgCIAEoCRI0CgZzb3VyY2UYAyABKA4yJC5haTJ0ZXh0Lm1ldGFkYXRhLnYxLlJlY29yZGluZ1NvdXJjZRIVCg1sYW5ndWFnZV9jb2RlGAQgASgJIkwKF0NyZWF0ZVJlY29yZGluZ1Jlc3BvbnNlEjEKCXJlY29yZGluZxgBIAEoCzIeLmFpMnRleHQubWV0YWRhdGEudjEuUmVjb3JkaW5nIisKE0dldFJlY29yZGluZ1JlcXVlc3QSFAoMcmVjb3JkaW5nX2lkGAEgASgJIkkKFEdldFJlY29yZGluZ1Jlc3BvbnNlEjEKCXJlY29yZGluZxgBIAEoCzIeLmFpMnRleHQubWV0YWRhdGEudjEuUmVjb3JkaW5nIj4KFUxpc3RSZWNvcmRpbmdzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKA0SEgoKcGFnZV90b2tlbhgCIAEoCSJlChZMaXN0UmVjb3JkaW5nc1Jlc3BvbnNlEjIKCnJlY29yZGluZ3MYASADKAsyHi5haTJ0ZXh0Lm1ldGFkYXRhLnYxLlJlY29yZGluZxIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkyrQMKEFJlY29yZGluZ1NlcnZpY2UShwEKD0NyZWF0ZVJlY29yZGluZxIrLmFpMnRleHQubWV0YWRhdGEudjEuQ3JlYXRlUmVjb3JkaW5nUmVxdWVzdBosLmFpMnRleHQubWV0YWRhdGEudjEuQ3JlYXRlUmVjb3JkaW5nUmVzcG9uc2UiGYLT5JMCEzoBKiIOL3YxL3JlY29yZGluZ3MSigEKDEdldFJlY29yZGluZxIoLmFpMnRleHQubWV0YWRhdGEudjEuR2V0UmVjb3JkaW5nUmVxdWVzdBopLmFpMnRleHQubWV0YWRhdGEudjEuR2V0UmVjb3JkaW5nUmVzcG9uc2UiJYLT5JMCHxIdL3YxL3JlY29yZGluZ3Mve3JlY29yZGluZ19pZH0SgQEKDkxpc3RSZWNvcmRpbmdzEiouYWkydGV4dC5tZXRhZGF0YS52MS5MaXN0UmVjb3JkaW5nc1JlcXVlc3QaKy5haTJ0ZXh0Lm1ldGFkYXRhLnYxLkxpc3RSZWNvcmRpbmdzUmVzcG9uc2UiFoLT5JMCEBIOL3YxL3JlY29yZGluZ3NiBnByb3RvMw", [file_ai2text_metadata_v1_recording, file_google_api_annotations]);
+  fileDesc("CithaTJ0ZXh0L21ldGFkYXRhL3YxL3JlY29yZGluZ19zZXJ2aWNlLnByb3RvEhNhaTJ0ZXh0Lm1ldGFkYXRhLnYxIuQCChZDcmVhdGVSZWNvcmRpbmdSZXF1ZXN0EhQKDHJlY29yZGluZ19pZBgBIAEoCRINCgV0aXRsZRgCIAEoCRI0CgZzb3VyY2UYAyABKA4yJC5haTJ0ZXh0Lm1ldGFkYXRhLnYxLlJlY29yZGluZ1NvdXJjZRIVCg1sYW5ndWFnZV9jb2RlGAQgASgJEjEKBm9iamVjdBgFIAEoCzIhLmFpMnRleHQubWV0YWRhdGEudjEuU3RvcmVkT2JqZWN0Ei0KBW1lZGlhGAYgASgLMh4uYWkydGV4dC5tZXRhZGF0YS52MS5NZWRpYUluZm8SRwoGbGFiZWxzGAcgAygLMjcuYWkydGV4dC5tZXRhZGF0YS52MS5DcmVhdGVSZWNvcmRpbmdSZXF1ZXN0LkxhYmVsc0VudHJ5Gi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiTAoXQ3JlYXRlUmVjb3JkaW5nUmVzcG9uc2USMQoJcmVjb3JkaW5nGAEgASgLMh4uYWkydGV4dC5tZXRhZGF0YS52MS5SZWNvcmRpbmciKwoTR2V0UmVjb3JkaW5nUmVxdWVzdBIUCgxyZWNvcmRpbmdfaWQYASABKAkiSQoUR2V0UmVjb3JkaW5nUmVzcG9uc2USMQoJcmVjb3JkaW5nGAEgASgLMh4uYWkydGV4dC5tZXRhZGF0YS52MS5SZWNvcmRpbmcizgIKFUxpc3RSZWNvcmRpbmdzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKA0SEgoKcGFnZV90b2tlbhgCIAEoCRI0CgZzb3VyY2UYAyABKA4yJC5haTJ0ZXh0Lm1ldGFkYXRhLnYxLlJlY29yZGluZ1NvdXJjZRIVCg1sYW5ndWFnZV9jb2RlGAQgASgJEhYKDnRpdGxlX2NvbnRhaW5zGAUgASgJEg4KBmxhYmVscxgGIAMoCRIxCg1jcmVhdGVkX2FmdGVyGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCg5jcmVhdGVkX2JlZm9yZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMgoFb3JkZXIYCSABKA4yIy5haTJ0ZXh0Lm1ldGFkYXRhLnYxLlJlY29yZGluZ09yZGVyImUKFkxpc3RSZWNvcmRpbmdzUmVzcG9uc2USMgoKcmVjb3JkaW5ncxgBIAMoCzIeLmFpMnRleHQubWV0YWRhdGEudjEuUmVjb3JkaW5nEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJ8ChZVcGRhdGVSZWNvcmRpbmdSZXF1ZXN0EjEKCXJlY29yZGluZxgBIAEoCzIeLmFpMnRleHQubWV0YWRhdGEudjEuUmVjb3JkaW5nEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayJMChdVcGRhdGVSZWNvcmRpbmdSZXNwb25zZRIxCglyZWNvcmRpbmcYASABKAsyHi5haTJ0ZXh0Lm1ldGFkYXRhLnYxLlJlY29yZGluZyI8ChZEZWxldGVSZWNvcmRpbmdSZXF1ZXN0EhQKDHJlY29yZGluZ19pZBgBIAEoCRIMCgRldGFnGAIgASgJIhkKF0RlbGV0ZVJlY29yZGluZ1Jlc3BvbnNlIiIKEkZpbmRPYmplY3RzUmVxdWVzdBIMCgRrZXlzGAEgAygJIiMKE0ZpbmRPYmplY3RzUmVzcG9uc2USDAoEa2V5cxgBIAMoCSqhAQoOUmVjb3JkaW5nT3JkZXISHwobUkVDT1JESU5HX09SREVSX1VOU1BFQ0lGSUVEEAASGgoWUkVDT1JESU5HX09SREVSX05FV0VTVBABEhoKFlJFQ09SRElOR19PUkRFUl9PTERFU1QQAhIZChVSRUNPUkRJTkdfT1JERVJfVElUTEUQAxIbChdSRUNPUkRJTkdfT1JERVJfTE9OR0VTVBAEMvgGChBSZWNvcmRpbmdTZXJ2aWNlEocBCg9DcmVhdGVSZWNvcmRpbmcSKy5haTJ0ZXh0Lm1ldGFkYXRhLnYxLkNyZWF0ZVJlY29yZGluZ1JlcXVlc3QaLC5haTJ0ZXh0Lm1ldGFkYXRhLnYxLkNyZWF0ZVJlY29yZGluZ1Jlc3BvbnNlIhmC0+STAhM6ASoiDi92MS9yZWNvcmRpbmdzEooBCgxHZXRSZWNvcmRpbmcSKC5haTJ0ZXh0Lm1ldGFkYXRhLnYxLkdldFJlY29yZGluZ1JlcXVlc3QaKS5haTJ0ZXh0Lm1ldGFkYXRhLnYxLkdldFJlY29yZGluZ1Jlc3BvbnNlIiWC0+STAh8SHS92MS9yZWNvcmRpbmdzL3tyZWNvcmRpbmdfaWR9EoEBCg5MaXN0UmVjb3JkaW5ncxIqLmFpMnRleHQubWV0YWRhdGEudjEuTGlzdFJlY29yZGluZ3NSZXF1ZXN0GisuYWkydGV4dC5tZXRhZGF0YS52MS5MaXN0UmVjb3JkaW5nc1Jlc3BvbnNlIhaC0+STAhASDi92MS9yZWNvcmRpbmdzEqgBCg9VcGRhdGVSZWNvcmRpbmcSKy5haTJ0ZXh0Lm1ldGFkYXRhLnYxLlVwZGF0ZVJlY29yZGluZ1JlcXVlc3QaLC5haTJ0ZXh0Lm1ldGFkYXRhLnYxLlVwZGF0ZVJlY29yZGluZ1Jlc3BvbnNlIjqC0+STAjQ6CXJlY29yZGluZzInL3YxL3JlY29yZGluZ3Mve3JlY29yZGluZy5yZWNvcmRpbmdfaWR9EpMBCg9EZWxldGVSZWNvcmRpbmcSKy5haTJ0ZXh0Lm1ldGFkYXRhLnYxLkRlbGV0ZVJlY29yZGluZ1JlcXVlc3QaLC5haTJ0ZXh0Lm1ldGFkYXRhLnYxLkRlbGV0ZVJlY29yZGluZ1Jlc3BvbnNlIiWC0+STAh8qHS92MS9yZWNvcmRpbmdzL3tyZWNvcmRpbmdfaWR9EocBCgtGaW5kT2JqZWN0cxInLmFpMnRleHQubWV0YWRhdGEudjEuRmluZE9iamVjdHNSZXF1ZXN0GiguYWkydGV4dC5tZXRhZGF0YS52MS5GaW5kT2JqZWN0c1Jlc3BvbnNlIiWC0+STAh86ASoiGi92MS9yZWNvcmRpbmdzOmZpbmRPYmplY3RzYgZwcm90bzM", [file_ai2text_metadata_v1_media, file_ai2text_metadata_v1_recording, file_google_api_annotations, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
 
 /**
  * CreateRecordingRequest describes a recording.
@@ -49,6 +53,27 @@ export type CreateRecordingRequest = Message<"ai2text.metadata.v1.CreateRecordin
    * @generated from field: string language_code = 4;
    */
   languageCode: string;
+
+  /**
+   * Its file. Only together with RECORDING_SOURCE_FILE and `media`. Default: it has none.
+   *
+   * @generated from field: ai2text.metadata.v1.StoredObject object = 5;
+   */
+  object?: StoredObject | undefined;
+
+  /**
+   * What a probe found in the file.
+   *
+   * @generated from field: ai2text.metadata.v1.MediaInfo media = 6;
+   */
+  media?: MediaInfo | undefined;
+
+  /**
+   * As in Recording. Default: none.
+   *
+   * @generated from field: map<string, string> labels = 7;
+   */
+  labels: { [key: string]: string };
 };
 
 /**
@@ -122,7 +147,7 @@ export const GetRecordingResponseSchema: GenMessage<GetRecordingResponse> = /*@_
   messageDesc(file_ai2text_metadata_v1_recording_service, 3);
 
 /**
- * ListRecordingsRequest asks for a page.
+ * ListRecordingsRequest asks for a page. A page token is good only for the filters and the order that it came with.
  *
  * @generated from message ai2text.metadata.v1.ListRecordingsRequest
  */
@@ -140,6 +165,55 @@ export type ListRecordingsRequest = Message<"ai2text.metadata.v1.ListRecordingsR
    * @generated from field: string page_token = 2;
    */
   pageToken: string;
+
+  /**
+   * Only those from there. Default: all.
+   *
+   * @generated from field: ai2text.metadata.v1.RecordingSource source = 3;
+   */
+  source: RecordingSource;
+
+  /**
+   * Only those in this language. Default: all.
+   *
+   * @generated from field: string language_code = 4;
+   */
+  languageCode: string;
+
+  /**
+   * Only those whose title contains this, whatever its case, at most 200 characters. Default: all.
+   *
+   * @generated from field: string title_contains = 5;
+   */
+  titleContains: string;
+
+  /**
+   * Only those with this label, as `key=value`, or `key` for any value; at most 10. Default: all.
+   *
+   * @generated from field: repeated string labels = 6;
+   */
+  labels: string[];
+
+  /**
+   * Only those created at this time or later. Default: all.
+   *
+   * @generated from field: google.protobuf.Timestamp created_after = 7;
+   */
+  createdAfter?: Timestamp | undefined;
+
+  /**
+   * Only those created before this time. Default: all.
+   *
+   * @generated from field: google.protobuf.Timestamp created_before = 8;
+   */
+  createdBefore?: Timestamp | undefined;
+
+  /**
+   * Default: the newest first.
+   *
+   * @generated from field: ai2text.metadata.v1.RecordingOrder order = 9;
+   */
+  order: RecordingOrder;
 };
 
 /**
@@ -156,7 +230,7 @@ export const ListRecordingsRequestSchema: GenMessage<ListRecordingsRequest> = /*
  */
 export type ListRecordingsResponse = Message<"ai2text.metadata.v1.ListRecordingsResponse"> & {
   /**
-   * The recordings, the newest first.
+   * The recordings, in the order that was asked for.
    *
    * @generated from field: repeated ai2text.metadata.v1.Recording recordings = 1;
    */
@@ -178,13 +252,197 @@ export const ListRecordingsResponseSchema: GenMessage<ListRecordingsResponse> = 
   messageDesc(file_ai2text_metadata_v1_recording_service, 5);
 
 /**
+ * UpdateRecordingRequest carries what changes.
+ *
+ * @generated from message ai2text.metadata.v1.UpdateRecordingRequest
+ */
+export type UpdateRecordingRequest = Message<"ai2text.metadata.v1.UpdateRecordingRequest"> & {
+  /**
+   * The recording by its `recording_id`, with the new values. With an `etag`, the update is refused with
+   * ERROR_REASON_ETAG_MISMATCH when the recording has changed since.
+   *
+   * @generated from field: ai2text.metadata.v1.Recording recording = 1;
+   */
+  recording?: Recording | undefined;
+
+  /**
+   * Which of `title`, `language_code` and `labels` change. Default: those that are not empty.
+   *
+   * @generated from field: google.protobuf.FieldMask update_mask = 2;
+   */
+  updateMask?: FieldMask | undefined;
+};
+
+/**
+ * Describes the message ai2text.metadata.v1.UpdateRecordingRequest.
+ * Use `create(UpdateRecordingRequestSchema)` to create a new message.
+ */
+export const UpdateRecordingRequestSchema: GenMessage<UpdateRecordingRequest> = /*@__PURE__*/
+  messageDesc(file_ai2text_metadata_v1_recording_service, 6);
+
+/**
+ * UpdateRecordingResponse carries the changed recording.
+ *
+ * @generated from message ai2text.metadata.v1.UpdateRecordingResponse
+ */
+export type UpdateRecordingResponse = Message<"ai2text.metadata.v1.UpdateRecordingResponse"> & {
+  /**
+   * The recording.
+   *
+   * @generated from field: ai2text.metadata.v1.Recording recording = 1;
+   */
+  recording?: Recording | undefined;
+};
+
+/**
+ * Describes the message ai2text.metadata.v1.UpdateRecordingResponse.
+ * Use `create(UpdateRecordingResponseSchema)` to create a new message.
+ */
+export const UpdateRecordingResponseSchema: GenMessage<UpdateRecordingResponse> = /*@__PURE__*/
+  messageDesc(file_ai2text_metadata_v1_recording_service, 7);
+
+/**
+ * DeleteRecordingRequest names a recording.
+ *
+ * @generated from message ai2text.metadata.v1.DeleteRecordingRequest
+ */
+export type DeleteRecordingRequest = Message<"ai2text.metadata.v1.DeleteRecordingRequest"> & {
+  /**
+   * Required.
+   *
+   * @generated from field: string recording_id = 1;
+   */
+  recordingId: string;
+
+  /**
+   * As in UpdateRecordingRequest. Default: it is deleted whatever has changed.
+   *
+   * @generated from field: string etag = 2;
+   */
+  etag: string;
+};
+
+/**
+ * Describes the message ai2text.metadata.v1.DeleteRecordingRequest.
+ * Use `create(DeleteRecordingRequestSchema)` to create a new message.
+ */
+export const DeleteRecordingRequestSchema: GenMessage<DeleteRecordingRequest> = /*@__PURE__*/
+  messageDesc(file_ai2text_metadata_v1_recording_service, 8);
+
+/**
+ * DeleteRecordingResponse says that the recording is gone.
+ *
+ * @generated from message ai2text.metadata.v1.DeleteRecordingResponse
+ */
+export type DeleteRecordingResponse = Message<"ai2text.metadata.v1.DeleteRecordingResponse"> & {
+};
+
+/**
+ * Describes the message ai2text.metadata.v1.DeleteRecordingResponse.
+ * Use `create(DeleteRecordingResponseSchema)` to create a new message.
+ */
+export const DeleteRecordingResponseSchema: GenMessage<DeleteRecordingResponse> = /*@__PURE__*/
+  messageDesc(file_ai2text_metadata_v1_recording_service, 9);
+
+/**
+ * FindObjectsRequest names objects.
+ *
+ * @generated from message ai2text.metadata.v1.FindObjectsRequest
+ */
+export type FindObjectsRequest = Message<"ai2text.metadata.v1.FindObjectsRequest"> & {
+  /**
+   * Their keys, 1 to 1000.
+   *
+   * @generated from field: repeated string keys = 1;
+   */
+  keys: string[];
+};
+
+/**
+ * Describes the message ai2text.metadata.v1.FindObjectsRequest.
+ * Use `create(FindObjectsRequestSchema)` to create a new message.
+ */
+export const FindObjectsRequestSchema: GenMessage<FindObjectsRequest> = /*@__PURE__*/
+  messageDesc(file_ai2text_metadata_v1_recording_service, 10);
+
+/**
+ * FindObjectsResponse says which are in use.
+ *
+ * @generated from message ai2text.metadata.v1.FindObjectsResponse
+ */
+export type FindObjectsResponse = Message<"ai2text.metadata.v1.FindObjectsResponse"> & {
+  /**
+   * Those of the keys that belong to a recording of the tenant.
+   *
+   * @generated from field: repeated string keys = 1;
+   */
+  keys: string[];
+};
+
+/**
+ * Describes the message ai2text.metadata.v1.FindObjectsResponse.
+ * Use `create(FindObjectsResponseSchema)` to create a new message.
+ */
+export const FindObjectsResponseSchema: GenMessage<FindObjectsResponse> = /*@__PURE__*/
+  messageDesc(file_ai2text_metadata_v1_recording_service, 11);
+
+/**
+ * In which order recordings are listed.
+ *
+ * @generated from enum ai2text.metadata.v1.RecordingOrder
+ */
+export enum RecordingOrder {
+  /**
+   * RECORDING_ORDER_NEWEST.
+   *
+   * @generated from enum value: RECORDING_ORDER_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * By the time of their creation, the newest first.
+   *
+   * @generated from enum value: RECORDING_ORDER_NEWEST = 1;
+   */
+  NEWEST = 1,
+
+  /**
+   * By the time of their creation, the oldest first.
+   *
+   * @generated from enum value: RECORDING_ORDER_OLDEST = 2;
+   */
+  OLDEST = 2,
+
+  /**
+   * By their title, by the code points of its letters.
+   *
+   * @generated from enum value: RECORDING_ORDER_TITLE = 3;
+   */
+  TITLE = 3,
+
+  /**
+   * By their duration, the longest first.
+   *
+   * @generated from enum value: RECORDING_ORDER_LONGEST = 4;
+   */
+  LONGEST = 4,
+}
+
+/**
+ * Describes the enum ai2text.metadata.v1.RecordingOrder.
+ */
+export const RecordingOrderSchema: GenEnum<RecordingOrder> = /*@__PURE__*/
+  enumDesc(file_ai2text_metadata_v1_recording_service, 0);
+
+/**
  * RecordingService keeps the recordings of a tenant. A recording of another tenant is NOT_FOUND.
  *
  * @generated from service ai2text.metadata.v1.RecordingService
  */
 export const RecordingService: GenService<{
   /**
-   * CreateRecording registers a recording. Needs the scope `recordings.write`.
+   * CreateRecording registers a recording. One with an object is announced by the event `recording.uploaded`. Needs the
+   * scope `recordings.write`.
    *
    * @generated from rpc ai2text.metadata.v1.RecordingService.CreateRecording
    */
@@ -204,7 +462,7 @@ export const RecordingService: GenService<{
     output: typeof GetRecordingResponseSchema;
   },
   /**
-   * ListRecordings returns the recordings of the tenant, the newest first. Needs the scope `recordings.read`.
+   * ListRecordings returns the recordings of the tenant that pass every filter. Needs the scope `recordings.read`.
    *
    * @generated from rpc ai2text.metadata.v1.RecordingService.ListRecordings
    */
@@ -212,6 +470,38 @@ export const RecordingService: GenService<{
     methodKind: "unary";
     input: typeof ListRecordingsRequestSchema;
     output: typeof ListRecordingsResponseSchema;
+  },
+  /**
+   * UpdateRecording changes title, language or labels. Needs the scope `recordings.write`.
+   *
+   * @generated from rpc ai2text.metadata.v1.RecordingService.UpdateRecording
+   */
+  updateRecording: {
+    methodKind: "unary";
+    input: typeof UpdateRecordingRequestSchema;
+    output: typeof UpdateRecordingResponseSchema;
+  },
+  /**
+   * DeleteRecording removes a recording with its transcripts at once; the event `recording.deleted` has its file and its
+   * vectors removed. Needs the scope `recordings.write`.
+   *
+   * @generated from rpc ai2text.metadata.v1.RecordingService.DeleteRecording
+   */
+  deleteRecording: {
+    methodKind: "unary";
+    input: typeof DeleteRecordingRequestSchema;
+    output: typeof DeleteRecordingResponseSchema;
+  },
+  /**
+   * FindObjects says which objects still belong to a recording, so that those that do not can be removed. Needs the scope
+   * `recordings.read`.
+   *
+   * @generated from rpc ai2text.metadata.v1.RecordingService.FindObjects
+   */
+  findObjects: {
+    methodKind: "unary";
+    input: typeof FindObjectsRequestSchema;
+    output: typeof FindObjectsResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_ai2text_metadata_v1_recording_service, 0);

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ai2text/metadata/v1/transcript.proto.
  */
 export const file_ai2text_metadata_v1_transcript: GenFile = /*@__PURE__*/
-  fileDesc("CiRhaTJ0ZXh0L21ldGFkYXRhL3YxL3RyYW5zY3JpcHQucHJvdG8SE2FpMnRleHQubWV0YWRhdGEudjEikAEKClRyYW5zY3JpcHQSFQoNdHJhbnNjcmlwdF9pZBgBIAEoCRIUCgxyZWNvcmRpbmdfaWQYAiABKAkSDQoFbW9kZWwYAyABKAkSFQoNc2VnbWVudF9jb3VudBgEIAEoAxIvCgtjcmVhdGVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiwAEKB1NlZ21lbnQSEgoKc2VnbWVudF9pZBgBIAEoCRIVCg1zZWdtZW50X2luZGV4GAIgASgNEgwKBHRleHQYAyABKAkSEAoIc3RhcnRfbXMYBCABKAMSDgoGZW5kX21zGAUgASgDEhUKDWxhbmd1YWdlX2NvZGUYBiABKAkSEgoKY29uZmlkZW5jZRgHIAEoAhIvCgV3b3JkcxgIIAMoCzIgLmFpMnRleHQubWV0YWRhdGEudjEuU2VnbWVudFdvcmQiUQoLU2VnbWVudFdvcmQSDAoEdGV4dBgBIAEoCRIQCghzdGFydF9tcxgCIAEoAxIOCgZlbmRfbXMYAyABKAMSEgoKY29uZmlkZW5jZRgEIAEoAmIGcHJvdG8z", [file_google_protobuf_timestamp]);
+  fileDesc("CiRhaTJ0ZXh0L21ldGFkYXRhL3YxL3RyYW5zY3JpcHQucHJvdG8SE2FpMnRleHQubWV0YWRhdGEudjEikAEKClRyYW5zY3JpcHQSFQoNdHJhbnNjcmlwdF9pZBgBIAEoCRIUCgxyZWNvcmRpbmdfaWQYAiABKAkSDQoFbW9kZWwYAyABKAkSFQoNc2VnbWVudF9jb3VudBgEIAEoAxIvCgtjcmVhdGVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi0gEKB1NlZ21lbnQSEgoKc2VnbWVudF9pZBgBIAEoCRIVCg1zZWdtZW50X2luZGV4GAIgASgNEgwKBHRleHQYAyABKAkSEAoIc3RhcnRfbXMYBCABKAMSDgoGZW5kX21zGAUgASgDEhUKDWxhbmd1YWdlX2NvZGUYBiABKAkSEgoKY29uZmlkZW5jZRgHIAEoAhIvCgV3b3JkcxgIIAMoCzIgLmFpMnRleHQubWV0YWRhdGEudjEuU2VnbWVudFdvcmQSEAoIcmF3X3RleHQYCSABKAkiUQoLU2VnbWVudFdvcmQSDAoEdGV4dBgBIAEoCRIQCghzdGFydF9tcxgCIAEoAxIOCgZlbmRfbXMYAyABKAMSEgoKY29uZmlkZW5jZRgEIAEoAmIGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
  * What was said in a recording, as one run of one model wrote it.
@@ -84,7 +84,7 @@ export type Segment = Message<"ai2text.metadata.v1.Segment"> & {
   segmentIndex: number;
 
   /**
-   * What was said, 1 to 8192 characters.
+   * What was said, 1 to 8192 characters: the text to read, refined where that was possible.
    *
    * @generated from field: string text = 3;
    */
@@ -124,6 +124,13 @@ export type Segment = Message<"ai2text.metadata.v1.Segment"> & {
    * @generated from field: repeated ai2text.metadata.v1.SegmentWord words = 8;
    */
   words: SegmentWord[];
+
+  /**
+   * What the speech model wrote, at most 8192 characters, when `text` was refined; empty when it is the same.
+   *
+   * @generated from field: string raw_text = 9;
+   */
+  rawText: string;
 };
 
 /**
