@@ -14,6 +14,10 @@ NEWEST_WEIGHT = 0.2
 """How much the newest inference counts in an average of waiting."""
 UNHURRIED_S = 0.06
 """A queue of so many seconds in front of the model is one that partials must not add to."""
+USUAL_S = 0.25
+"""What a final took the model where `LoadLimits.session_busy` was measured."""
+LEARNING = 0.05
+"""How much the newest final counts in the average of what finals take."""
 HURRIED = 2.0
 """From twice the load at which partials become rarer on, only finals are worth the model's time."""
 
@@ -30,7 +34,7 @@ class LoadLimits:
     wait_s: float = 0.25
     """How long finals may wait for the model on average."""
     session_busy: float = 0.04
-    """The share that a session is taken to need until it has been heard."""
+    """The share that a session is taken to need until it has been heard; more where the model is slower."""
     unheard_s: float = 15.0
     """How long that is."""
 
@@ -45,6 +49,7 @@ class Load:
         self._clock = clock
         self._since = self._at = clock()
         self._worked = 0.0
+        self._each_s = USUAL_S
         self._wait_s = 0.0
         self._queue_s = 0.0
         self._background_queue_s = 0.0
@@ -82,6 +87,7 @@ class Load:
         """A final, or what may become one, waited and was worked on for so long."""
         self._fade()
         self._worked += worked_s
+        self._each_s += LEARNING * (worked_s - self._each_s)
         self._wait_s += NEWEST_WEIGHT * (waited_s - self._wait_s)
 
     @property
@@ -98,11 +104,16 @@ class Load:
         self._fade()
         return self._wait_s
 
+    @property
+    def session_busy(self) -> float:
+        """The share that a session is taken to need: on a slower machine in proportion to what finals took so far."""
+        return self._limits.session_busy * max(1.0, self._each_s / USUAL_S)
+
     def admit(self) -> float:
         """Count a new session; Overloaded when those that are there leave no room for it. `forget` takes the answer."""
         limits, now = self._limits, self._clock()
         self._arrivals = [arrival for arrival in self._arrivals if now - arrival < limits.unheard_s]
-        expected = self.busy + (len(self._arrivals) + 1) * limits.session_busy
+        expected = self.busy + (len(self._arrivals) + 1) * self.session_busy
         if expected > limits.busy or self.wait_s > limits.wait_s:
             figures = {"busy": f"{self.busy:.2f}", "wait_s": f"{self.wait_s:.2f}"}
             raise Overloaded("the speech model has no time left for another session", **figures)

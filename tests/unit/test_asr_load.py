@@ -2,7 +2,7 @@
 
 import pytest
 
-from servers.asr.load import UNHURRIED_S, Load, LoadLimits
+from servers.asr.load import UNHURRIED_S, USUAL_S, Load, LoadLimits
 from servers.common.errors import Overloaded
 
 LIMITS = LoadLimits(instances=2, busy=0.8, wait_s=0.3, session_busy=0.05, unheard_s=15.0)
@@ -141,8 +141,18 @@ def test_an_idle_model_lets_in_what_unheard_sessions_are_taken_to_need(load: Loa
 
 
 def test_the_more_the_model_has_to_do_the_fewer_are_let_in(load: Load, clock: Clock) -> None:
-    work(load, clock, 100, 0.7)
-    assert admitted(load) == 8
+    work(load, clock, 100, 0.2)
+    assert admitted(load) == 14
+
+
+@pytest.mark.parametrize(("each_s", "let_in"), [(USUAL_S / 5, 16), (USUAL_S, 16), (2 * USUAL_S, 8), (4 * USUAL_S, 4)])
+def test_a_slow_machine_lets_in_fewer_of_those_it_has_not_heard(
+    load: Load, clock: Clock, each_s: float, let_in: int
+) -> None:
+    for _ in range(200):
+        load.note(0.0, each_s)
+    clock.now += 100 * Load.MEMORY_S  # nobody speaks any more
+    assert admitted(load) == let_in
 
 
 def test_a_busy_model_lets_nobody_in_and_says_why(load: Load, clock: Clock) -> None:

@@ -26,11 +26,11 @@ from ai2text.asr.v1 import audio_pb2 as ai2text_dot_asr_dot_v1_dot_audio__pb2
 from ai2text.asr.v1 import result_pb2 as ai2text_dot_asr_dot_v1_dot_result__pb2
 from ai2text.asr.v1 import session_pb2 as ai2text_dot_asr_dot_v1_dot_session__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
-from google.longrunning import operations_proto_pb2 as google_dot_longrunning_dot_operations__proto__pb2
+from google.longrunning import operations_pb2 as google_dot_longrunning_dot_operations__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#ai2text/asr/v1/speech_service.proto\x12\x0e\x61i2text.asr.v1\x1a\x1a\x61i2text/asr/v1/audio.proto\x1a\x1b\x61i2text/asr/v1/result.proto\x1a\x1c\x61i2text/asr/v1/session.proto\x1a\x1cgoogle/api/annotations.proto\x1a)google/longrunning/operations_proto.proto\x1a\x1egoogle/protobuf/duration.proto\"\xf7\x02\n\x19StreamingRecognizeRequest\x12\x39\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x1f.ai2text.asr.v1.StreamingConfigH\x00R\x06\x63onfig\x12\x16\n\x05\x61udio\x18\x02 \x01(\x0cH\x00R\x05\x61udio\x12\x33\n\x07silence\x18\x03 \x01(\x0b\x32\x17.ai2text.asr.v1.SilenceH\x00R\x07silence\x12Z\n\x16\x66orce_end_of_utterance\x18\x04 \x01(\x0b\x32#.ai2text.asr.v1.ForceEndOfUtteranceH\x00R\x13\x66orceEndOfUtterance\x12\x39\n\tkeepalive\x18\x05 \x01(\x0b\x32\x19.ai2text.asr.v1.KeepaliveH\x00R\tkeepalive\x12\x30\n\x06resume\x18\x06 \x01(\x0b\x32\x16.ai2text.asr.v1.ResumeH\x00R\x06resumeB\t\n\x07payload\"\xc2\x03\n\x0fStreamingConfig\x12\x33\n\x06\x66ormat\x18\x01 \x01(\x0b\x32\x1b.ai2text.asr.v1.AudioFormatR\x06\x66ormat\x12#\n\rlanguage_code\x18\x02 \x01(\tR\x0clanguageCode\x12+\n\x11partials_disabled\x18\x03 \x01(\x08R\x10partialsDisabled\x12)\n\x10storage_disabled\x18\x04 \x01(\x08R\x0fstorageDisabled\x12\x14\n\x05title\x18\x05 \x01(\tR\x05title\x12%\n\x0elanguage_codes\x18\x06 \x03(\tR\rlanguageCodes\x12\x1a\n\x08hotwords\x18\x07 \x03(\tR\x08hotwords\x12=\n\x0b\x65ndpointing\x18\x08 \x01(\x0b\x32\x1b.ai2text.asr.v1.EndpointingR\x0b\x65ndpointing\x12\x32\n\x15partial_words_enabled\x18\t \x01(\x08R\x13partialWordsEnabled\x12\x31\n\x14refinements_disabled\x18\n \x01(\x08R\x13refinementsDisabled\"@\n\x07Silence\x12\x35\n\x08\x64uration\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationR\x08\x64uration\"\x15\n\x13\x46orceEndOfUtterance\"\x0b\n\tKeepalive\"\x9a\x04\n\x1aStreamingRecognizeResponse\x12\x31\n\x07\x63ursors\x18\x01 \x01(\x0b\x32\x17.ai2text.asr.v1.CursorsR\x07\x63ursors\x12I\n\x0fsession_started\x18\x02 \x01(\x0b\x32\x1e.ai2text.asr.v1.SessionStartedH\x00R\x0esessionStarted\x12\x46\n\x0espeech_started\x18\x03 \x01(\x0b\x32\x1d.ai2text.asr.v1.SpeechStartedH\x00R\rspeechStarted\x12@\n\x0cspeech_ended\x18\x04 \x01(\x0b\x32\x1b.ai2text.asr.v1.SpeechEndedH\x00R\x0bspeechEnded\x12\x39\n\x07partial\x18\x05 \x01(\x0b\x32\x1d.ai2text.asr.v1.PartialResultH\x00R\x07partial\x12\x33\n\x05\x66inal\x18\x06 \x01(\x0b\x32\x1b.ai2text.asr.v1.FinalResultH\x00R\x05\x66inal\x12\x37\n\x06status\x18\x07 \x01(\x0b\x32\x1d.ai2text.asr.v1.SessionStatusH\x00R\x06status\x12\x42\n\nrefinement\x18\x08 \x01(\x0b\x32 .ai2text.asr.v1.RefinementResultH\x00R\nrefinementB\x07\n\x05\x65vent\"\x8e\x02\n\x0eSessionStarted\x12\x1d\n\nsession_id\x18\x01 \x01(\tR\tsessionId\x12!\n\x0crecording_id\x18\x02 \x01(\tR\x0brecordingId\x12#\n\rtranscript_id\x18\x03 \x01(\tR\x0ctranscriptId\x12!\n\x0cresume_token\x18\x04 \x01(\tR\x0bresumeToken\x12$\n\x0ereplay_from_ms\x18\x05 \x01(\x03R\x0creplayFromMs\x12%\n\x0etranscript_ids\x18\x06 \x03(\tR\rtranscriptIds\x12%\n\x0eserver_version\x18\x07 \x01(\tR\rserverVersion\"D\n\rSpeechStarted\x12\x19\n\x08start_ms\x18\x01 \x01(\x03R\x07startMs\x12\x18\n\x07\x63hannel\x18\x02 \x01(\rR\x07\x63hannel\">\n\x0bSpeechEnded\x12\x15\n\x06\x65nd_ms\x18\x01 \x01(\x03R\x05\x65ndMs\x12\x18\n\x07\x63hannel\x18\x02 \x01(\rR\x07\x63hannel\"\x82\x01\n\x10RecognizeRequest\x12\x33\n\x06\x66ormat\x18\x01 \x01(\x0b\x32\x1b.ai2text.asr.v1.AudioFormatR\x06\x66ormat\x12\x14\n\x05\x61udio\x18\x02 \x01(\x0cR\x05\x61udio\x12#\n\rlanguage_code\x18\x03 \x01(\tR\x0clanguageCode\"k\n\x11RecognizeResponse\x12\x35\n\x07results\x18\x01 \x03(\x0b\x32\x1b.ai2text.asr.v1.FinalResultR\x07results\x12\x1f\n\x0b\x64uration_ms\x18\x02 \x01(\x03R\ndurationMs\"\x80\x01\n\x15\x42\x61tchRecognizeRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12#\n\rrecording_ids\x18\x02 \x03(\tR\x0crecordingIds\x12#\n\rlanguage_code\x18\x03 \x01(\tR\x0clanguageCode\"\x18\n\x16GetCapabilitiesRequest\"\x8f\x04\n\x17GetCapabilitiesResponse\x12\x14\n\x05model\x18\x01 \x01(\tR\x05model\x12%\n\x0elanguage_codes\x18\x02 \x03(\tR\rlanguageCodes\x12;\n\tencodings\x18\x03 \x03(\x0e\x32\x1d.ai2text.asr.v1.AudioEncodingR\tencodings\x12+\n\x12min_sample_rate_hz\x18\x04 \x01(\rR\x0fminSampleRateHz\x12+\n\x12max_sample_rate_hz\x18\x05 \x01(\rR\x0fmaxSampleRateHz\x12&\n\x0fmax_audio_bytes\x18\x06 \x01(\x03R\rmaxAudioBytes\x12G\n\x12max_audio_duration\x18\x07 \x01(\x0b\x32\x19.google.protobuf.DurationR\x10maxAudioDuration\x12&\n\x0fmax_chunk_bytes\x18\x08 \x01(\x03R\rmaxChunkBytes\x12!\n\x0cmax_channels\x18\t \x01(\rR\x0bmaxChannels\x12=\n\x0b\x65ndpointing\x18\n \x01(\x0b\x32\x1b.ai2text.asr.v1.EndpointingR\x0b\x65ndpointing\x12%\n\x0eserver_version\x18\x0b \x01(\tR\rserverVersion2\xab\x04\n\rSpeechService\x12o\n\x12StreamingRecognize\x12).ai2text.asr.v1.StreamingRecognizeRequest\x1a*.ai2text.asr.v1.StreamingRecognizeResponse(\x01\x30\x01\x12q\n\tRecognize\x12 .ai2text.asr.v1.RecognizeRequest\x1a!.ai2text.asr.v1.RecognizeResponse\"\x1f\x82\xd3\xe4\x93\x02\x19\"\x14/v1/speech:recognize:\x01*\x12\xaf\x01\n\x0e\x42\x61tchRecognize\x12%.ai2text.asr.v1.BatchRecognizeRequest\x1a\x1d.google.longrunning.Operation\"W\xca\x41\x30\n\x16\x42\x61tchRecognizeResponse\x12\x16\x42\x61tchRecognizeMetadata\x82\xd3\xe4\x93\x02\x1e\"\x19/v1/speech:batchRecognize:\x01*\x12\x83\x01\n\x0fGetCapabilities\x12&.ai2text.asr.v1.GetCapabilitiesRequest\x1a\'.ai2text.asr.v1.GetCapabilitiesResponse\"\x1f\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/speech/capabilitiesb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#ai2text/asr/v1/speech_service.proto\x12\x0e\x61i2text.asr.v1\x1a\x1a\x61i2text/asr/v1/audio.proto\x1a\x1b\x61i2text/asr/v1/result.proto\x1a\x1c\x61i2text/asr/v1/session.proto\x1a\x1cgoogle/api/annotations.proto\x1a#google/longrunning/operations.proto\x1a\x1egoogle/protobuf/duration.proto\"\xf7\x02\n\x19StreamingRecognizeRequest\x12\x39\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x1f.ai2text.asr.v1.StreamingConfigH\x00R\x06\x63onfig\x12\x16\n\x05\x61udio\x18\x02 \x01(\x0cH\x00R\x05\x61udio\x12\x33\n\x07silence\x18\x03 \x01(\x0b\x32\x17.ai2text.asr.v1.SilenceH\x00R\x07silence\x12Z\n\x16\x66orce_end_of_utterance\x18\x04 \x01(\x0b\x32#.ai2text.asr.v1.ForceEndOfUtteranceH\x00R\x13\x66orceEndOfUtterance\x12\x39\n\tkeepalive\x18\x05 \x01(\x0b\x32\x19.ai2text.asr.v1.KeepaliveH\x00R\tkeepalive\x12\x30\n\x06resume\x18\x06 \x01(\x0b\x32\x16.ai2text.asr.v1.ResumeH\x00R\x06resumeB\t\n\x07payload\"\xc2\x03\n\x0fStreamingConfig\x12\x33\n\x06\x66ormat\x18\x01 \x01(\x0b\x32\x1b.ai2text.asr.v1.AudioFormatR\x06\x66ormat\x12#\n\rlanguage_code\x18\x02 \x01(\tR\x0clanguageCode\x12+\n\x11partials_disabled\x18\x03 \x01(\x08R\x10partialsDisabled\x12)\n\x10storage_disabled\x18\x04 \x01(\x08R\x0fstorageDisabled\x12\x14\n\x05title\x18\x05 \x01(\tR\x05title\x12%\n\x0elanguage_codes\x18\x06 \x03(\tR\rlanguageCodes\x12\x1a\n\x08hotwords\x18\x07 \x03(\tR\x08hotwords\x12=\n\x0b\x65ndpointing\x18\x08 \x01(\x0b\x32\x1b.ai2text.asr.v1.EndpointingR\x0b\x65ndpointing\x12\x32\n\x15partial_words_enabled\x18\t \x01(\x08R\x13partialWordsEnabled\x12\x31\n\x14refinements_disabled\x18\n \x01(\x08R\x13refinementsDisabled\"@\n\x07Silence\x12\x35\n\x08\x64uration\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationR\x08\x64uration\"\x15\n\x13\x46orceEndOfUtterance\"\x0b\n\tKeepalive\"\x9a\x04\n\x1aStreamingRecognizeResponse\x12\x31\n\x07\x63ursors\x18\x01 \x01(\x0b\x32\x17.ai2text.asr.v1.CursorsR\x07\x63ursors\x12I\n\x0fsession_started\x18\x02 \x01(\x0b\x32\x1e.ai2text.asr.v1.SessionStartedH\x00R\x0esessionStarted\x12\x46\n\x0espeech_started\x18\x03 \x01(\x0b\x32\x1d.ai2text.asr.v1.SpeechStartedH\x00R\rspeechStarted\x12@\n\x0cspeech_ended\x18\x04 \x01(\x0b\x32\x1b.ai2text.asr.v1.SpeechEndedH\x00R\x0bspeechEnded\x12\x39\n\x07partial\x18\x05 \x01(\x0b\x32\x1d.ai2text.asr.v1.PartialResultH\x00R\x07partial\x12\x33\n\x05\x66inal\x18\x06 \x01(\x0b\x32\x1b.ai2text.asr.v1.FinalResultH\x00R\x05\x66inal\x12\x37\n\x06status\x18\x07 \x01(\x0b\x32\x1d.ai2text.asr.v1.SessionStatusH\x00R\x06status\x12\x42\n\nrefinement\x18\x08 \x01(\x0b\x32 .ai2text.asr.v1.RefinementResultH\x00R\nrefinementB\x07\n\x05\x65vent\"\x8e\x02\n\x0eSessionStarted\x12\x1d\n\nsession_id\x18\x01 \x01(\tR\tsessionId\x12!\n\x0crecording_id\x18\x02 \x01(\tR\x0brecordingId\x12#\n\rtranscript_id\x18\x03 \x01(\tR\x0ctranscriptId\x12!\n\x0cresume_token\x18\x04 \x01(\tR\x0bresumeToken\x12$\n\x0ereplay_from_ms\x18\x05 \x01(\x03R\x0creplayFromMs\x12%\n\x0etranscript_ids\x18\x06 \x03(\tR\rtranscriptIds\x12%\n\x0eserver_version\x18\x07 \x01(\tR\rserverVersion\"D\n\rSpeechStarted\x12\x19\n\x08start_ms\x18\x01 \x01(\x03R\x07startMs\x12\x18\n\x07\x63hannel\x18\x02 \x01(\rR\x07\x63hannel\">\n\x0bSpeechEnded\x12\x15\n\x06\x65nd_ms\x18\x01 \x01(\x03R\x05\x65ndMs\x12\x18\n\x07\x63hannel\x18\x02 \x01(\rR\x07\x63hannel\"\x82\x01\n\x10RecognizeRequest\x12\x33\n\x06\x66ormat\x18\x01 \x01(\x0b\x32\x1b.ai2text.asr.v1.AudioFormatR\x06\x66ormat\x12\x14\n\x05\x61udio\x18\x02 \x01(\x0cR\x05\x61udio\x12#\n\rlanguage_code\x18\x03 \x01(\tR\x0clanguageCode\"k\n\x11RecognizeResponse\x12\x35\n\x07results\x18\x01 \x03(\x0b\x32\x1b.ai2text.asr.v1.FinalResultR\x07results\x12\x1f\n\x0b\x64uration_ms\x18\x02 \x01(\x03R\ndurationMs\"\x80\x01\n\x15\x42\x61tchRecognizeRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12#\n\rrecording_ids\x18\x02 \x03(\tR\x0crecordingIds\x12#\n\rlanguage_code\x18\x03 \x01(\tR\x0clanguageCode\"\x18\n\x16GetCapabilitiesRequest\"\x8f\x04\n\x17GetCapabilitiesResponse\x12\x14\n\x05model\x18\x01 \x01(\tR\x05model\x12%\n\x0elanguage_codes\x18\x02 \x03(\tR\rlanguageCodes\x12;\n\tencodings\x18\x03 \x03(\x0e\x32\x1d.ai2text.asr.v1.AudioEncodingR\tencodings\x12+\n\x12min_sample_rate_hz\x18\x04 \x01(\rR\x0fminSampleRateHz\x12+\n\x12max_sample_rate_hz\x18\x05 \x01(\rR\x0fmaxSampleRateHz\x12&\n\x0fmax_audio_bytes\x18\x06 \x01(\x03R\rmaxAudioBytes\x12G\n\x12max_audio_duration\x18\x07 \x01(\x0b\x32\x19.google.protobuf.DurationR\x10maxAudioDuration\x12&\n\x0fmax_chunk_bytes\x18\x08 \x01(\x03R\rmaxChunkBytes\x12!\n\x0cmax_channels\x18\t \x01(\rR\x0bmaxChannels\x12=\n\x0b\x65ndpointing\x18\n \x01(\x0b\x32\x1b.ai2text.asr.v1.EndpointingR\x0b\x65ndpointing\x12%\n\x0eserver_version\x18\x0b \x01(\tR\rserverVersion2\xab\x04\n\rSpeechService\x12o\n\x12StreamingRecognize\x12).ai2text.asr.v1.StreamingRecognizeRequest\x1a*.ai2text.asr.v1.StreamingRecognizeResponse(\x01\x30\x01\x12q\n\tRecognize\x12 .ai2text.asr.v1.RecognizeRequest\x1a!.ai2text.asr.v1.RecognizeResponse\"\x1f\x82\xd3\xe4\x93\x02\x19\"\x14/v1/speech:recognize:\x01*\x12\xaf\x01\n\x0e\x42\x61tchRecognize\x12%.ai2text.asr.v1.BatchRecognizeRequest\x1a\x1d.google.longrunning.Operation\"W\xca\x41\x30\n\x16\x42\x61tchRecognizeResponse\x12\x16\x42\x61tchRecognizeMetadata\x82\xd3\xe4\x93\x02\x1e\"\x19/v1/speech:batchRecognize:\x01*\x12\x83\x01\n\x0fGetCapabilities\x12&.ai2text.asr.v1.GetCapabilitiesRequest\x1a\'.ai2text.asr.v1.GetCapabilitiesResponse\"\x1f\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/speech/capabilitiesb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,34 +43,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SPEECHSERVICE'].methods_by_name['BatchRecognize']._serialized_options = b'\312A0\n\026BatchRecognizeResponse\022\026BatchRecognizeMetadata\202\323\344\223\002\036\"\031/v1/speech:batchRecognize:\001*'
   _globals['_SPEECHSERVICE'].methods_by_name['GetCapabilities']._loaded_options = None
   _globals['_SPEECHSERVICE'].methods_by_name['GetCapabilities']._serialized_options = b'\202\323\344\223\002\031\022\027/v1/speech/capabilities'
-  _globals['_STREAMINGRECOGNIZEREQUEST']._serialized_start=248
-  _globals['_STREAMINGRECOGNIZEREQUEST']._serialized_end=623
-  _globals['_STREAMINGCONFIG']._serialized_start=626
-  _globals['_STREAMINGCONFIG']._serialized_end=1076
-  _globals['_SILENCE']._serialized_start=1078
-  _globals['_SILENCE']._serialized_end=1142
-  _globals['_FORCEENDOFUTTERANCE']._serialized_start=1144
-  _globals['_FORCEENDOFUTTERANCE']._serialized_end=1165
-  _globals['_KEEPALIVE']._serialized_start=1167
-  _globals['_KEEPALIVE']._serialized_end=1178
-  _globals['_STREAMINGRECOGNIZERESPONSE']._serialized_start=1181
-  _globals['_STREAMINGRECOGNIZERESPONSE']._serialized_end=1719
-  _globals['_SESSIONSTARTED']._serialized_start=1722
-  _globals['_SESSIONSTARTED']._serialized_end=1992
-  _globals['_SPEECHSTARTED']._serialized_start=1994
-  _globals['_SPEECHSTARTED']._serialized_end=2062
-  _globals['_SPEECHENDED']._serialized_start=2064
-  _globals['_SPEECHENDED']._serialized_end=2126
-  _globals['_RECOGNIZEREQUEST']._serialized_start=2129
-  _globals['_RECOGNIZEREQUEST']._serialized_end=2259
-  _globals['_RECOGNIZERESPONSE']._serialized_start=2261
-  _globals['_RECOGNIZERESPONSE']._serialized_end=2368
-  _globals['_BATCHRECOGNIZEREQUEST']._serialized_start=2371
-  _globals['_BATCHRECOGNIZEREQUEST']._serialized_end=2499
-  _globals['_GETCAPABILITIESREQUEST']._serialized_start=2501
-  _globals['_GETCAPABILITIESREQUEST']._serialized_end=2525
-  _globals['_GETCAPABILITIESRESPONSE']._serialized_start=2528
-  _globals['_GETCAPABILITIESRESPONSE']._serialized_end=3055
-  _globals['_SPEECHSERVICE']._serialized_start=3058
-  _globals['_SPEECHSERVICE']._serialized_end=3613
+  _globals['_STREAMINGRECOGNIZEREQUEST']._serialized_start=242
+  _globals['_STREAMINGRECOGNIZEREQUEST']._serialized_end=617
+  _globals['_STREAMINGCONFIG']._serialized_start=620
+  _globals['_STREAMINGCONFIG']._serialized_end=1070
+  _globals['_SILENCE']._serialized_start=1072
+  _globals['_SILENCE']._serialized_end=1136
+  _globals['_FORCEENDOFUTTERANCE']._serialized_start=1138
+  _globals['_FORCEENDOFUTTERANCE']._serialized_end=1159
+  _globals['_KEEPALIVE']._serialized_start=1161
+  _globals['_KEEPALIVE']._serialized_end=1172
+  _globals['_STREAMINGRECOGNIZERESPONSE']._serialized_start=1175
+  _globals['_STREAMINGRECOGNIZERESPONSE']._serialized_end=1713
+  _globals['_SESSIONSTARTED']._serialized_start=1716
+  _globals['_SESSIONSTARTED']._serialized_end=1986
+  _globals['_SPEECHSTARTED']._serialized_start=1988
+  _globals['_SPEECHSTARTED']._serialized_end=2056
+  _globals['_SPEECHENDED']._serialized_start=2058
+  _globals['_SPEECHENDED']._serialized_end=2120
+  _globals['_RECOGNIZEREQUEST']._serialized_start=2123
+  _globals['_RECOGNIZEREQUEST']._serialized_end=2253
+  _globals['_RECOGNIZERESPONSE']._serialized_start=2255
+  _globals['_RECOGNIZERESPONSE']._serialized_end=2362
+  _globals['_BATCHRECOGNIZEREQUEST']._serialized_start=2365
+  _globals['_BATCHRECOGNIZEREQUEST']._serialized_end=2493
+  _globals['_GETCAPABILITIESREQUEST']._serialized_start=2495
+  _globals['_GETCAPABILITIESREQUEST']._serialized_end=2519
+  _globals['_GETCAPABILITIESRESPONSE']._serialized_start=2522
+  _globals['_GETCAPABILITIESRESPONSE']._serialized_end=3049
+  _globals['_SPEECHSERVICE']._serialized_start=3052
+  _globals['_SPEECHSERVICE']._serialized_end=3607
 # @@protoc_insertion_point(module_scope)

@@ -4,7 +4,7 @@ from ai2text.asr.v1 import audio_pb2 as _audio_pb2
 from ai2text.asr.v1 import result_pb2 as _result_pb2
 from ai2text.asr.v1 import session_pb2 as _session_pb2
 from google.api import annotations_pb2 as _annotations_pb2
-from google.longrunning import operations_proto_pb2 as _operations_proto_pb2
+from google.longrunning import operations_pb2 as _operations_pb2
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor

@@ -4,7 +4,7 @@ import grpc
 import warnings
 
 from ai2text.asr.v1 import speech_service_pb2 as ai2text_dot_asr_dot_v1_dot_speech__service__pb2
-from google.longrunning import operations_proto_pb2 as google_dot_longrunning_dot_operations__proto__pb2
+from google.longrunning import operations_pb2 as google_dot_longrunning_dot_operations__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -49,7 +49,7 @@ class SpeechServiceStub:
         self.BatchRecognize = channel.unary_unary(
                 '/ai2text.asr.v1.SpeechService/BatchRecognize',
                 request_serializer=ai2text_dot_asr_dot_v1_dot_speech__service__pb2.BatchRecognizeRequest.SerializeToString,
-                response_deserializer=google_dot_longrunning_dot_operations__proto__pb2.Operation.FromString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
                 _registered_method=True)
         self.GetCapabilities = channel.unary_unary(
                 '/ai2text.asr.v1.SpeechService/GetCapabilities',
@@ -119,7 +119,7 @@ def add_SpeechServiceServicer_to_server(servicer, server):
             'BatchRecognize': grpc.unary_unary_rpc_method_handler(
                     servicer.BatchRecognize,
                     request_deserializer=ai2text_dot_asr_dot_v1_dot_speech__service__pb2.BatchRecognizeRequest.FromString,
-                    response_serializer=google_dot_longrunning_dot_operations__proto__pb2.Operation.SerializeToString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
             ),
             'GetCapabilities': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCapabilities,
@@ -208,7 +208,7 @@ class SpeechService:
             target,
             '/ai2text.asr.v1.SpeechService/BatchRecognize',
             ai2text_dot_asr_dot_v1_dot_speech__service__pb2.BatchRecognizeRequest.SerializeToString,
-            google_dot_longrunning_dot_operations__proto__pb2.Operation.FromString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
             options,
             channel_credentials,
             insecure,

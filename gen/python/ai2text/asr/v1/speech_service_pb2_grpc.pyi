@@ -5,7 +5,7 @@ isort:skip_file
 
 from ai2text.asr.v1 import speech_service_pb2 as _speech_service_pb2
 from collections import abc as _abc
-from google.longrunning import operations_proto_pb2 as _operations_proto_pb2
+from google.longrunning import operations_pb2 as _operations_pb2
 from grpc import aio as _aio
 import abc as _abc_1
 import grpc as _grpc
@@ -50,7 +50,7 @@ class SpeechServiceStub:
     """Recognize transcribes one short recording, at most 10 minutes and 32 MiB, and answers when it is done.
     Nothing is stored.
     """
-    BatchRecognize: _grpc.UnaryUnaryMultiCallable[_speech_service_pb2.BatchRecognizeRequest, _operations_proto_pb2.Operation]
+    BatchRecognize: _grpc.UnaryUnaryMultiCallable[_speech_service_pb2.BatchRecognizeRequest, _operations_pb2.Operation]
     """BatchRecognize transcribes recordings that are stored already, anew; files that are uploaded are transcribed without
     being asked for. Answers at once with an operation: its `metadata` is BatchRecognizeMetadata, its `response`
     BatchRecognizeResponse; watch, cancel and delete it with google.longrunning.Operations. Needs the scope `speech` and
@@ -80,7 +80,7 @@ class SpeechServiceAsyncStub(SpeechServiceStub):
     """Recognize transcribes one short recording, at most 10 minutes and 32 MiB, and answers when it is done.
     Nothing is stored.
     """
-    BatchRecognize: _aio.UnaryUnaryMultiCallable[_speech_service_pb2.BatchRecognizeRequest, _operations_proto_pb2.Operation]  # type: ignore[assignment]
+    BatchRecognize: _aio.UnaryUnaryMultiCallable[_speech_service_pb2.BatchRecognizeRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """BatchRecognize transcribes recordings that are stored already, anew; files that are uploaded are transcribed without
     being asked for. Answers at once with an operation: its `metadata` is BatchRecognizeMetadata, its `response`
     BatchRecognizeResponse; watch, cancel and delete it with google.longrunning.Operations. Needs the scope `speech` and
@@ -125,7 +125,7 @@ class SpeechServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _speech_service_pb2.BatchRecognizeRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_operations_proto_pb2.Operation, _abc.Awaitable[_operations_proto_pb2.Operation]]:
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
         """BatchRecognize transcribes recordings that are stored already, anew; files that are uploaded are transcribed without
         being asked for. Answers at once with an operation: its `metadata` is BatchRecognizeMetadata, its `response`
         BatchRecognizeResponse; watch, cancel and delete it with google.longrunning.Operations. Needs the scope `speech` and
