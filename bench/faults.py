@@ -31,6 +31,8 @@ VICTIMS = (
     "ingestion", "batch", "nlp", "embeddings", "search", "metadata", "nats", "postgres", "objects", "triton", "valkey",
 )  # fmt: skip
 """The parts that a file meets on its way."""
+EVERY_S = 0.4
+"""A file comes so often, so that there are uploads under way as long as parts are killed."""
 PIECE = 256 * 1024
 PATIENCE_S = 300.0
 """How long one upload is tried again: longer than any part is away."""
@@ -84,13 +86,13 @@ class FaultsRun:
             uploads = Uploads()
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._killer())
-                tasks.create_task(self._upload_all(line, uploads))
+                tasks.create_task(self._upload_all(line, uploads, EVERY_S))
             self._console.print(f"  {len(uploads.acknowledged)} uploads acknowledged, {uploads.retries} retries")
             await self._finished(line, uploads)
             first = await self._counted(line)
             self._console.print("  everything once more")
             again = Uploads()
-            await self._upload_all(line, again)
+            await self._upload_all(line, again, 0.0)
             await self._finished(line, again)
             return uploads, first, await self._counted(line)
 
@@ -105,10 +107,11 @@ class FaultsRun:
             self.kills.append(victim)
             self._console.print(f"  kill -9 {victim}")
 
-    async def _upload_all(self, line: Line, uploads: Uploads) -> None:
+    async def _upload_all(self, line: Line, uploads: Uploads, every_s: float) -> None:
         places = asyncio.Semaphore(4)
 
         async def one(number: int) -> None:
+            await asyncio.sleep(number * every_s)
             async with places:
                 await self._upload(line, uploads, number)
 

@@ -54,6 +54,10 @@ class Edge:
     metadata: Endpoint
     embeddings: Endpoint
     search: Endpoint
+    nlp: Endpoint
+    ingestion: Endpoint
+    batch: Endpoint
+    admin: Endpoint
     otlp: Endpoint
     jwks: Path
     descriptor: Path
@@ -76,6 +80,10 @@ class Edge:
             metadata=Endpoint(HOST, ports.metadata),
             embeddings=Endpoint(HOST, ports.embeddings),
             search=Endpoint(HOST, ports.search),
+            nlp=Endpoint(HOST, ports.nlp),
+            ingestion=Endpoint(HOST, ports.ingestion),
+            batch=Endpoint(HOST, ports.batch),
+            admin=Endpoint(HOST, ports.admin),
             otlp=Endpoint(HOST, ports.otlp_grpc),
             jwks=home.keys / "jwks.json",
             descriptor=DESCRIPTOR,
@@ -89,7 +97,7 @@ class Edge:
 
     def values(self) -> dict[str, Value]:
         """The value of each name that the source may use."""
-        upstreams = ("metadata", "embeddings", "search", "otlp")
+        upstreams = ("metadata", "embeddings", "search", "nlp", "ingestion", "batch", "admin", "otlp")
         return {
             "listen_host": self.listen.host,
             "listen_port": self.listen.port,

@@ -10,6 +10,7 @@ import sys
 
 from mesh import starts
 from mesh.home import Home
+from mesh.objects import ensure_credentials
 from mesh.parts import Part, named
 from mesh.ports import Ports
 from mesh.wheels import BIN
@@ -19,6 +20,7 @@ def main(name: str) -> None:
     """Replaces this process by the part."""
     home, ports = Home.from_env(), Ports.from_env()
     home.create()
+    ensure_credentials(home.keys)
     part = named(name, ports, home)
     starts.note(home, name)
     if part.prepare:

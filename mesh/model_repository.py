@@ -1,7 +1,8 @@
 """The model repository that Triton is given: `triton_models`, with what this machine's settings change in it.
 
-The models stay where they are; each gets a folder with a link to them and its own `config.pbtxt`. Whisper gets two: the
-second, `whisper-background`, is one more instance at a low priority of the operating system, for what nobody waits for.
+The models stay where they are; each gets a folder with a link to them and its own `config.pbtxt`. Whisper gets three:
+two are one more instance each, at a low priority of the operating system, `whisper-background` for what nobody waits
+for in a live session, `whisper-batch` for recordings, of which it decodes many clips at once.
 """
 
 import re
@@ -13,10 +14,16 @@ from mesh.home import REPOSITORY
 
 SOURCE = REPOSITORY / "triton_models"
 BACKGROUND = "-background"
+BATCH = "-batch"
 GPU_BATCH = "32"
+RECORDED_TOGETHER = "8"
+"""Clips that `whisper-batch` decodes at once on the CPU."""
+GATHERING_US = "100000"
+"""How long it waits for more clips. Those of one file come together, and nobody waits for the first of them."""
 _INSTANCES = re.compile(r"\{ kind: KIND_CPU, count: (\d+) \}")
 _ANY_INSTANCES = re.compile(r"count: (\d+) \}")
 _BATCH = re.compile(r"^max_batch_size: (\d+)$", re.MULTILINE)
+_DELAY = re.compile(r"max_queue_delay_microseconds: (\d+)")
 
 
 def assemble(folder: Path, environ: Mapping[str, str], source: Path = SOURCE) -> Path:
@@ -30,11 +37,19 @@ def assemble(folder: Path, environ: Mapping[str, str], source: Path = SOURCE) ->
         model.mkdir(parents=True)
         (model / "1").symlink_to(config.parent / "1")
         (model / config.name).write_text(configured(config.read_text(), model.name, environ))
-    background = folder / f"whisper{BACKGROUND}"
-    shutil.copytree(folder / "whisper", background, symlinks=True)
-    config = background / "config.pbtxt"
-    config.write_text(_ANY_INSTANCES.sub("count: 1 }", config.read_text()))
+    whisper = (folder / "whisper" / "config.pbtxt").read_text()
+    alone = _ANY_INSTANCES.sub("count: 1 }", whisper)
+    _add(folder, f"whisper{BACKGROUND}", alone)
+    together = GPU_BATCH if "KIND_GPU" in whisper else RECORDED_TOGETHER
+    many = _BATCH.sub(f"max_batch_size: {together}", alone)
+    _add(folder, f"whisper{BATCH}", _DELAY.sub(f"max_queue_delay_microseconds: {GATHERING_US}", many))
     return folder
+
+
+def _add(folder: Path, name: str, config: str) -> None:
+    """One more model that is Whisper, with a configuration of its own."""
+    shutil.copytree(folder / "whisper", folder / name, symlinks=True)
+    (folder / name / "config.pbtxt").write_text(config)
 
 
 def instances(folder: Path) -> dict[str, int]:

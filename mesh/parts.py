@@ -7,18 +7,22 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from mesh import canary, health, migrations, model_repository, nats, postgres, starts, wheels
+from mesh import canary, health, migrations, model_repository, nats, objects, postgres, starts, wheels
 from mesh.edge import Edge, render
 from mesh.home import Home
 from mesh.keys import Keys
 from mesh.ports import HOST, Ports
 from mesh.wheels import BIN
 
-TRITON_MODELS = ("whisper", "whisper-background", "embedder")
+TRITON_MODELS = ("whisper", "whisper-background", "whisper-batch", "embedder")
 SERVICES = {
+    "admin": ("ai2text.admin.v1.DeadLetterService",),
     "asr": ("ai2text.asr.v1.LiveSessionService", "ai2text.asr.v1.SpeechService"),
+    "asr.batch": ("ai2text.asr.v1.SpeechService", "google.longrunning.Operations"),
     "embeddings": ("ai2text.embeddings.v1.EmbeddingService",),
+    "ingestion": ("ai2text.ingestion.v1.IngestionService",),
     "metadata": ("ai2text.metadata.v1.RecordingService", "ai2text.metadata.v1.TranscriptService"),
+    "nlp": ("ai2text.nlp.v1.TextService",),
     "search": ("ai2text.search.v1.SearchService",),
 }
 """What each of our servers serves, by the full names of the contract."""
@@ -100,6 +104,25 @@ def _stores(ports: Ports, home: Home) -> list[Part]:
             ports=("valkey",),
             check=health.valkey(ports.valkey),
         ),
+        Part(
+            name="objects",
+            does="SeaweedFS: the files that were uploaded (S3)",
+            command=objects.command(home.objects, home.keys, ports),
+            ports=(
+                "objects",
+                "objects_grpc",
+                "objects_master",
+                "objects_master_grpc",
+                "objects_volume",
+                "objects_volume_grpc",
+                "objects_filer",
+                "objects_filer_grpc",
+            ),
+            prepare=lambda: objects.ensure_credentials(home.keys),
+            check=health.http(ports.objects, "/healthz", "takes files"),
+            patience_s=60,
+            stop_wait_s=3,  # it waits 15 s for streams of its own; what it has acknowledged survives even KILL
+        ),
     ]
 
 
@@ -140,8 +163,13 @@ def _servers(ports: Ports, home: Home) -> list[Part]:
     return [
         _server("metadata", "recordings and transcripts (gRPC)", ("postgres", "nats"), ports, home,
                 prepare=lambda: migrations.apply(postgres.dsn(ports.postgres, postgres.OWNER))),
-        _server("embeddings", "vectors of texts (gRPC), and of each final", ("triton", "nats"), ports, home),
+        _server("embeddings", "vectors of texts (gRPC), and of each final", ("triton", "nats", "valkey"), ports, home),
+        _server("admin", "dead letters (gRPC); backlogs, as metrics", ("nats",), ports, home),
+        _server("ingestion", "uploads, and files that end (gRPC)", ("metadata", "objects", "nats"), ports, home),
+        _server("nlp", "texts made better to read (gRPC)", (), ports, home),
         _server("search", "the index, and questions to it (gRPC)", ("embeddings", "nats"), ports, home),
+        _server("asr.batch", "recordings to text, and operations (gRPC)",
+                ("triton", "metadata", "nlp", "postgres", "nats", "objects"), ports, home, "batch"),
         *(_asr(replica, version, ports, home) for replica, version in ASR_REPLICAS.items()),
     ]  # fmt: skip
 
@@ -181,6 +209,7 @@ def _server(
 
 def addresses(ports: Ports, home: Home) -> dict[str, str]:
     """Where the servers find each other and everything else."""
+    s3 = objects.credentials(home.keys)
     return {
         "AI2TEXT_LOG_LEVEL": os.environ.get("AI2TEXT_LOG_LEVEL", "info"),
         "AI2TEXT_OTLP_ENDPOINT": f"http://{ports.address('otlp_grpc')}",
@@ -189,8 +218,14 @@ def addresses(ports: Ports, home: Home) -> dict[str, str]:
         "AI2TEXT_POSTGRES_DSN": postgres.dsn(ports.postgres, postgres.APP),
         "AI2TEXT_TRITON": ports.address("triton_grpc"),
         "AI2TEXT_METADATA": ports.address("metadata"),
+        "AI2TEXT_NLP": ports.address("nlp"),
+        "AI2TEXT_ACCENTS_LEXICON": str(home.models / "accents-vi"),
         "AI2TEXT_EMBEDDINGS": ports.address("embeddings"),
         "AI2TEXT_DATA_DIR": str(home.search),
+        "AI2TEXT_S3_ENDPOINT": f"http://{ports.address('objects')}",
+        "AI2TEXT_S3_BUCKET": objects.BUCKET,
+        "AI2TEXT_S3_ACCESS_KEY": s3.access_key,
+        "AI2TEXT_S3_SECRET_KEY": s3.secret_key,
     }
 
 
@@ -206,7 +241,7 @@ def _edge(ports: Ports, home: Home) -> Part:
         does="Envoy: the one address that clients call",
         command=[str(BIN / "envoy"), "-c", str(config), "--disable-hot-restart", "--concurrency", "2"],
         ports=("edge", "envoy_admin"),
-        needs=(*ASR_REPLICAS, "metadata", "embeddings", "search"),
+        needs=(*ASR_REPLICAS, "metadata", "embeddings", "search", "nlp", "ingestion", "admin", "batch"),
         prepare=prepare,
         check=health.http(ports.envoy_admin, "/ready", "takes calls"),
     )

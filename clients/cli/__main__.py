@@ -7,13 +7,17 @@ from typing import Annotated
 import typer
 
 from clients.cli.commands.capabilities import capabilities
+from clients.cli.commands.dlq import dlq
 from clients.cli.commands.doctor import doctor
+from clients.cli.commands.jobs import jobs
 from clients.cli.commands.live import live
 from clients.cli.commands.options import examples
 from clients.cli.commands.recordings import recordings
+from clients.cli.commands.refine import refine
 from clients.cli.commands.search import search
 from clients.cli.commands.token import token
 from clients.cli.commands.transcribe import transcribe
+from clients.cli.commands.upload import upload
 from clients.cli.group import Ai2TextGroup
 from clients.cli.setup import Setup
 
@@ -90,12 +94,44 @@ app.command(
 )(transcribe)
 app.command(
     epilog=examples(
+        "ai2text upload recordings/ --language vi --label project=atlas",
+        "ai2text upload meeting.mp4 --title 'Team meeting'",
+        "ai2text upload recordings/ --json | jq -r .recording_id",
+    )
+)(upload)
+app.command(
+    epilog=examples(
         'ai2text search "cha mẹ và con cái"',
         'ai2text search "cha me va con cai" --limit 3',
         'ai2text search "what is good for children" --json',
     )
 )(search)
+app.command(
+    epilog=examples(
+        'ai2text refine "hẹn gặp lúc bảy giờ rưỡi ngày mười lăm tháng ba"',
+        "ai2text refine --steps diacritics 'xin chao viet nam'",
+        "ai2text refine --json - < transcript.txt | jq -r .text",
+    )
+)(refine)
 app.add_typer(recordings, name="recordings")
+app.add_typer(
+    jobs,
+    name="jobs",
+    epilog=examples(
+        "ai2text jobs --watch",
+        "ai2text jobs wait 3b99e991",
+        "ai2text jobs retry 92a98ccd --language vi",
+    ),
+)
+app.add_typer(
+    dlq,
+    name="dlq",
+    epilog=examples(
+        "ai2text dlq list --consumer embeddings",
+        "ai2text dlq replay --all --subject recording.uploaded",
+        "ai2text dlq discard 1-0cbf213db537",
+    ),
+)
 app.command(
     epilog=examples(
         "export AI2TEXT_TOKEN=$(ai2text token)",

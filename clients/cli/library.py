@@ -1,6 +1,6 @@
-"""The recordings of the tenant: listed, found by the beginning of their id, read, exported."""
+"""The recordings of the tenant: listed, found by the beginning of their id, read, exported, changed, deleted."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 
 from ai2text.metadata.v1 import (
     recording_pb2,
@@ -10,15 +10,20 @@ from ai2text.metadata.v1 import (
 )
 from ai2text.metadata.v1.recording_service_pb2_grpc import RecordingServiceStub
 from ai2text.metadata.v1.transcript_service_pb2_grpc import TranscriptServiceStub
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from clients.cli.connection import Connection
 from clients.cli.finals import Format
 from clients.cli.problem import Problem
+from clients.cli.refusal import Refusal
 
 PAGE_SIZE = 200
 UUID_LENGTH = 36
 PREFIX_LOOKS_AT = 1000
 """How many of the newest recordings an abbreviated id is looked for in."""
+
+LABEL_TRIES = 5
+"""How often labels are changed anew when somebody else has changed the recording meanwhile."""
 
 EXPORT_FORMATS = {
     Format.SRT: transcript_service_pb2.EXPORT_FORMAT_SRT,
@@ -36,18 +41,20 @@ class Library:
         self._recordings = RecordingServiceStub(connection.channel)
         self._transcripts = TranscriptServiceStub(connection.channel)
 
-    async def newest(self, limit: int) -> list[recording_pb2.Recording]:
-        """Up to `limit` recordings, the newest first, page by page."""
+    async def newest(
+        self, limit: int, wanted: recording_service_pb2.ListRecordingsRequest | None = None
+    ) -> list[recording_pb2.Recording]:
+        """Up to `limit` recordings, page by page; `wanted` has filters and order (default: the newest first)."""
         found: list[recording_pb2.Recording] = []
-        token = ""
+        request = recording_service_pb2.ListRecordingsRequest()
+        if wanted is not None:
+            request.CopyFrom(wanted)
         while len(found) < limit:
-            request = recording_service_pb2.ListRecordingsRequest(
-                page_size=min(PAGE_SIZE, limit - len(found)), page_token=token
-            )
+            request.page_size = min(PAGE_SIZE, limit - len(found))
             page = await self._connection.call(self._recordings.ListRecordings, request)
             found += page.recordings
-            token = page.next_page_token
-            if not token:
+            request.page_token = page.next_page_token
+            if not request.page_token:
                 break
         return found[:limit]
 
@@ -67,6 +74,33 @@ class Library:
         """One recording. Raises Refusal (NOT_FOUND)."""
         request = recording_service_pb2.GetRecordingRequest(recording_id=recording_id)
         return (await self._connection.call(self._recordings.GetRecording, request)).recording
+
+    async def rename(self, recording_id: str, title: str) -> recording_pb2.Recording:
+        """The recording with its new title. Raises Refusal."""
+        return await self._update(recording_pb2.Recording(recording_id=recording_id, title=title), "title")
+
+    async def relabel(
+        self, recording_id: str, change: Callable[[Mapping[str, str]], Mapping[str, str]]
+    ) -> recording_pb2.Recording:
+        """The recording with what `change` makes of its labels; what others change meanwhile stays. Raises Refusal."""
+        for tries in range(LABEL_TRIES, 0, -1):
+            before = await self.recording(recording_id)
+            changed = recording_pb2.Recording(recording_id=recording_id, labels=change(before.labels), etag=before.etag)
+            try:
+                return await self._update(changed, "labels")
+            except Refusal as refusal:
+                if refusal.details.reason != "ETAG_MISMATCH" or tries == 1:
+                    raise
+        raise AssertionError("the last try returned or raised")
+
+    async def delete(self, recording_id: str) -> None:
+        """Delete a recording with all that belongs to it. Raises Refusal (NOT_FOUND)."""
+        request = recording_service_pb2.DeleteRecordingRequest(recording_id=recording_id)
+        await self._connection.call(self._recordings.DeleteRecording, request)
+
+    async def _update(self, changed: recording_pb2.Recording, field: str) -> recording_pb2.Recording:
+        request = recording_service_pb2.UpdateRecordingRequest(recording=changed, update_mask=FieldMask(paths=[field]))
+        return (await self._connection.call(self._recordings.UpdateRecording, request)).recording
 
     async def segments(self, recording_id: str) -> list[transcript_pb2.Segment]:
         """The segments of the newest transcript, in order; none when there is no transcript."""

@@ -103,6 +103,8 @@ def _hint(code: grpc.StatusCode, details: Details, endpoint: Endpoint) -> str:
             return "`ai2text token` mints a development token; pass one with --token or AI2TEXT_TOKEN."
         case Code.PERMISSION_DENIED:
             return "Ask for a token with that scope; `ai2text token --scope ...` mints one for development."
+        case Code.NOT_FOUND if details.reason == "DEAD_LETTER_NOT_FOUND":
+            return "`ai2text dlq list` shows what there is."
         case Code.NOT_FOUND:
             return "`ai2text recordings list` shows what there is."
         case Code.RESOURCE_EXHAUSTED:

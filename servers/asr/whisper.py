@@ -27,19 +27,9 @@ class TritonWhisper:
         await self._model.check()
 
     async def recognize(self, request: Request) -> Hypothesis:
-        """See Recognizer. Every input is always sent: Triton batches only requests with the same inputs."""
-        outputs = await (self._background if request.background else self._model).infer(
-            {
-                "AUDIO": request.audio[None, :],
-                "LANGUAGE": strings(request.language),
-                "CONTEXT": strings(request.context),
-                "HOTWORDS": strings(request.hotwords),
-                "WORD_TIMES": np.array([[request.word_times]]),
-                "BEAM_SIZE": np.array([[self._beam(request)]], np.int32),
-            },
-            self._timeout_s,
-        )
-        return _hypothesis(outputs)
+        """See Recognizer."""
+        model = self._background if request.background else self._model
+        return hypothesis(await model.infer(inputs(request, self._beam(request)), self._timeout_s))
 
     def _beam(self, request: Request) -> int:
         if not request.careful:
@@ -47,7 +37,20 @@ class TritonWhisper:
         return self._refinement_beam if request.background else self._final_beam
 
 
-def _hypothesis(outputs: dict[str, Tensor]) -> Hypothesis:
+def inputs(request: Request, beam: int) -> dict[str, Tensor]:
+    """The tensors that ask. Every input is always sent: Triton batches only requests with the same inputs."""
+    return {
+        "AUDIO": request.audio[None, :],
+        "LANGUAGE": strings(request.language),
+        "CONTEXT": strings(request.context),
+        "HOTWORDS": strings(request.hotwords),
+        "WORD_TIMES": np.array([[request.word_times]]),
+        "BEAM_SIZE": np.array([[beam]], np.int32),
+    }
+
+
+def hypothesis(outputs: dict[str, Tensor]) -> Hypothesis:
+    """What the tensors of an answer say."""
     columns = (outputs[name][0] for name in ("WORDS", "WORD_START", "WORD_END", "WORD_PROB"))
     return Hypothesis(
         text=outputs["TEXT"][0, 0],

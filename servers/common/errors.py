@@ -173,6 +173,13 @@ class DependencyUnavailable(Ai2TextError):
         self.dependency = dependency
 
 
+class TransferCorrupted(DependencyUnavailable):
+    """Bytes changed on their way to or from the object store; sent again they may arrive."""
+
+    def __init__(self) -> None:
+        super().__init__("objects")
+
+
 class StreamIdle(Ai2TextError):
     """The client sent nothing for too long."""
 

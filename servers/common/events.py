@@ -1,4 +1,6 @@
-"""Events on NATS JetStream: the streams, a publisher, and a consumer that is idempotent by contract of its handler.
+"""Events on NATS JetStream: a connection, a publisher, and a consumer that is idempotent by contract of its handler.
+
+What subjects and streams there are is said in `servers.common.streams`.
 
 Events are protobuf messages of `ai2text.events.v1`. Each has an id that depends on its content alone; JetStream drops
 a second event with the same id within the duplicate window, and consumers must bear one that comes later.
@@ -17,12 +19,36 @@ from google.protobuf.message import DecodeError, Message
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
-from nats.js.api import AckPolicy, ConsumerConfig, RetentionPolicy, StorageType, StreamConfig
+from nats.js.api import AckPolicy, ConsumerConfig
 from nats.js.errors import NoStreamResponseError, NotFoundError
 from opentelemetry import metrics, propagate, trace
 
-from servers.common import backoff
+from servers.common import backoff, dead_letters
 from servers.common.errors import Ai2TextError, DependencyUnavailable, InvalidInput
+from servers.common.streams import (
+    DEAD_LETTERS,
+    EMBEDDING_CREATED,
+    RECORDING_DELETED,
+    RECORDING_UPLOADED,
+    STREAMS,
+    TRANSCRIPT_FINALIZED,
+    TRANSCRIPTION_REQUESTED,
+    replay_subject,
+)
+
+__all__ = [
+    "DEAD_LETTERS",
+    "EMBEDDING_CREATED",
+    "RECORDING_DELETED",
+    "RECORDING_UPLOADED",
+    "TRANSCRIPTION_REQUESTED",
+    "TRANSCRIPT_FINALIZED",
+    "Bus",
+    "Consumer",
+    "connected",
+    "publish",
+    "trace_headers",
+]
 
 log = structlog.get_logger(__name__)
 tracer = trace.get_tracer(__name__)
@@ -31,23 +57,6 @@ _METER = metrics.get_meter("ai2text")
 PUBLISHED = _METER.create_counter("ai2text.events.published", description="Events stored by JetStream, by subject.")
 HANDLED = _METER.create_counter("ai2text.events.handled", description="Events handled, by subject and outcome.")
 
-RECORDING_UPLOADED = "recording.uploaded"
-RECORDING_DELETED = "recording.deleted"
-TRANSCRIPTION_REQUESTED = "transcription.requested"
-TRANSCRIPT_FINALIZED = "transcript.finalized"
-EMBEDDING_CREATED = "embedding.created"
-DEAD_LETTERS = "dlq"
-
-STREAMS: tuple[StreamConfig, ...] = (
-    StreamConfig(name="RECORDINGS", subjects=["recording.>"]),
-    StreamConfig(name="TRANSCRIPTIONS", subjects=["transcription.>"]),
-    StreamConfig(name="TRANSCRIPTS", subjects=["transcript.>"]),
-    StreamConfig(name="EMBEDDINGS", subjects=["embedding.>"]),
-    StreamConfig(name="DLQ", subjects=[f"{DEAD_LETTERS}.>"]),
-)
-"""Kept by limits, on disk: a new consumer can read every event there ever was."""
-
-DUPLICATE_WINDOW_S = 120.0
 REQUEST_TIMEOUT_S = 5.0
 
 RETRYABLE = (nats.errors.Error, OSError, asyncio.TimeoutError)
@@ -125,10 +134,7 @@ async def _log_error(error: Exception) -> None:
 
 
 async def _ensure_streams(jetstream: JetStreamContext) -> None:
-    for declared in STREAMS:
-        config = declared.evolve(
-            storage=StorageType.FILE, retention=RetentionPolicy.LIMITS, duplicate_window=DUPLICATE_WINDOW_S
-        )
+    for config in STREAMS:
         try:
             await jetstream.update_stream(config)
         except NotFoundError:
@@ -184,12 +190,17 @@ E = TypeVar("E", bound=Message)
 
 @dataclass(frozen=True)
 class Consumer(Generic[E]):
-    """A durable pull consumer of one subject.
+    """A durable pull consumer of one subject, and of the dead letters of this subject that come back to it.
 
     `handle` must bear the same event twice. An InvalidInput that it raises, or bytes that are no event, are poison:
     the message goes to the dead letters at once. While something that `handle` needs is away or at its bound, the
     message waits, for as long as it takes: that is no fault of the event. Any other error is tried again after a delay
-    that grows, and the message goes to the dead letters after `max_tries` deliveries, crashes of this process included.
+    that grows, and the message goes to the dead letters with the last of them after `max_tries` deliveries, crashes of
+    this process included.
+
+    With `limit_s`, one handling may take that long: JetStream hears all the while that the message is being worked on,
+    no more messages are taken than there are slots, and one that is broken off by the end of `run` is given back at
+    once.
     """
 
     bus: Bus
@@ -204,6 +215,8 @@ class Consumer(Generic[E]):
     first_delay_s: float = 0.2
     longest_delay_s: float = 30.0
     batch: int = field(default=32)
+    limit_s: float | None = None
+    """How long one handling may take, in seconds; None: `ack_wait_s`."""
 
     async def run(self) -> None:
         """Consume until cancelled; DependencyUnavailable when NATS goes away."""
@@ -225,21 +238,29 @@ class Consumer(Generic[E]):
             ack_policy=AckPolicy.EXPLICIT,
             ack_wait=self.ack_wait_s,
             max_ack_pending=self.batch * 4,
-            filter_subject=self.subject,
+            filter_subjects=[self.subject, replay_subject(self.durable, self.subject)],
         )
-        subscription = await jetstream.pull_subscribe(self.subject, self.durable, self.stream, config=config)
+        await jetstream.add_consumer(self.stream, config)  # changes the one that is there, and keeps its place
+        subscription = await jetstream.pull_subscribe_bind(self.durable, self.stream)
         slots = asyncio.Semaphore(self.concurrency)
         async with asyncio.TaskGroup() as tasks:
-            while True:
-                try:
-                    messages = await subscription.fetch(self.batch, timeout=5)
-                except TimeoutError:  # nats-py lets asyncio's own out, too
-                    await jetstream.consumer_info(self.stream, self.durable)  # raises when the consumer is gone
-                    continue
-                for message in messages:
-                    await slots.acquire()
-                    task = tasks.create_task(self._deliver(jetstream, message))
-                    task.add_done_callback(lambda _: slots.release())
+            try:
+                while True:
+                    if self.limit_s is not None:  # what is taken and has to wait here is kept from other replicas
+                        await slots.acquire()
+                        slots.release()
+                    try:
+                        messages = await subscription.fetch(self.batch if self.limit_s is None else 1, timeout=5)
+                    except TimeoutError:  # nats-py lets asyncio's own out, too
+                        await jetstream.consumer_info(self.stream, self.durable)  # raises when the consumer is gone
+                        continue
+                    for message in messages:
+                        await slots.acquire()
+                        task = tasks.create_task(self._deliver(jetstream, message))
+                        task.add_done_callback(lambda _: slots.release())
+            finally:  # before any message is given back: else it would be sent here again, where nobody listens
+                with contextlib.suppress(*RETRYABLE):
+                    await subscription.unsubscribe()
 
     async def _deliver(self, jetstream: JetStreamContext, message: Msg) -> None:
         tries = message.metadata.num_delivered
@@ -254,24 +275,38 @@ class Consumer(Generic[E]):
                 if tries > self.max_tries:
                     outcome = await self._bury(jetstream, message, f"gave up after {self.max_tries} tries")
                 else:
-                    await self._handle(message)
+                    async with self._kept_alive(message):
+                        await self._handle(message)
                     await message.ack()
                     outcome = "done"
+            except asyncio.CancelledError:
+                if self.limit_s is not None:
+                    with contextlib.suppress(*RETRYABLE):
+                        await message.nak()
+                raise
             except (InvalidInput, DecodeError) as error:
                 outcome = await self._bury(jetstream, message, f"{type(error).__name__}: {error}")
             except Exception as error:  # noqa: BLE001 - whatever it is, the message must be tried again
                 span.record_exception(error)
-                delay = min(self.first_delay_s * 2 ** (tries - 1), self.longest_delay_s)
-                log.warning("event not handled", subject=self.subject, tries=tries, retry_s=delay, error=repr(error))
-                await message.nak(delay=delay)
+                outcome = await self._put_off(jetstream, message, error)
             HANDLED.add(1, {"subject": self.subject, "outcome": outcome})
+
+    async def _put_off(self, jetstream: JetStreamContext, message: Msg, error: Exception) -> str:
+        """Have the message delivered again after a delay that grows; after the last try bury it."""
+        tries = message.metadata.num_delivered
+        if tries >= self.max_tries:
+            return await self._bury(jetstream, message, f"gave up after {tries} tries: {type(error).__name__}: {error}")
+        delay = min(self.first_delay_s * 2 ** (tries - 1), self.longest_delay_s)
+        log.warning("event not handled", subject=self.subject, tries=tries, retry_s=delay, error=repr(error))
+        await message.nak(delay=delay)
+        return "failed"
 
     async def _handle(self, message: Msg) -> None:
         """Handle the event; while a retry makes sense, keep it from being delivered anew, and try again."""
         event = self.event.FromString(message.data)
         for delay in backoff.delays(self.first_delay_s, min(self.longest_delay_s, self.ack_wait_s / 6)):
             try:
-                await asyncio.wait_for(self.handle(event), self.ack_wait_s)
+                await asyncio.wait_for(self.handle(event), self.limit_s or self.ack_wait_s)
                 return
             except Ai2TextError as error:
                 if error.retry_after_s is None:
@@ -280,17 +315,29 @@ class Consumer(Generic[E]):
             await message.in_progress()
             await asyncio.sleep(delay)
 
+    @contextlib.asynccontextmanager
+    async def _kept_alive(self, message: Msg) -> AsyncIterator[None]:
+        """While the block runs, JetStream hears that the message is being worked on, if that may take long."""
+        if self.limit_s is None:
+            yield
+            return
+        beating = asyncio.create_task(self._beat(message))
+        try:
+            yield
+        finally:
+            beating.cancel()
+
+    async def _beat(self, message: Msg) -> None:
+        while True:
+            await asyncio.sleep(self.ack_wait_s / 3)
+            with contextlib.suppress(*RETRYABLE):  # the connection comes back, or `run` ends
+                await message.in_progress()
+
     async def _bury(self, jetstream: JetStreamContext, message: Msg, reason: str) -> str:
         """Copy the message to the dead letters with the reason, then end its deliveries."""
-        place = message.metadata.sequence.stream
-        headers = {
-            **(message.headers or {}),
-            "Nats-Msg-Id": f"{self.durable}-{self.stream}-{place}",
-            "Ai2text-Reason": reason.replace("\n", " ")[:500],
-            "Ai2text-Consumer": self.durable,
-            "Ai2text-Tries": str(message.metadata.num_delivered),
-        }
-        await jetstream.publish(f"{DEAD_LETTERS}.{message.subject}", message.data, headers=headers)
+        headers = dead_letters.headers_of(message, self.durable, self.event, reason)
+        await jetstream.publish(dead_letters.subject_of(message), message.data, headers=headers)
         await message.term()
-        log.error("event buried", subject=self.subject, sequence=place, reason=reason)
+        place = message.metadata.sequence.stream
+        log.error("event buried", subject=self.subject, consumer=self.durable, sequence=place, reason=reason)
         return "buried"

@@ -7,10 +7,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 
 import grpc
 import structlog
+from ai2text.admin.v1 import dead_letter_service_pb2
 from ai2text.asr.v1 import live_session_service_pb2, speech_service_pb2
 from ai2text.embeddings.v1 import embedding_service_pb2
+from ai2text.ingestion.v1 import ingestion_service_pb2
 from ai2text.metadata.v1 import recording_service_pb2, transcript_service_pb2
+from ai2text.nlp.v1 import text_service_pb2
 from ai2text.search.v1 import search_service_pb2
+from google.longrunning import operations_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from opentelemetry.instrumentation.grpc import aio_server_interceptor, filters
@@ -43,10 +47,14 @@ PUBLIC_SERVICES: tuple[str, ...] = tuple(
     for module in (
         speech_service_pb2,
         live_session_service_pb2,
+        operations_pb2,
         embedding_service_pb2,
         recording_service_pb2,
         transcript_service_pb2,
         search_service_pb2,
+        text_service_pb2,
+        ingestion_service_pb2,
+        dead_letter_service_pb2,
     )
     for service in module.DESCRIPTOR.services_by_name.values()
 )

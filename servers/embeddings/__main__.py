@@ -7,7 +7,7 @@ from functools import partial
 from ai2text.events.v1 import transcript_events_pb2
 
 from servers.common import channel, events, lifecycle, telemetry
-from servers.embeddings import service
+from servers.embeddings import cache, service
 from servers.embeddings.admission import Admission
 from servers.embeddings.embedding import Embedder
 from servers.embeddings.finals import Finals
@@ -24,7 +24,10 @@ async def main(settings: Settings) -> None:
         encoder = TritonEncoder(triton, settings.inference_timeout_s)
         queries = Admission(settings.queries_in_flight, settings.max_waiting)
         passages = Admission(settings.passages_in_flight, settings.max_waiting)
-        embedder = Embedder(encoder, settings.model_name, queries, passages)
+        vectors = await stack.enter_async_context(
+            cache.connect(settings.valkey_url, settings.model_name, settings.cache_ttl_s, settings.cache_timeout_s)
+        )
+        embedder = Embedder(encoder, vectors, settings.model_name, queries, passages, settings.max_characters)
         finals = Finals(embedder, partial(events.publish, bus))
         consumer = events.Consumer(
             bus,

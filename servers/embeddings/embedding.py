@@ -2,7 +2,8 @@
 
 import asyncio
 import enum
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -34,39 +35,82 @@ class Encoder(Protocol):
     async def encode(self, text: str, kind: Kind) -> Vector: ...
 
 
+class Cache(Protocol):
+    """Vectors that were made before, by kind and normalised text. It never fails; at worst it knows none."""
+
+    async def get(self, texts: Sequence[str], kind: Kind) -> list[Vector | None]:
+        """The vector of each text, in their order; None where there is none."""
+        ...
+
+    async def put(self, vectors: Mapping[str, Vector], kind: Kind) -> None:
+        """Keep the vectors of these texts."""
+        ...
+
+
 class Embedder:
     """Checks texts and embeds them one by one: those that are on their way together are batched behind the encoder.
 
     A person waits for a query, nobody for a passage: so the two are admitted apart, and passages few at a time, lest a
-    query wait behind many of them.
+    query wait behind many of them. What the cache knows goes past both.
     """
 
-    def __init__(self, encoder: Encoder, model: str, queries: Admission, passages: Admission) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        cache: Cache,
+        model: str,
+        queries: Admission,
+        passages: Admission,
+        longest: int = MOST_CHARACTERS,
+    ) -> None:
+        """`longest` is how many characters a text may have."""
         self._encoder = encoder
+        self._cache = cache
         self._admissions = {Kind.QUERY: queries, Kind.PASSAGE: passages}
+        self._longest = longest
         self.model = model
 
     async def embed(self, text: str, kind: Kind | None) -> Vector:
         """The vector of one text. FieldInvalid, TextTooLong, Overloaded, or what the encoder raises."""
-        return await self._encode(_checked("text", text), _known(kind))
+        return (await self._vectors([self._checked("text", text)], _known(kind)))[0]
 
     async def embed_all(self, texts: Sequence[str], kind: Kind | None) -> list[Vector]:
         """The vectors of 1 to MOST_TEXTS texts, in their order; the first error when any fails."""
         if not 1 <= len(texts) <= MOST_TEXTS:
             raise FieldInvalid("texts", f"must hold 1 to {MOST_TEXTS} texts, not {len(texts)}")
-        trimmed = [_checked(f"texts[{place}]", text) for place, text in enumerate(texts)]
-        known, slots = _known(kind), asyncio.Semaphore(BATCH_SHARE)
+        checked = [self._checked(f"texts[{place}]", text) for place, text in enumerate(texts)]
+        return await self._vectors(checked, _known(kind))
+
+    async def _vectors(self, texts: Sequence[str], kind: Kind) -> list[Vector]:
+        """From the cache or the encoder, which sees each text once."""
+        known = dict(zip(texts, await self._cache.get(texts, kind), strict=True))
+        made = await self._made([text for text, vector in known.items() if vector is None], kind)
+        if made:
+            await self._cache.put(made, kind)
+        return [made[text] if (vector := known[text]) is None else vector for text in texts]
+
+    async def _made(self, texts: Sequence[str], kind: Kind) -> dict[str, Vector]:
+        slots = asyncio.Semaphore(BATCH_SHARE)
 
         async def one(text: str) -> Vector:
             async with slots:
-                return await self._encode(text, known)
+                return await self._encode(text, kind)
 
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(one(text)) for text in trimmed]
+                tasks = {text: group.create_task(one(text)) for text in texts}
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from None
-        return [task.result() for task in tasks]
+        return {text: task.result() for text, task in tasks.items()}
+
+    def _checked(self, field: str, text: str) -> str:
+        """The normalised text. FieldInvalid when nothing is left of it, TextTooLong."""
+        trimmed = text.strip()
+        if not trimmed:
+            raise FieldInvalid(field, "is empty")
+        if len(trimmed) > self._longest:
+            raise TextTooLong(f"{field} has more than {self._longest} characters", limit_characters=str(self._longest))
+        return normalised(trimmed)
 
     async def _encode(self, text: str, kind: Kind) -> Vector:
         async with self._admissions[kind].entered():
@@ -79,10 +123,6 @@ def _known(kind: Kind | None) -> Kind:
     return kind
 
 
-def _checked(field: str, text: str) -> str:
-    trimmed = text.strip()
-    if not trimmed:
-        raise FieldInvalid(field, "is empty")
-    if len(trimmed) > MOST_CHARACTERS:
-        raise TextTooLong(f"{field} has more than {MOST_CHARACTERS} characters", limit_characters=str(MOST_CHARACTERS))
-    return trimmed
+def normalised(text: str) -> str:
+    """What is embedded: one form of each letter, single spaces. So texts that look the same have the same vector."""
+    return " ".join(unicodedata.normalize("NFC", text).split())

@@ -1,5 +1,6 @@
 """Embeds every final segment: `transcript.finalized` in, `embedding.created` out."""
 
+import hashlib
 import uuid
 from collections.abc import Awaitable, Callable
 
@@ -7,14 +8,17 @@ from ai2text.events.v1 import embedding_events_pb2, transcript_events_pb2
 
 from servers.common.errors import FieldInvalid
 from servers.common.events import EMBEDDING_CREATED
-from servers.embeddings.embedding import Embedder, Kind, Vector
+from servers.embeddings.embedding import Embedder, Kind, Vector, normalised
 
 Publish = Callable[[str, str, bytes], Awaitable[None]]
 """Stores an event: its subject, its id, its bytes."""
 
 
 class Finals:
-    """Bears the same event twice: the event that it makes of it has the same id, and nothing else is kept."""
+    """Bears the same event twice: the event that it makes of it has the same id, and nothing else is kept.
+
+    The vector of a text that was embedded before comes from the embedder's cache.
+    """
 
     def __init__(self, embedder: Embedder, publish: Publish) -> None:
         self._embedder = embedder
@@ -24,19 +28,22 @@ class Finals:
         """Embed one segment and tell of it. InvalidInput when the event can never be embedded."""
         if not event.tenant:
             raise FieldInvalid("tenant", "is empty")
-        event_id = created_id(event.segment.segment_id, self._embedder.model)
+        event_id = created_id(event.segment.segment_id, self._embedder.model, event.segment.text)
         vector = await self._embedder.embed(event.segment.text, Kind.PASSAGE)
         message = _created(event_id, event, self._embedder.model, vector)
         await self._publish(EMBEDDING_CREATED, event_id, message.SerializeToString())
 
 
-def created_id(segment_id: str, model: str) -> str:
-    """The id of the event that tells of the vector of `segment_id` by `model`; FieldInvalid when that is no UUID."""
+def created_id(segment_id: str, model: str, text: str) -> str:
+    """The id of the event that tells of the vector of `segment_id` with this text by `model`: a text that was changed
+    makes another event, the same text never does. FieldInvalid when `segment_id` is no UUID.
+    """
     try:
         segment = uuid.UUID(segment_id)
     except ValueError:
         raise FieldInvalid("segment.segment_id", "is no UUID") from None
-    return str(uuid.uuid5(segment, f"{EMBEDDING_CREATED} {model}"))
+    digest = hashlib.sha256(normalised(text).encode()).hexdigest()
+    return str(uuid.uuid5(segment, f"{EMBEDDING_CREATED} {model} {digest}"))
 
 
 def _created(

@@ -6,9 +6,9 @@ from contextlib import AsyncExitStack
 from servers.common import events, lifecycle, postgres, telemetry
 from servers.metadata import announcement, service
 from servers.metadata.exports import Exports
+from servers.metadata.library import Library
 from servers.metadata.outbox import Event
 from servers.metadata.outbox_store import PostgresOutbox
-from servers.metadata.recordings import Recordings
 from servers.metadata.relay import Relay
 from servers.metadata.settings import Settings
 from servers.metadata.store import PostgresStore
@@ -29,11 +29,11 @@ async def main() -> None:
 
         store = PostgresStore(database)
         relay = Relay(PostgresOutbox(database), publish)
-        recordings = Recordings(store)
-        transcripts = Transcripts(recordings, store, announcement.finalized, relay.wake)
+        library = Library(store, announcement, relay.wake)
+        transcripts = Transcripts(library, store, announcement.finalized, relay.wake)
         await lifecycle.run(
             settings,
-            mounts=[service.recordings(recordings), service.transcripts(transcripts, Exports(recordings, store))],
+            mounts=[service.recordings(library), service.transcripts(transcripts, Exports(library, store))],
             needs={"postgres": store.check, "nats": bus.check},
             jobs={"relay": relay.run, "backlog": relay.measure},
         )

@@ -1,21 +1,26 @@
-"""Writes the event that tells of a new segment, in the form of the contract, under the trace of the current call."""
+"""Writes the events that metadata tells, in the form of the contract, under the trace of the current call.
+
+The id of an event depends on what it tells of alone: the same thing always makes the same event.
+"""
 
 import uuid
 
-from ai2text.events.v1 import transcript_events_pb2 as pb
+from ai2text.events.v1 import recording_events_pb2, transcript_events_pb2
+from google.protobuf.message import Message
 
 from servers.common import events
 from servers.metadata.outbox import Event
+from servers.metadata.recordings import NewRecording, Recording
 from servers.metadata.transcripts import Segment, Transcript
 
 
 def finalized(tenant: str, transcript: Transcript, segment: Segment) -> Event:
-    """The event `transcript.finalized`; its id depends on the segment's alone."""
+    """The event `transcript.finalized`."""
     segment_id = segment.id_in(transcript.transcript_id)
-    message = pb.TranscriptFinalized(
-        event_id=str(uuid.uuid5(uuid.UUID(segment_id), events.TRANSCRIPT_FINALIZED)),
+    message = transcript_events_pb2.TranscriptFinalized(
+        event_id=_event_id(segment_id, events.TRANSCRIPT_FINALIZED),
         tenant=tenant,
-        segment=pb.SegmentContent(
+        segment=transcript_events_pb2.SegmentContent(
             recording_id=transcript.content.recording_id,
             transcript_id=transcript.transcript_id,
             segment_id=segment_id,
@@ -26,6 +31,43 @@ def finalized(tenant: str, transcript: Transcript, segment: Segment) -> Event:
         ),
     )
     message.event_time.GetCurrentTime()
+    return _event(events.TRANSCRIPT_FINALIZED, message.event_id, transcript.transcript_id, message)
+
+
+def uploaded(tenant: str, subject: str, new: NewRecording) -> Event:
+    """The event `recording.uploaded` of a recording with a file."""
+    if new.file is None:
+        raise ValueError("a recording without a file was not uploaded")
+    message = recording_events_pb2.RecordingUploaded(
+        event_id=_event_id(new.recording_id, events.RECORDING_UPLOADED),
+        tenant=tenant,
+        subject=subject,
+        recording_id=new.recording_id,
+        object_key=new.file.object.key,
+        language_code=new.language_code,
+        duration_ms=new.file.media.duration_ms,
+    )
+    message.event_time.GetCurrentTime()
+    return _event(events.RECORDING_UPLOADED, message.event_id, new.recording_id, message)
+
+
+def deleted(tenant: str, recording: Recording) -> Event:
+    """The event `recording.deleted`."""
+    file = recording.content.file
+    message = recording_events_pb2.RecordingDeleted(
+        event_id=_event_id(recording.recording_id, events.RECORDING_DELETED),
+        tenant=tenant,
+        recording_id=recording.recording_id,
+        object_key=file.object.key if file else "",
+    )
+    message.event_time.GetCurrentTime()
+    return _event(events.RECORDING_DELETED, message.event_id, recording.recording_id, message)
+
+
+def _event_id(of: str, name: str) -> str:
+    return str(uuid.uuid5(uuid.UUID(of), name))
+
+
+def _event(subject: str, event_id: str, ordering_key: str, message: Message) -> Event:
     traceparent = events.trace_headers().get("traceparent", "")
-    payload = message.SerializeToString()
-    return Event(message.event_id, events.TRANSCRIPT_FINALIZED, transcript.transcript_id, payload, traceparent)
+    return Event(event_id, subject, ordering_key, message.SerializeToString(), traceparent)

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 from servers.common.errors import TranscriptNotFound
 from servers.metadata import fields, formats
-from servers.metadata.recordings import Recordings
+from servers.metadata.library import Library
 from servers.metadata.transcripts import Segment, Transcript, TranscriptStore
 
 PIECE_CHARACTERS = 32_768
@@ -16,8 +16,8 @@ PAGE = 100
 class Exports:
     """Writes transcripts as files."""
 
-    def __init__(self, recordings: Recordings, store: TranscriptStore) -> None:
-        self._recordings = recordings
+    def __init__(self, library: Library, store: TranscriptStore) -> None:
+        self._library = library
         self._store = store
 
     async def write(self, tenant: str, recording_id: str, format: formats.Format | None) -> AsyncIterator[str]:
@@ -26,7 +26,7 @@ class Exports:
         Segments that are appended meanwhile may or may not be in it.
         """
         known = fields.known("format", format)
-        recording = await self._recordings.get(tenant, recording_id)
+        recording = await self._library.get(tenant, recording_id)
         newest = await self._store.transcripts(tenant, recording.recording_id, 1)
         if not newest:
             raise TranscriptNotFound("the recording has no transcript", recording_id=recording.recording_id)

@@ -35,10 +35,15 @@ def text(field: str, value: str, longest: int) -> str:
     """1 to `longest` characters, of which one is visible and none is NUL, which Postgres cannot hold."""
     if not 1 <= len(value) <= longest:
         raise FieldInvalid(field, f"must have 1 to {longest} characters, not {len(value)}")
+    if not storable(field, value).strip():
+        raise FieldInvalid(field, "must not be blank")
+    return value
+
+
+def storable(field: str, value: str) -> str:
+    """Any text without NUL, which Postgres cannot hold."""
     if "\x00" in value:
         raise FieldInvalid(field, "must not contain the character NUL")
-    if not value.strip():
-        raise FieldInvalid(field, "must not be blank")
     return value
 
 
@@ -54,6 +59,13 @@ def probability(field: str, value: float) -> float:
     if math.isnan(value) or not 0.0 <= value <= 1.0:
         raise FieldInvalid(field, "must lie between 0 and 1")
     return round(value, 6)
+
+
+def number(field: str, value: int, least: int, most: int) -> int:
+    """A number from `least` to `most`."""
+    if not least <= value <= most:
+        raise FieldInvalid(field, f"must lie between {least} and {most}")
+    return value
 
 
 def time_ms(field: str, value: int, earliest: int = 0) -> int:

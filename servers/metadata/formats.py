@@ -152,6 +152,7 @@ def _segment(transcript_id: str, segment: Segment) -> dict[str, Any]:
         "segment_id": segment.id_in(transcript_id),
         "segment_index": segment.index,
         "text": segment.text,
+        "raw_text": segment.raw_text,
         "start_ms": segment.start_ms,
         "end_ms": segment.end_ms,
         "language_code": segment.language_code,

@@ -14,7 +14,7 @@ from ai2text.metadata.v1 import (
 from servers.common import identity, lifecycle
 from servers.metadata import messages
 from servers.metadata.exports import Exports
-from servers.metadata.recordings import Recordings
+from servers.metadata.library import Library
 from servers.metadata.transcripts import Transcripts
 
 READ = "recordings.read"
@@ -26,18 +26,15 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 class RecordingService(recording_service_pb2_grpc.RecordingServiceServicer):
     """See `recording_service.proto`."""
 
-    def __init__(self, recordings: Recordings) -> None:
-        self._recordings = recordings
+    def __init__(self, library: Library) -> None:
+        self._library = library
 
     async def CreateRecording(
         self, request: recording_service_pb2.CreateRecordingRequest, context: Context
     ) -> recording_service_pb2.CreateRecordingResponse:
         """Register a recording."""
         caller = identity.require(context, WRITE)
-        source = messages.source(request.source)
-        made = await self._recordings.create(
-            caller.tenant, request.recording_id, request.title, source, request.language_code
-        )
+        made = await self._library.create(caller.tenant, caller.subject, messages.draft(request))
         return recording_service_pb2.CreateRecordingResponse(recording=messages.recording(made))
 
     async def GetRecording(
@@ -45,7 +42,7 @@ class RecordingService(recording_service_pb2_grpc.RecordingServiceServicer):
     ) -> recording_service_pb2.GetRecordingResponse:
         """Return one recording."""
         caller = identity.require(context, READ)
-        found = await self._recordings.get(caller.tenant, request.recording_id)
+        found = await self._library.get(caller.tenant, request.recording_id)
         return recording_service_pb2.GetRecordingResponse(recording=messages.recording(found))
 
     async def ListRecordings(
@@ -53,10 +50,35 @@ class RecordingService(recording_service_pb2_grpc.RecordingServiceServicer):
     ) -> recording_service_pb2.ListRecordingsResponse:
         """Return a page of recordings."""
         caller = identity.require(context, READ)
-        page = await self._recordings.page(caller.tenant, request.page_size, request.page_token)
+        selection = messages.selection(request)
+        page = await self._library.page(caller.tenant, selection, request.page_size, request.page_token)
         return recording_service_pb2.ListRecordingsResponse(
             recordings=map(messages.recording, page.items), next_page_token=page.next_token
         )
+
+    async def UpdateRecording(
+        self, request: recording_service_pb2.UpdateRecordingRequest, context: Context
+    ) -> recording_service_pb2.UpdateRecordingResponse:
+        """Change a recording."""
+        caller = identity.require(context, WRITE)
+        changed = await self._library.update(caller.tenant, messages.update(request))
+        return recording_service_pb2.UpdateRecordingResponse(recording=messages.recording(changed))
+
+    async def DeleteRecording(
+        self, request: recording_service_pb2.DeleteRecordingRequest, context: Context
+    ) -> recording_service_pb2.DeleteRecordingResponse:
+        """Remove a recording."""
+        caller = identity.require(context, WRITE)
+        await self._library.delete(caller.tenant, request.recording_id, request.etag)
+        return recording_service_pb2.DeleteRecordingResponse()
+
+    async def FindObjects(
+        self, request: recording_service_pb2.FindObjectsRequest, context: Context
+    ) -> recording_service_pb2.FindObjectsResponse:
+        """Say which objects are in use."""
+        caller = identity.require(context, READ)
+        used = await self._library.objects_in_use(caller.tenant, request.keys)
+        return recording_service_pb2.FindObjectsResponse(keys=used)
 
 
 class TranscriptService(transcript_service_pb2_grpc.TranscriptServiceServicer):
@@ -113,7 +135,7 @@ class TranscriptService(transcript_service_pb2_grpc.TranscriptServiceServicer):
             yield transcript_service_pb2.ExportTranscriptResponse(text=text)
 
 
-def recordings(domain: Recordings) -> lifecycle.Mount:
+def recordings(domain: Library) -> lifecycle.Mount:
     """Adds RecordingService to a server."""
 
     def mount(server: grpc.aio.Server) -> str:

@@ -8,8 +8,8 @@ from typing import Protocol
 
 from servers.common.errors import AlreadyExists, FieldInvalid, PageTokenInvalid, TranscriptNotFound
 from servers.metadata import fields, pages
+from servers.metadata.library import Library
 from servers.metadata.outbox import Event
-from servers.metadata.recordings import Recordings
 
 MODEL_LENGTH = 100
 TEXT_LENGTH = 8192
@@ -46,6 +46,8 @@ class Segment:
     language_code: str
     confidence: float
     words: tuple[Word, ...] = ()
+    raw_text: str = ""
+    """What the speech model wrote; empty when it is the text."""
 
     def id_in(self, transcript_id: str) -> str:
         """The UUID v5 of transcript and index: the same segment always has the same name."""
@@ -54,7 +56,7 @@ class Segment:
     @property
     def characters(self) -> int:
         """About how large it is when written."""
-        return len(self.text) + sum(len(word.text) + 30 for word in self.words)
+        return len(self.text) + len(self.raw_text) + sum(len(word.text) + 30 for word in self.words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,10 @@ class TranscriptStore(Protocol):
     """Where transcripts are kept. Every method sees the rows of `tenant` alone, and raises DependencyUnavailable."""
 
     async def add_transcript(self, tenant: str, new: NewTranscript) -> Transcript | None:
-        """Keep a transcript unless its id is taken; what is now kept under the id, None when not `tenant`'s."""
+        """Keep a transcript unless its id is taken; what is now kept under the id, None when not `tenant`'s.
+
+        RecordingNotFound.
+        """
 
     async def transcript(self, tenant: str, transcript_id: str) -> Transcript | None:
         """One transcript."""
@@ -100,10 +105,10 @@ class TranscriptStore(Protocol):
     async def transcripts(self, tenant: str, recording_id: str, limit: int) -> Sequence[Transcript]:
         """At most `limit` transcripts of a recording, the newest first."""
 
-    async def add_segments(self, tenant: str, transcript: NewTranscript, additions: Sequence[Addition]) -> int:
+    async def add_segments(self, tenant: str, transcript: NewTranscript, additions: Sequence[Addition]) -> int | None:
         """Keep the segments whose index is not taken, with their events, and bring the counts up to date; how many.
 
-        All or nothing, and right when calls for the same recording overlap.
+        All or nothing, and right when calls for the same recording overlap. None when the recording has been deleted.
         """
 
     async def segments(self, tenant: str, transcript_id: str, after: int, limit: int) -> Sequence[Segment]:
@@ -118,10 +123,10 @@ class Transcripts:
     """The rules for transcripts and segments."""
 
     def __init__(
-        self, recordings: Recordings, store: TranscriptStore, announce: Announce, stored: Callable[[], None]
+        self, library: Library, store: TranscriptStore, announce: Announce, stored: Callable[[], None]
     ) -> None:
         """`stored` is called after each append that kept something, so that its events go out at once."""
-        self._recordings = recordings
+        self._library = library
         self._store = store
         self._announce = announce
         self._stored = stored
@@ -136,7 +141,6 @@ class Transcripts:
             fields.identifier("recording_id", recording_id),
             fields.text("model", model, MODEL_LENGTH),
         )
-        await self._recordings.get(tenant, new.recording_id)
         stored = await self._store.add_transcript(tenant, new)
         if stored is None or stored.content != new:
             raise AlreadyExists("transcript_id is taken by another transcript")
@@ -147,12 +151,12 @@ class Transcripts:
         transcript_id = fields.identifier("transcript_id", transcript_id)
         found = await self._store.transcript(tenant, transcript_id)
         if found is None:
-            raise TranscriptNotFound("there is no such transcript", transcript_id=transcript_id)
+            raise _missing(transcript_id)
         return found
 
     async def of_recording(self, tenant: str, recording_id: str) -> Sequence[Transcript]:
         """The newest transcripts of a recording; FieldInvalid or RecordingNotFound."""
-        recording = await self._recordings.get(tenant, recording_id)
+        recording = await self._library.get(tenant, recording_id)
         return await self._store.transcripts(tenant, recording.recording_id, MOST_TRANSCRIPTS)
 
     async def append(self, tenant: str, transcript_id: str, segments: Sequence[Segment]) -> int:
@@ -161,6 +165,8 @@ class Transcripts:
         transcript = await self.get(tenant, transcript_id)
         additions = [Addition(segment, self._announce(tenant, transcript, segment)) for segment in checked]
         added = await self._store.add_segments(tenant, transcript.content, additions)
+        if added is None:
+            raise _missing(transcript.transcript_id)
         if added:
             self._stored()
         return added
@@ -179,10 +185,14 @@ class Transcripts:
         return pages.page(found, min(wanted, _fitting(found)), of, lambda segment: str(segment.index))
 
 
+def _missing(transcript_id: str) -> TranscriptNotFound:
+    return TranscriptNotFound("there is no such transcript", transcript_id=transcript_id)
+
+
 def _index(place: str | None) -> int:
     if place is None:
         return -1
-    if not place.isdecimal():
+    if not place.isdecimal() or int(place) > _HIGHEST_INDEX:
         raise PageTokenInvalid("page_token is not a token of this service")
     return int(place)
 
@@ -215,15 +225,24 @@ def _checked_segment(field: str, segment: Segment) -> Segment:
     if not 0 <= segment.index <= _HIGHEST_INDEX:
         raise FieldInvalid(f"{field}.segment_index", "must be a 32-bit number")
     start_ms = fields.time_ms(f"{field}.start_ms", segment.start_ms)
+    text = fields.text(f"{field}.text", segment.text, TEXT_LENGTH)
     return Segment(
         segment.index,
-        fields.text(f"{field}.text", segment.text, TEXT_LENGTH),
+        text,
         start_ms,
         fields.time_ms(f"{field}.end_ms", segment.end_ms, start_ms),
         fields.language(f"{field}.language_code", segment.language_code),
         fields.probability(f"{field}.confidence", segment.confidence),
         _checked_words(f"{field}.words", segment.words),
+        _checked_raw(f"{field}.raw_text", segment.raw_text, text),
     )
+
+
+def _checked_raw(field: str, raw_text: str, text: str) -> str:
+    """Empty when it says nothing new."""
+    if len(raw_text) > TEXT_LENGTH:
+        raise FieldInvalid(field, f"must not have more than {TEXT_LENGTH} characters, not {len(raw_text)}")
+    return "" if raw_text == text else fields.storable(field, raw_text)
 
 
 def _checked_words(field: str, words: Sequence[Word]) -> tuple[Word, ...]:

@@ -3,11 +3,12 @@
 import asyncio
 from contextlib import AsyncExitStack
 
-from ai2text.events.v1 import embedding_events_pb2
+from ai2text.events.v1 import embedding_events_pb2, recording_events_pb2
 
 from servers.common import channel, events, lifecycle, telemetry
 from servers.search import service
 from servers.search.arrivals import Arrivals
+from servers.search.deletions import Deletions
 from servers.search.embedder import RemoteEmbedder
 from servers.search.intake import Intake
 from servers.search.searching import Searches
@@ -28,7 +29,7 @@ async def main(settings: Settings) -> None:
         stack.push_async_callback(shelves.close)
         intake = Intake(shelves)
         embedder = RemoteEmbedder(embeddings, settings.embed_timeout_s)
-        consumer = events.Consumer(
+        arrivals = events.Consumer(
             bus,
             stream="EMBEDDINGS",
             subject=events.EMBEDDING_CREATED,
@@ -37,11 +38,21 @@ async def main(settings: Settings) -> None:
             handle=Arrivals(intake).handle,
             concurrency=64,
         )
+        deletions = events.Consumer(
+            bus,
+            stream="RECORDINGS",
+            subject=events.RECORDING_DELETED,
+            durable=f"search-deletions-{store.index_id}",
+            event=recording_events_pb2.RecordingDeleted,
+            handle=Deletions(shelves).handle,
+            concurrency=4,
+        )
+        jobs = {"intake": intake.run, "indexes": shelves.keep_indexes, "in": arrivals.run, "out": deletions.run}
         await lifecycle.run(
             settings,
             mounts=[service.mount(Searches(shelves, embedder, settings.max_searches))],
             needs={"embeddings": embedder.check, "nats": bus.check},
-            jobs={"intake": intake.run, "indexes": shelves.keep_indexes, "consumer": consumer.run},
+            jobs=jobs,
         )
 
 

@@ -14,6 +14,8 @@ from servers.search.vectors import Vectors
 from servers.search.words import Word
 
 SAVE_EVERY_S = 10.0
+DELETE_STEP = 200
+"""Documents deleted at a time; new ones wait no longer than that takes."""
 NEAREST_TIMEOUT_S = 1.5
 
 T = TypeVar("T")
@@ -37,6 +39,15 @@ class Shelves:
         await _on(self._writer, lambda: self._store.put(entries))
         self._behind |= {(entry.document.tenant, entry.embedding.space) for entry in entries}
         self._changed.set()
+
+    async def delete(self, tenant: str, recording_id: str) -> None:
+        """See DeletionShelf. Little by little: what is spoken now must not wait for it."""
+        deleted = DELETE_STEP
+        while deleted == DELETE_STEP:
+            delete = partial(self._store.delete, tenant, recording_id, DELETE_STEP)
+            deleted, spaces = await _on(self._writer, delete)
+            self._behind |= {(tenant, space) for space in spaces}
+            self._changed.set()
 
     async def matching(self, scope: Scope, asked: Sequence[Word], limit: int) -> list[int]:
         """See Library."""

@@ -23,12 +23,19 @@ from servers.search.words import Word
 
 log = structlog.get_logger(__name__)
 
-Rows: TypeAlias = tuple[npt.NDArray[np.int64], npt.NDArray[np.float16]]
+Ids: TypeAlias = npt.NDArray[np.int64]
+Rows: TypeAlias = tuple[Ids, npt.NDArray[np.float16]]
 """Ids, shape [n], and their vectors, shape [n, dimensions]."""
 
-VERSION = 1
+VERSION = 2
 """To be raised with any change to the tables, or to what `matching.row` makes of a text."""
 
+GONE = b""
+"""Stands where a vector was, under a number of its own: indexes read forward, and so learn of it."""
+
+_DELETED = """CREATE TABLE deleted (
+  tenant TEXT NOT NULL, recording_id TEXT NOT NULL, PRIMARY KEY (tenant, recording_id)
+) WITHOUT ROWID;"""
 SCHEMA = f"""
 CREATE TABLE this_index (one INTEGER PRIMARY KEY CHECK (one = 1), id TEXT NOT NULL, last_seq INTEGER NOT NULL);
 CREATE TABLE documents (
@@ -42,9 +49,12 @@ CREATE TABLE vectors (
   PRIMARY KEY (document, space)
 );
 CREATE UNIQUE INDEX vectors_by_seq ON vectors (tenant, space, seq);
+{_DELETED}
 CREATE VIRTUAL TABLE words USING fts5 ({matching.COLUMNS}, content = '', tokenize = 'ascii');
 PRAGMA user_version = {VERSION};
 """
+UPGRADES = {1: f"{_DELETED}\nPRAGMA user_version = 2;\n"}
+"""What makes a database of an older version one of the next: from such a version nothing need be read anew."""
 FIELDS = "tenant, recording_id, transcript_id, segment_id, start_ms, end_ms, language_code, text"
 
 
@@ -66,19 +76,30 @@ class Store:
         self._open.clear()
 
     def put(self, entries: Sequence[Entry]) -> None:
-        """Store all entries in one transaction, on disk when this returns. What is there already changes nothing.
+        """Store all entries in one transaction, on disk when this returns. What is there already changes nothing, and
+        what comes late to a deleted recording is let go.
 
         DependencyUnavailable when the disk is full or fails.
         """
-        connection = self._connection()
-        try:
-            with self._writing, _transaction(connection):
-                for entry in entries:
+        with self._written() as connection:
+            for entry in entries:
+                if not _is_deleted(connection, entry.document):
                     _put_document(connection, entry.document)
                     _put_vector(connection, entry)
-        except sqlite3.OperationalError as error:
-            log.exception("write failed")
-            raise DependencyUnavailable("search store") from error
+
+    def delete(self, tenant: str, recording_id: str, limit: int) -> tuple[int, set[str]]:
+        """Delete at most `limit` documents of a recording, and keep those out for good that come late.
+
+        How many they were, and which spaces lost vectors. DependencyUnavailable as with `put`.
+        """
+        with self._written() as connection:
+            connection.execute("INSERT OR IGNORE INTO deleted VALUES (?, ?)", (tenant, recording_id))
+            found = connection.execute(
+                f"SELECT id, {FIELDS} FROM documents WHERE tenant = ? AND recording_id = ? LIMIT ?",
+                (tenant, recording_id, limit),
+            ).fetchall()
+            spaces = [_delete_document(connection, id, Document(*fields)) for id, *fields in found]
+        return len(found), set().union(*spaces)
 
     def matching(self, scope: Scope, asked: Sequence[Word], limit: int) -> list[int]:
         """See Library."""
@@ -104,14 +125,17 @@ class Store:
         """Every tenant with every space that it has vectors in."""
         return list(self._connection().execute("SELECT DISTINCT tenant, space FROM vectors"))
 
-    def vectors_after(self, tenant: str, space: str, seq: int, limit: int) -> tuple[int, Rows]:
-        """The first `limit` vectors with a number above `seq`, and the last of their numbers (`seq` when none)."""
+    def changes_after(self, tenant: str, space: str, seq: int, limit: int) -> tuple[int, Ids, Rows]:
+        """The first `limit` changes with a number above `seq`: the last of their numbers (`seq` when none), the ids of
+        the vectors that are gone, and those that are there."""
         rows = self._connection().execute(
             "SELECT document, vector, seq FROM vectors WHERE tenant = ? AND space = ? AND seq > ? ORDER BY seq LIMIT ?",
             (tenant, space, seq, limit),
         )
         found = rows.fetchall()
-        return (found[-1][2] if found else seq), _stacked((id, vector) for id, vector, _ in found)
+        gone = np.array([id for id, vector, _ in found if vector == GONE], np.int64)
+        there = _stacked((id, vector) for id, vector, _ in found if vector != GONE)
+        return (found[-1][2] if found else seq), gone, there
 
     def vectors_in(self, scope: Scope, space: str, limit: int) -> Rows:
         """At most `limit` vectors of the documents in `scope`."""
@@ -144,6 +168,8 @@ class Store:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version == 0:
             _create(connection)
+        elif version in UPGRADES:
+            _run(connection, UPGRADES[version])
         elif version != VERSION:
             return self._anew(f"version {version}")
         (index_id,) = connection.execute("SELECT id FROM this_index").fetchone()
@@ -159,6 +185,17 @@ class Store:
                 Path(f"{self._path}{suffix}").replace(f"{self._path}.unusable{suffix}")
         return self._ready()
 
+    @contextlib.contextmanager
+    def _written(self) -> Iterator[sqlite3.Connection]:
+        """One transaction that writes; DependencyUnavailable when the disk is full or fails."""
+        connection = self._connection()
+        try:
+            with self._writing, _transaction(connection):
+                yield connection
+        except sqlite3.OperationalError as error:
+            log.exception("write failed")
+            raise DependencyUnavailable("search store") from error
+
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
@@ -171,10 +208,13 @@ class Store:
 
 
 def _create(connection: sqlite3.Connection) -> None:
+    _run(connection, f"{SCHEMA}INSERT INTO this_index VALUES (1, '{uuid.uuid4().hex}', 0);\n")
+
+
+def _run(connection: sqlite3.Connection, statements: str) -> None:
     with _transaction(connection):
-        for statement in SCHEMA.split(";\n"):
+        for statement in statements.split(";\n"):
             connection.execute(statement)
-        connection.execute("INSERT INTO this_index VALUES (1, ?, 0)", (uuid.uuid4().hex,))
 
 
 @contextlib.contextmanager
@@ -196,23 +236,46 @@ def _put_document(connection: sqlite3.Connection, document: Document) -> None:
         return
     insert = f"INSERT INTO words (rowid, {matching.COLUMNS}) VALUES (?, ?, ?, ?)"
     if before:
-        remove = f"INSERT INTO words (words, rowid, {matching.COLUMNS}) VALUES ('delete', ?, ?, ?, ?)"
-        connection.execute(remove, (id, *matching.row(before)))
+        _forget_words(connection, id, before)
     connection.execute(insert, (id, *matching.row(document)))
     values = (id, *(getattr(document, field) for field in FIELDS.split(", ")))
     connection.execute(f"INSERT OR REPLACE INTO documents (id, {FIELDS}) VALUES ({_marks(values)})", values)
+
+
+def _forget_words(connection: sqlite3.Connection, id: int, document: Document) -> None:
+    remove = f"INSERT INTO words (words, rowid, {matching.COLUMNS}) VALUES ('delete', ?, ?, ?, ?)"
+    connection.execute(remove, (id, *matching.row(document)))
+
+
+def _delete_document(connection: sqlite3.Connection, id: int, document: Document) -> set[str]:
+    """The spaces in which it had vectors."""
+    _forget_words(connection, id, document)
+    connection.execute("DELETE FROM documents WHERE id = ?", (id,))
+    spaces = {space for (space,) in connection.execute("SELECT space FROM vectors WHERE document = ?", (id,))}
+    for space in spaces:
+        _write_vector(connection, (id, space), document.tenant, GONE)
+    return spaces
+
+
+def _is_deleted(connection: sqlite3.Connection, document: Document) -> bool:
+    key = (document.tenant, document.recording_id)
+    found = connection.execute("SELECT 1 FROM deleted WHERE tenant = ? AND recording_id = ?", key)
+    return found.fetchone() is not None
 
 
 def _put_vector(connection: sqlite3.Connection, entry: Entry) -> None:
     blob = entry.embedding.vector.astype("<f2").tobytes()
     key = (entry.document.id, entry.embedding.space)
     found = connection.execute("SELECT vector FROM vectors WHERE document = ? AND space = ?", key).fetchone()
-    if found and found[0] == blob:
-        return
+    if not found or found[0] != blob:
+        _write_vector(connection, key, entry.document.tenant, blob)
+
+
+def _write_vector(connection: sqlite3.Connection, key: tuple[int, str], tenant: str, blob: bytes) -> None:
+    """Under the next number."""
     connection.execute("UPDATE this_index SET last_seq = last_seq + 1")
     connection.execute(
-        "INSERT OR REPLACE INTO vectors SELECT ?, ?, ?, last_seq, ? FROM this_index",
-        (*key, entry.document.tenant, blob),
+        "INSERT OR REPLACE INTO vectors SELECT ?, ?, ?, last_seq, ? FROM this_index", (*key, tenant, blob)
     )
 
 

@@ -55,7 +55,7 @@ class Journal(Protocol):
     index_id: str
 
     def last_seq(self) -> int: ...
-    def vectors_after(self, tenant: str, space: str, seq: int, limit: int) -> tuple[int, tuple[Ids, Matrix]]: ...
+    def changes_after(self, tenant: str, space: str, seq: int, limit: int) -> tuple[int, Ids, tuple[Ids, Matrix]]: ...
     def vectors_in(self, scope: Scope, space: str, limit: int) -> tuple[Ids, Matrix]: ...
     def within(self, scope: Scope, ids: Sequence[int]) -> set[int]: ...
 
@@ -141,7 +141,7 @@ class TenantIndex:
         self._saved_at = time.monotonic()
         self._index = self._empty()
         self.changes = 0
-        """Vectors that were added since the last snapshot."""
+        """Vectors that were added or removed since the last snapshot."""
 
     def open(self, patience_s: float) -> None:
         """Load the snapshot and read on from there, unless that is done.
@@ -209,14 +209,15 @@ class TenantIndex:
 
     def _read_on(self) -> None:
         while not self._closing.is_set():
-            seq, (ids, vectors) = self._journal.vectors_after(self._tenant, self._space, self._seq, STEP)
-            if not len(ids):
+            seq, gone, (ids, vectors) = self._journal.changes_after(self._tenant, self._space, self._seq, STEP)
+            if seq == self._seq:
                 return
             with self._memory:
-                self._index.remove(ids, threads=1)
-                self._index.add(ids, vectors, threads=1)
+                self._index.remove(np.concatenate([gone, ids]), threads=1)
+                if len(ids):
+                    self._index.add(ids, vectors, threads=1)
             self._seq = seq
-            self.changes += len(ids)
+            self.changes += len(gone) + len(ids)
 
     def _empty(self) -> Index:
         return Index(

@@ -4,10 +4,13 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 
-from servers.common.errors import DependencyUnavailable
-from servers.metadata.outbox import Backlog, Kept
-from servers.metadata.recordings import NewRecording, Place, Recording
+from servers.common.errors import DependencyUnavailable, RecordingNotFound
+from servers.metadata.labels import Wanted
+from servers.metadata.listings import Order, Place, Selection, folded
+from servers.metadata.outbox import Backlog, Event, Kept
+from servers.metadata.recordings import Change, NewRecording, Recording
 from servers.metadata.transcripts import Addition, NewTranscript, Segment, Transcript
 
 
@@ -31,16 +34,28 @@ class MemoryStore:
     recordings_by_id: dict[str, tuple[str, Recording]] = field(default_factory=dict)
     transcripts_by_id: dict[str, tuple[str, Transcript]] = field(default_factory=dict)
     segments_by_id: dict[str, dict[int, Segment]] = field(default_factory=dict)
+    deleted: set[tuple[str, str]] = field(default_factory=set)
+    """Tenants and the ids of their deleted recordings."""
     events: list[Kept] = field(default_factory=list)
+    kept_events: int = 0
+    """Of all times."""
 
     def _answer(self) -> None:
         if self.down:
             raise DependencyUnavailable("postgres")
 
-    async def add_recording(self, tenant: str, new: NewRecording) -> Recording | None:
+    def _keep(self, event: Event) -> None:
+        self.kept_events += 1
+        self.events.append(Kept(self.kept_events, event))
+
+    async def add_recording(self, tenant: str, new: NewRecording, event: Event | None = None) -> Recording | None:
         self._answer()
-        now = datetime.now(UTC)
-        self.recordings_by_id.setdefault(new.recording_id, (tenant, Recording(new, "", 0, 0, now, now)))
+        if new.recording_id not in self.recordings_by_id and (tenant, new.recording_id) not in self.deleted:
+            now = datetime.now(UTC)
+            duration_ms = new.file.media.duration_ms if new.file else 0
+            self.recordings_by_id[new.recording_id] = tenant, Recording(new, "", duration_ms, 0, now, now)
+            if event:
+                self._keep(event)
         return await self.recording(tenant, new.recording_id)
 
     async def recording(self, tenant: str, recording_id: str) -> Recording | None:
@@ -48,17 +63,59 @@ class MemoryStore:
         owner, found = self.recordings_by_id.get(recording_id, ("", None))
         return found if owner == tenant else None
 
-    async def recordings(self, tenant: str, after: Place | None, limit: int) -> Sequence[Recording]:
+    async def recordings(
+        self, tenant: str, selection: Selection, after: Place | None, limit: int
+    ) -> Sequence[Recording]:
         self._answer()
         found = [recording for owner, recording in self.recordings_by_id.values() if owner == tenant]
-        found.sort(key=lambda recording: (recording.create_time, recording.recording_id), reverse=True)
+        found = [recording for recording in found if _passes(recording, selection)]
+        backwards = selection.order in (Order.NEWEST, Order.LONGEST)
+
+        def place(recording: Recording) -> Any:
+            at = Place.of(selection.order, recording)
+            return at.value, at.recording_id
+
+        found.sort(key=place, reverse=backwards)
         if after:
-            place = (after.create_time, after.recording_id)
-            found = [recording for recording in found if (recording.create_time, recording.recording_id) < place]
+            end = (after.value, after.recording_id)
+            found = [one for one in found if (place(one) < end if backwards else place(one) > end)]
         return found[:limit]
 
-    async def add_transcript(self, tenant: str, new: NewTranscript) -> Transcript | None:
+    async def change_recording(self, tenant: str, recording_id: str, change: Change, etag: str) -> Recording | None:
+        before = await self.recording(tenant, recording_id)
+        if before is None:
+            return None
+        before.check_etag(etag)
+        content = before.content.changed(change)
+        if content == before.content:
+            return before
+        created_as = before.created_as or before.content.digest()
+        now = datetime.now(UTC)
+        changed = replace(before, content=content, created_as=created_as, version=before.version + 1, update_time=now)
+        self.recordings_by_id[recording_id] = tenant, changed
+        return changed
+
+    async def remove_recording(self, tenant: str, recording_id: str, event: Event, etag: str) -> bool:
+        before = await self.recording(tenant, recording_id)
+        if before is None:
+            return False
+        before.check_etag(etag)
+        del self.recordings_by_id[recording_id]
+        for transcript in await self.transcripts(tenant, recording_id, len(self.transcripts_by_id)):
+            del self.transcripts_by_id[transcript.transcript_id]
+            self.segments_by_id.pop(transcript.transcript_id, None)
+        self.deleted.add((tenant, recording_id))
+        self._keep(event)
+        return True
+
+    async def objects_in_use(self, tenant: str, keys: Sequence[str]) -> Collection[str]:
         self._answer()
+        files = [recording.content.file for owner, recording in self.recordings_by_id.values() if owner == tenant]
+        return {file.object.key for file in files if file} & set(keys)
+
+    async def add_transcript(self, tenant: str, new: NewTranscript) -> Transcript | None:
+        if await self.recording(tenant, new.recording_id) is None:
+            raise RecordingNotFound("there is no such recording", recording_id=new.recording_id)
         self.transcripts_by_id.setdefault(new.transcript_id, (tenant, Transcript(new, 0, datetime.now(UTC))))
         return await self.transcript(tenant, new.transcript_id)
 
@@ -77,13 +134,14 @@ class MemoryStore:
         found.sort(key=lambda transcript: (transcript.create_time, transcript.transcript_id), reverse=True)
         return found[:limit]
 
-    async def add_segments(self, tenant: str, transcript: NewTranscript, additions: Sequence[Addition]) -> int:
-        self._answer()
+    async def add_segments(self, tenant: str, transcript: NewTranscript, additions: Sequence[Addition]) -> int | None:
+        if await self.recording(tenant, transcript.recording_id) is None:
+            return None
         kept = self.segments_by_id.setdefault(transcript.transcript_id, {})
         added = [addition for addition in additions if addition.segment.index not in kept]
         for addition in added:
             kept[addition.segment.index] = addition.segment
-            self.events.append(Kept(len(self.events) + 1, addition.event))
+            self._keep(addition.event)
         if added:
             self._count(transcript, [addition.segment for addition in added])
         return len(added)
@@ -120,3 +178,19 @@ class MemoryStore:
     async def backlog(self) -> Backlog:
         self._answer()
         return Backlog(len(self.events), 1.0 if self.events else 0.0)
+
+
+def _passes(recording: Recording, selection: Selection) -> bool:
+    return (
+        selection.source in (None, recording.content.source)
+        and selection.language_code in ("", recording.language_code)
+        and folded(selection.title_contains) in folded(recording.content.title)
+        and (selection.created_after is None or recording.create_time >= selection.created_after)
+        and (selection.created_before is None or recording.create_time < selection.created_before)
+        and all(_has(recording, label) for label in selection.labels)
+    )
+
+
+def _has(recording: Recording, label: Wanted) -> bool:
+    found = recording.content.labels.get(label.key)
+    return found is not None and label.value in (None, found)

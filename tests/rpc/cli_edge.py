@@ -33,8 +33,14 @@ class Recordings(recording_service_pb2_grpc.RecordingServiceServicer):
 
     titles: dict[str, str] = field(default_factory=lambda: {RECORDING_ID: "Một", OTHER_ID: "Hai [b]"})
     asked: list[str] = field(default_factory=list)
+    listed: list[Any] = field(default_factory=list)
+    labels: dict[str, dict[str, str]] = field(default_factory=dict)
+    updates: list[Any] = field(default_factory=list)
+    rivals: int = 0
+    """How many updates fail because somebody else was faster."""
 
     def ListRecordings(self, request: Any, context: Any) -> Any:
+        self.listed.append(request)
         at = int(request.page_token or 0)
         ids = list(self.titles)
         following = str(at + 1) if at + 1 < len(ids) else ""
@@ -56,7 +62,29 @@ class Recordings(recording_service_pb2_grpc.RecordingServiceServicer):
             language_code="vi",
             duration_ms=61_000,
             segment_count=2,
+            labels=self.labels.get(recording_id),
+            etag=f"v{len(self.updates)}",
         )
+
+    def UpdateRecording(self, request: Any, context: Any) -> Any:
+        given, paths = request.recording, list(request.update_mask.paths)
+        self.updates.append(request)
+        if self.rivals:
+            self.rivals -= 1
+            self.labels.setdefault(given.recording_id, {})[f"rival-{self.rivals}"] = "x"
+            abort(context, errors.EtagMismatch("it has changed"))
+        if "title" in paths:
+            self.titles[given.recording_id] = given.title
+        if "labels" in paths:
+            self.labels[given.recording_id] = dict(given.labels)
+        return recording_service_pb2.UpdateRecordingResponse(recording=self._recording(given.recording_id))
+
+    def DeleteRecording(self, request: Any, context: Any) -> Any:
+        del self.titles[request.recording_id]
+        return recording_service_pb2.DeleteRecordingResponse()
+
+    def FindObjects(self, request: Any, context: Any) -> Any:
+        raise NotImplementedError
 
     def CreateRecording(self, request: Any, context: Any) -> Any:
         raise NotImplementedError

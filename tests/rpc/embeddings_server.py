@@ -13,7 +13,8 @@ from servers.common.errors import DependencyUnavailable
 from servers.common.identity import Caller
 from servers.embeddings import service
 from servers.embeddings.admission import Admission
-from servers.embeddings.embedding import Embedder, Encoder, Kind, Vector
+from servers.embeddings.embedding import Cache, Embedder, Encoder, Kind, Vector
+from tests.fakes.vector_cache import KnownVectors
 
 MODEL = "letters"
 
@@ -59,16 +60,18 @@ async def serving(*mounts: lifecycle.Mount) -> AsyncIterator[str]:
         await server.stop(None)
 
 
-def embedder(model: Encoder, queries: Admission | None = None) -> Embedder:
+def embedder(model: Encoder, queries: Admission | None = None, cache: Cache | None = None) -> Embedder:
     """The domain over a fake model."""
-    return Embedder(model, MODEL, queries or Admission(4, 64), Admission(4, 64))
+    return Embedder(model, cache or KnownVectors(), MODEL, queries or Admission(4, 64), Admission(4, 64))
 
 
 @asynccontextmanager
-async def embeddings(model: Encoder, admission: Admission | None = None) -> AsyncIterator[EmbeddingServiceStub]:
+async def embeddings(
+    model: Encoder, admission: Admission | None = None, cache: Cache | None = None
+) -> AsyncIterator[EmbeddingServiceStub]:
     """The stub of a running embeddings server."""
     async with (
-        serving(service.mount(embedder(model, admission))) as address,
+        serving(service.mount(embedder(model, admission, cache))) as address,
         grpc.aio.insecure_channel(address) as channel,
     ):
         yield EmbeddingServiceStub(channel)

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 import grpc
 from ai2text.metadata.v1.recording_service_pb2_grpc import RecordingServiceStub
 from ai2text.metadata.v1.transcript_service_pb2_grpc import TranscriptServiceStub
+from grpc_health.v1 import health_pb2
 
 from servers.common import lifecycle
 from servers.common.identity import Caller
 from servers.metadata import announcement, service
 from servers.metadata.exports import Exports
-from servers.metadata.recordings import Recordings
+from servers.metadata.library import Library
 from servers.metadata.transcripts import Transcripts
 from tests.fakes.metadata_store import MemoryStore
 
@@ -33,6 +34,8 @@ class Served:
     recordings: RecordingServiceStub
     transcripts: TranscriptServiceStub
     store: MemoryStore
+    channel: grpc.aio.Channel
+    address: str
     woken: list[int] = field(default_factory=list)
     """One entry for each time the relay was told that events wait."""
 
@@ -42,14 +45,23 @@ async def served(store: MemoryStore | None = None) -> AsyncIterator[Served]:
     """A server on a free port until the end of the block."""
     store = store or MemoryStore()
     woken: list[int] = []
-    recordings = Recordings(store)
-    transcripts = Transcripts(recordings, store, announcement.finalized, lambda: woken.append(1))
-    mounts = [service.recordings(recordings), service.transcripts(transcripts, Exports(recordings, store))]
-    server, _, _ = lifecycle.build(mounts)
+    library = Library(store, announcement, lambda: woken.append(1))
+    transcripts = Transcripts(library, store, announcement.finalized, lambda: woken.append(1))
+    mounts = [service.recordings(library), service.transcripts(transcripts, Exports(library, store))]
+    server, checks, names = lifecycle.build(mounts)
+    for name in names:
+        await checks.set(name, health_pb2.HealthCheckResponse.SERVING)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-            yield Served(RecordingServiceStub(channel), TranscriptServiceStub(channel), store, woken)
+            yield Served(
+                RecordingServiceStub(channel),
+                TranscriptServiceStub(channel),
+                store,
+                channel,
+                f"127.0.0.1:{port}",
+                woken,
+            )
     finally:
         await server.stop(None)

@@ -14,6 +14,7 @@ from pathlib import Path
 import av
 import grpc
 import pytest
+from ai2text.metadata.v1 import recording_service_pb2
 from typer.testing import CliRunner
 
 from clients.cli.__main__ import app
@@ -56,8 +57,8 @@ class Shell:
             "USER": "lan",
         }
 
-    def __call__(self, *args: str, **environ: str):
-        return CliRunner().invoke(app, list(args), env={**self.environ, **environ})
+    def __call__(self, *args: str, answer: str = "", **environ: str):
+        return CliRunner().invoke(app, list(args), input=answer, env={**self.environ, **environ})
 
     def start(self, *args: str, **environ: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -412,6 +413,72 @@ def test_recordings_that_are_not_there(shell: Shell) -> None:
     assert "begins with 'ffff'" in shell("recordings", "show", "ffff").stderr
     assert "2 recordings' ids begin with '0'" in shell("recordings", "show", "0").stderr
     assert shell("recordings", "export", RECORDING_ID, "--format", "doc").exit_code == 2
+
+
+def test_recordings_list_asks_for_what_is_wanted(edge: Edge, shell: Shell) -> None:
+    options = ["--title", "tin", "--language", "vi", "--label", "show=news", "--label", "done", "--order", "longest"]
+    times = ["--after", "2026-11-25", "--before", "2026-11-25T14:30:00+07:00"]
+    assert shell("recordings", "list", *options, *times, "-n", "2", TZ="UTC").exit_code == 0
+    first, second = edge.recordings.listed
+    assert (first.title_contains, first.language_code, list(first.labels)) == ("tin", "vi", ["show=news", "done"])
+    assert first.order == recording_service_pb2.RECORDING_ORDER_LONGEST
+    assert first.created_before.ToJsonString() == "2026-11-25T07:30:00Z"
+    assert first.HasField("created_after")
+    assert (second.page_token, second.title_contains, second.order) == ("1", "tin", first.order)
+
+
+def test_recordings_list_says_what_is_no_time_and_no_order(shell: Shell) -> None:
+    wrong = shell("recordings", "list", "--after", "yesterday")
+    assert (wrong.exit_code, "--after yesterday is no time." in wrong.stderr) == (2, True)
+    assert shell("recordings", "list", "--order", "shortest").exit_code == 2
+
+
+def test_recordings_rename(edge: Edge, shell: Shell) -> None:
+    result = shell("recordings", "rename", "0198", "Bản tin [tối]")
+    assert (result.exit_code, result.stdout.splitlines()[0]) == (0, "Bản tin [tối]")
+    assert edge.recordings.titles[RECORDING_ID] == "Bản tin [tối]"
+    assert list(edge.recordings.updates[0].update_mask.paths) == ["title"]
+
+
+def test_recordings_label_keeps_what_others_change_meanwhile(edge: Edge, shell: Shell) -> None:
+    edge.recordings.labels[RECORDING_ID] = {"old": "1", "kept": "2"}
+    edge.recordings.rivals = 2
+    result = shell("recordings", "label", "0198", "show=news", "empty=", "old-")
+    assert result.exit_code == 0
+    assert edge.recordings.labels[RECORDING_ID] == {
+        "kept": "2", "rival-1": "x", "rival-0": "x", "show": "news", "empty": ""
+    }  # fmt: skip
+    assert [update.recording.etag for update in edge.recordings.updates] == ["v0", "v1", "v2"]
+    assert "empty kept=2" in result.stdout
+    assert "show=news" in shell("recordings", "list").stdout
+
+
+def test_recordings_label_gives_up_when_others_are_always_faster(edge: Edge, shell: Shell) -> None:
+    edge.recordings.rivals = 100
+    result = shell("recordings", "label", "0198", "show=news")
+    assert (result.exit_code, "ETAG_MISMATCH" in result.stderr, len(edge.recordings.updates)) == (1, True, 5)
+
+
+@pytest.mark.parametrize("change", ["show", "=news", "-"])
+def test_recordings_label_says_what_changes_no_label(edge: Edge, shell: Shell, change: str) -> None:
+    result = shell("recordings", "label", "0198", "--", change)
+    assert (result.exit_code, f"{change} changes no label." in result.stderr) == (2, True)
+    assert edge.recordings.updates == []
+
+
+@pytest.mark.parametrize(("answer", "gone"), [("y\n", True), ("n\n", False), ("", False)])
+def test_recordings_delete_asks_first(edge: Edge, shell: Shell, answer: str, gone: bool) -> None:
+    result = shell("recordings", "delete", "0198", OTHER_ID, "0198", answer=answer)
+    assert "Delete these 2 recordings for good?" in result.stderr
+    assert "Hai [b]" in result.stderr
+    assert (result.exit_code, edge.recordings.titles == {}) == (0 if gone else 1, gone)
+
+
+def test_recordings_delete_that_need_not_ask(edge: Edge, shell: Shell) -> None:
+    result = shell("recordings", "delete", RECORDING_ID, "--yes")
+    assert (result.exit_code, list(edge.recordings.titles)) == (0, [OTHER_ID])
+    assert result.stderr == f"deleted {RECORDING_ID}\n"
+    assert "NOT_FOUND" in shell("recordings", "delete", RECORDING_ID, "--yes").stderr
 
 
 def test_capabilities(shell: Shell) -> None:

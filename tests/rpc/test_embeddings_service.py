@@ -1,6 +1,7 @@
 """EmbeddingService over a real port: vectors, limits, and every way to be refused."""
 
 import asyncio
+import unicodedata
 from collections.abc import AsyncIterator
 
 import grpc
@@ -12,6 +13,7 @@ from ai2text.embeddings.v1.embedding_service_pb2_grpc import EmbeddingServiceStu
 
 from servers.embeddings.admission import Admission
 from servers.embeddings.embedding import Kind, Vector
+from tests.fakes.vector_cache import KnownVectors
 from tests.rpc.embeddings_server import MODEL, LetterCounter, embeddings, headers, letters
 from tests.rpc.refusals import refusal
 
@@ -47,6 +49,29 @@ async def test_a_batch_keeps_its_order(stub: EmbeddingServiceStub, model: Letter
     assert {kind for _, kind in model.asked} == {Kind.PASSAGE}
 
 
+async def test_the_same_text_of_the_same_kind_goes_to_the_model_once(
+    stub: EmbeddingServiceStub, model: LetterCounter
+) -> None:
+    await stub.Embed(EmbedRequest(text="Hà  Nội", kind=QUERY), metadata=ALLOWED)
+    decomposed = unicodedata.normalize("NFD", " Hà Nội\n")
+    again = await stub.Embed(EmbedRequest(text=decomposed, kind=QUERY), metadata=ALLOWED)
+    batch = BatchEmbedRequest(texts=["Hà Nội", "Huế", "Huế", "Hà Nội"], kind=QUERY)
+    answer = await stub.BatchEmbed(batch, metadata=ALLOWED)
+    await stub.Embed(EmbedRequest(text="Hà Nội", kind=PASSAGE), metadata=ALLOWED)
+    assert model.asked == [("Hà Nội", Kind.QUERY), ("Huế", Kind.QUERY), ("Hà Nội", Kind.PASSAGE)]
+    np.testing.assert_allclose(again.embedding.values, letters("Hà Nội"))
+    for text, embedding in zip(batch.texts, answer.embeddings, strict=True):
+        np.testing.assert_allclose(embedding.values, letters(text))
+
+
+async def test_without_the_cache_every_text_is_embedded_anew(model: LetterCounter) -> None:
+    async with embeddings(model, cache=KnownVectors(away=True)) as stub:
+        for _ in range(2):
+            answer = await stub.Embed(EmbedRequest(text="a", kind=QUERY), metadata=ALLOWED)
+            np.testing.assert_allclose(answer.embedding.values, letters("a"))
+    assert model.asked == [("a", Kind.QUERY)] * 2
+
+
 @pytest.mark.parametrize(
     ("request_", "field"),
     [
@@ -68,7 +93,9 @@ async def test_a_wrong_field_is_named(stub: EmbeddingServiceStub, request_: Embe
         (BatchEmbedRequest(kind=QUERY), "texts"),
         (BatchEmbedRequest(texts=["a"] * 257, kind=QUERY), "texts"),
         (BatchEmbedRequest(texts=["a", ""], kind=QUERY), "texts[1]"),
+        (BatchEmbedRequest(texts=[" \t"], kind=QUERY), "texts[0]"),
         (BatchEmbedRequest(texts=["a"]), "kind"),
+        (BatchEmbedRequest(texts=["a"], kind=77), "kind"),  # type: ignore[arg-type]
     ],
 )
 async def test_a_wrong_field_of_a_batch_is_named(
@@ -84,11 +111,19 @@ async def test_a_text_of_just_the_limit_is_taken_and_one_more_is_not(stub: Embed
     refused = await refusal(stub.Embed(EmbedRequest(text="ạ" * 8193, kind=QUERY), metadata=ALLOWED))
     assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "TEXT_TOO_LONG")
     assert refused.metadata == {"limit_characters": "8192"}
+    batch = BatchEmbedRequest(texts=["a", "ạ" * 8193], kind=QUERY)
+    refused = await refusal(stub.BatchEmbed(batch, metadata=ALLOWED))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "TEXT_TOO_LONG")
+    assert "texts[1]" in refused.message
 
 
 async def test_no_identity(stub: EmbeddingServiceStub) -> None:
-    refused = await refusal(stub.Embed(EmbedRequest(text="a", kind=QUERY)))
-    assert (refused.code, refused.reason) == (grpc.StatusCode.UNAUTHENTICATED, "IDENTITY_MISSING")
+    for call in (
+        stub.Embed(EmbedRequest(text="a", kind=QUERY)),
+        stub.BatchEmbed(BatchEmbedRequest(texts=["a"], kind=QUERY)),
+    ):
+        refused = await refusal(call)
+        assert (refused.code, refused.reason) == (grpc.StatusCode.UNAUTHENTICATED, "IDENTITY_MISSING")
 
 
 async def test_no_scope(stub: EmbeddingServiceStub) -> None:

@@ -122,6 +122,18 @@ async def test_segments_are_appended_once_and_listed_in_order(server: Served) ->
     assert listed[1] == given
 
 
+async def test_what_the_model_wrote_is_kept_where_it_differs(server: Served) -> None:
+    await create(server)
+    given = [segment(0, text="Xin chào.", raw_text="xin chào"), segment(1, text="hai", raw_text="hai")]
+    assert await append(server, *given) == 2
+    request = ListSegmentsRequest(transcript_id=TRANSCRIPT_ID)
+    segments = (await server.transcripts.ListSegments(request, metadata=headers())).segments
+    assert [one.raw_text for one in segments] == ["xin chào", ""]
+    document = json.loads("".join(await export(server, transcript_service_pb2.EXPORT_FORMAT_JSON)))
+    assert [one["raw_text"] for one in document["segments"]] == ["xin chào", ""]
+    assert "".join(await export(server, transcript_service_pb2.EXPORT_FORMAT_TXT)) == "Xin chào.\nhai\n"
+
+
 async def test_the_recording_tells_of_its_segments(server: Served) -> None:
     await create(server)
     await append(server, segment(1, language_code="vi"), segment(0))
@@ -148,6 +160,8 @@ BAD_SEGMENTS: list[tuple[dict[str, Any], str]] = [
     ({"text": "\n "}, "text"),
     ({"text": "a" * 8193}, "text"),
     ({"text": "a\x00b"}, "text"),
+    ({"raw_text": "a" * 8193}, "raw_text"),
+    ({"raw_text": "a\x00b"}, "raw_text"),
     ({"start_ms": -1}, "start_ms"),
     ({"start_ms": 5, "end_ms": 4}, "end_ms"),
     ({"end_ms": 2**63 - 1}, "end_ms"),
@@ -209,7 +223,7 @@ async def test_pages_hold_every_segment_once(server: Served) -> None:
 
 async def test_a_page_ends_before_it_outgrows_a_client(server: Served) -> None:
     await create(server)
-    await append(server, *(segment(index, text="ă" * 8192) for index in range(300)))
+    await append(server, *(segment(index, text="ă" * 8192, raw_text="â" * 8192) for index in range(300)))
     request = ListSegmentsRequest(transcript_id=TRANSCRIPT_ID, page_size=1000)
     page = await server.transcripts.ListSegments(request, metadata=headers())
     assert 1 <= len(page.segments) < 300

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.stores import nats_server, postgres_server
+from tests.stores import nats_server, object_server, postgres_server
 from tests.stores.nats_server import NatsServer
+from tests.stores.object_server import ObjectServer
 from tests.stores.postgres_server import PostgresServer
 
 
@@ -13,6 +14,13 @@ from tests.stores.postgres_server import PostgresServer
 def postgres() -> Iterator[PostgresServer]:
     """A migrated Postgres. A test that stops it starts it again."""
     with postgres_server.running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def objects_server() -> Iterator[ObjectServer]:
+    """A SeaweedFS. Each test has a bucket of its own; one that stops it starts it again."""
+    with object_server.running() as server:
         yield server
 
 

@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import os
-import subprocess
 import uuid
 from collections.abc import AsyncIterator
 
@@ -11,9 +9,9 @@ import psycopg
 import pytest
 
 from mesh import migrations
-from mesh.wheels import BIN
-from servers.common.errors import DependencyUnavailable
+from servers.common.errors import DependencyUnavailable, RecordingNotFound
 from servers.common.postgres import Database, connected
+from servers.metadata.files import File, MediaInfo, StoredObject
 from servers.metadata.outbox import Event
 from servers.metadata.outbox_store import PostgresOutbox
 from servers.metadata.recordings import NewRecording, Source
@@ -21,7 +19,8 @@ from servers.metadata.store import PostgresStore
 from servers.metadata.transcripts import Addition, NewTranscript, Segment, Transcript
 from tests.stores.postgres_server import PostgresServer
 
-TABLES = ("recordings", "transcripts", "segments", "outbox")
+TABLES = ("recordings", "recording_files", "deleted_recordings", "transcripts", "segments", "outbox")
+OPERATIONS = ("operations", "operation_files")
 
 
 @pytest.fixture
@@ -35,8 +34,14 @@ async def database(postgres: PostgresServer) -> AsyncIterator[Database]:
 async def filled(database: Database, tenant: str, key: str = "k", segments: int = 1) -> Transcript:
     """A transcript of a new recording, with segments and their events under one ordering key."""
     store = PostgresStore(database)
-    recording = NewRecording(str(uuid.uuid4()), f"of {tenant}", Source.LIVE, "")
+    file = File(StoredObject("audio/x", 1, b"", 0), MediaInfo("wav", "pcm_s16le", 16_000, 1, 1000))
+    recording = NewRecording(str(uuid.uuid4()), f"of {tenant}", Source.FILE, "", file)
     await store.add_recording(tenant, recording)
+    gone = NewRecording(str(uuid.uuid4()), "gone", Source.LIVE, "")
+    await store.add_recording(tenant, gone)
+    async with database.transaction(tenant) as connection:
+        await connection.execute("DELETE FROM recordings WHERE recording_id = %s", (gone.recording_id,))
+        await connection.execute("INSERT INTO deleted_recordings VALUES (%s, %s)", (gone.recording_id, tenant))
     transcript = await store.add_transcript(
         tenant, NewTranscript(str(uuid.uuid4()), recording.recording_id, "whisper-base")
     )
@@ -63,14 +68,14 @@ async def test_a_tenant_sees_its_own_rows_alone(database: Database) -> None:
     one, two, three = (f"{name}-{uuid.uuid4()}" for name in ("one", "two", "three"))
     await filled(database, one)
     await filled(database, two, segments=3)
-    assert await counts(database, one) == {"recordings": 1, "transcripts": 1, "segments": 1, "outbox": 0}
-    assert await counts(database, two) == {"recordings": 1, "transcripts": 1, "segments": 3, "outbox": 0}
+    assert await counts(database, one) == dict.fromkeys(TABLES, 1) | {"outbox": 0}
+    assert await counts(database, two) == dict.fromkeys(TABLES, 1) | {"segments": 3, "outbox": 0}
     assert await counts(database, three) == dict.fromkeys(TABLES, 0)
 
 
 async def test_the_server_itself_sees_the_outbox_alone(database: Database) -> None:
     await filled(database, "acme")
-    assert await counts(database, None) == {"recordings": 0, "transcripts": 0, "segments": 0, "outbox": 1}
+    assert await counts(database, None) == dict.fromkeys(TABLES, 0) | {"outbox": 1}
 
 
 async def test_a_connection_that_names_no_tenant_sees_nothing(postgres: PostgresServer, database: Database) -> None:
@@ -101,6 +106,11 @@ async def test_not_even_the_owner_passes_row_level_security(postgres: PostgresSe
         "INSERT INTO outbox (tenant, event_id, subject, ordering_key, payload, traceparent)"
         " VALUES ('victim', gen_random_uuid(), 's', 'k', '', '')",
         "UPDATE recordings SET tenant = 'victim'",
+        "UPDATE recording_files SET tenant = 'victim'",
+        "INSERT INTO deleted_recordings VALUES (gen_random_uuid(), 'victim')",
+        "INSERT INTO operations (operation_id, tenant, subject) VALUES (gen_random_uuid(), 'victim', 's')",
+        "INSERT INTO operation_files (operation_id, place, tenant, recording_id)"
+        " VALUES (gen_random_uuid(), 0, 'victim', gen_random_uuid())",
     ],
 )
 async def test_a_tenant_cannot_write_rows_of_another(database: Database, statement: str) -> None:
@@ -113,7 +123,7 @@ async def test_a_tenant_cannot_write_rows_of_another(database: Database, stateme
 
 async def test_a_tenant_cannot_hang_a_transcript_on_a_recording_of_another(database: Database) -> None:
     theirs = await filled(database, "victim")
-    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+    with pytest.raises(RecordingNotFound):
         await PostgresStore(database).add_transcript(
             "attacker", NewTranscript(str(uuid.uuid4()), theirs.content.recording_id, "m")
         )
@@ -130,6 +140,44 @@ async def test_a_tenant_changes_no_rows_of_another(database: Database) -> None:
     assert (await counts(database, None))["outbox"] == 1
 
 
+async def test_operations_belong_to_their_tenant_and_go_with_their_files(database: Database) -> None:
+    owner, other, operation_id = f"owner-{uuid.uuid4()}", f"other-{uuid.uuid4()}", str(uuid.uuid4())
+    async with database.transaction(owner) as connection:
+        await connection.execute(
+            "INSERT INTO operations (operation_id, tenant, subject) VALUES (%s, %s, 's')", (operation_id, owner)
+        )
+        await connection.execute(
+            "INSERT INTO operation_files (operation_id, place, tenant, recording_id)"
+            " VALUES (%s, 0, %s, gen_random_uuid())",
+            (operation_id, owner),
+        )
+    seen = {tenant: await rows(database, tenant, OPERATIONS) for tenant in (owner, other, None)}
+    assert seen == {owner: [1, 1], other: [0, 0], None: [0, 0]}
+    async with database.transaction(owner) as connection:
+        await connection.execute("DELETE FROM operations")
+    assert await rows(database, owner, OPERATIONS) == [0, 0]
+
+
+async def rows(database: Database, tenant: str | None, tables: tuple[str, ...]) -> list[int]:
+    """How many rows of each table a tenant's transaction sees."""
+    async with database.transaction(tenant) as connection:
+        cursors = [await connection.execute(f"SELECT FROM {table}") for table in tables]
+        return [cursor.rowcount for cursor in cursors]
+
+
+async def test_a_recording_with_very_many_segments_is_deleted_in_time(database: Database) -> None:
+    transcript = await filled(database, "acme")
+    async with database.transaction("acme") as connection:
+        await connection.execute(
+            "INSERT INTO segments (transcript_id, segment_index, tenant, text, start_ms, end_ms, language_code,"
+            " confidence, words) SELECT %s, n, 'acme', 'x', 0, 1, '', 1, '[]' FROM generate_series(1, 20000) AS n",
+            (transcript.transcript_id,),
+        )
+    event = Event(str(uuid.uuid4()), "recording.deleted", "k", b"x", "")
+    assert await PostgresStore(database).remove_recording("acme", transcript.content.recording_id, event, "")
+    assert await PostgresStore(database).segments("acme", transcript.transcript_id, -1, 1) == []
+
+
 async def test_the_migrations_go_down_and_up_again(postgres: PostgresServer) -> None:
     async with await psycopg.AsyncConnection.connect(postgres.owner(), autocommit=True) as connection:
         await connection.execute("CREATE DATABASE rehearsal")
@@ -138,24 +186,13 @@ async def test_the_migrations_go_down_and_up_again(postgres: PostgresServer) -> 
     async with connected(postgres.app("rehearsal")) as database:
         await filled(database, "acme")
     for _ in migrations.MIGRATIONS.glob("*.sql"):
-        dbmate(dsn, "rollback")
+        migrations.roll_back(dsn)
     async with await psycopg.AsyncConnection.connect(dsn) as connection:
         cursor = await connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
         assert await cursor.fetchall() == [("schema_migrations",)]
     migrations.apply(dsn)
     async with connected(postgres.app("rehearsal")) as database:
         await PostgresStore(database).check()
-
-
-def dbmate(dsn: str, command: str) -> None:
-    """Run one command of dbmate on the migrations."""
-    subprocess.run(
-        [str(BIN / "dbmate"), "--migrations-dir", str(migrations.MIGRATIONS), "--no-dump-schema", command],
-        env=os.environ | {"DATABASE_URL": f"{dsn}?sslmode=disable"},
-        check=True,
-        timeout=30,
-        capture_output=True,
-    )
 
 
 async def test_a_database_without_tables_is_not_well(postgres: PostgresServer) -> None:

@@ -16,9 +16,10 @@ from servers.common import events
 from servers.common.events import Bus
 from servers.common.postgres import Database, connected
 from servers.metadata import announcement
+from servers.metadata.library import Draft, Library
 from servers.metadata.outbox import Event
 from servers.metadata.outbox_store import PostgresOutbox
-from servers.metadata.recordings import Recordings, Source
+from servers.metadata.recordings import Source
 from servers.metadata.relay import Relay
 from servers.metadata.store import PostgresStore
 from servers.metadata.transcripts import Segment, Transcripts
@@ -65,9 +66,9 @@ async def running(*relays: Relay) -> AsyncIterator[None]:
 async def transcript_of(database: Database, relay: Relay) -> tuple[Transcripts, str]:
     """The domain over Postgres, and the id of an empty transcript of the tenant `acme`."""
     store = PostgresStore(database)
-    recordings = Recordings(store)
-    transcripts = Transcripts(recordings, store, announcement.finalized, relay.wake)
-    recording = await recordings.create("acme", "", "Bản tin", Source.LIVE, "")
+    library = Library(store, announcement, relay.wake)
+    transcripts = Transcripts(library, store, announcement.finalized, relay.wake)
+    recording = await library.create("acme", "someone", Draft("Bản tin", Source.LIVE))
     transcript = await transcripts.create("acme", recording.recording_id, "", "whisper-base")
     return transcripts, transcript.transcript_id
 

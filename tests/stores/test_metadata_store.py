@@ -7,10 +7,15 @@ from typing import Protocol
 
 import pytest
 
+from servers.common.errors import EtagMismatch, RecordingNotFound
 from servers.common.postgres import connected
+from servers.metadata.files import File, MediaInfo, StoredObject
+from servers.metadata.labels import Wanted
+from servers.metadata.library import RecordingStore
+from servers.metadata.listings import Order, Place, Selection
 from servers.metadata.outbox import Event, Outbox
 from servers.metadata.outbox_store import PostgresOutbox
-from servers.metadata.recordings import NewRecording, Place, Recording, RecordingStore, Source
+from servers.metadata.recordings import Change, NewRecording, Recording, Source
 from servers.metadata.store import PostgresStore
 from servers.metadata.transcripts import Addition, NewTranscript, Segment, Transcript, TranscriptStore, Word
 from tests.fakes.metadata_store import MemoryStore
@@ -72,8 +77,26 @@ async def transcript_in(store: Store, tenant: str, recording: Recording) -> Tran
 
 def addition(index: int, end_ms: int = 1000, language_code: str = "", key: str = "k") -> Addition:
     words = (Word("xin", 0, 500, 0.5), Word("chào", 500, 900, 0.25))
-    segment = Segment(index, "xin chào", 0, end_ms, language_code, 0.75, words)
+    segment = Segment(index, "xin chào", 0, end_ms, language_code, 0.75, words, "xin chao")
     return Addition(segment, Event(str(uuid.uuid4()), "transcript.finalized", key, b"\x00\xff", "00-ab-cd-01"))
+
+
+def event(key: str = "k") -> Event:
+    return Event(str(uuid.uuid4()), "recording.x", key, b"x", "")
+
+
+def file(name: str = "one", duration_ms: int = 61_000) -> File:
+    return File(
+        StoredObject(f"audio/acme/{name}", 2**40, bytes(range(32)), 2**32 - 1),
+        MediaInfo("matroska,webm", "opus", 48_000, 2, duration_ms),
+    )
+
+
+async def file_in(store: Store, tenant: str, name: str = "one", kept: Event | None = None) -> Recording:
+    new = NewRecording(str(uuid.uuid4()), "t", Source.FILE, "", file(name), {"show": "news", "empty": ""})
+    stored = await store.add_recording(tenant, new, kept)
+    assert stored is not None
+    return stored
 
 
 async def test_a_recording_is_kept_as_given(store: Store, acme: str) -> None:
@@ -109,16 +132,18 @@ async def test_what_is_not_there_is_none(store: Store, acme: str) -> None:
 async def test_recordings_are_listed_newest_first_page_by_page(store: Store, acme: str) -> None:
     made = [await recording_in(store, acme) for _ in range(5)]
     await recording_in(store, f"{acme}-other")
-    assert await store.recordings(acme, None, 10) == made[::-1]
-    first = await store.recordings(acme, None, 2)
-    second = await store.recordings(acme, Place.of(first[-1]), 10)
+    assert await store.recordings(acme, Selection(), None, 10) == made[::-1]
+    first = await store.recordings(acme, Selection(), None, 2)
+    second = await store.recordings(acme, Selection(), Place.of(Order.NEWEST, first[-1]), 10)
     assert [*first, *second] == made[::-1]
-    assert await store.recordings(acme, Place.of(made[0]), 10) == []
+    assert await store.recordings(acme, Selection(), Place.of(Order.NEWEST, made[0]), 10) == []
 
 
 async def test_a_place_survives_its_token(store: Store, acme: str) -> None:
-    place = Place.of(await recording_in(store, acme))
-    assert Place.parse(str(place)) == place
+    recording = await recording_in(store, acme)
+    for order in Order:
+        place = Place.of(order, recording)
+        assert Place.parse(order, str(place)) == place
 
 
 async def test_transcripts(store: Store, acme: str) -> None:
@@ -219,3 +244,208 @@ async def test_the_backlog_ages(stores: Stores, acme: str) -> None:
     backlog = await stores.outbox.backlog()
     assert backlog.events == 1
     assert backlog.oldest_s > 0
+
+
+async def test_a_file_and_labels_are_kept_as_given(stores: Stores, acme: str) -> None:
+    kept = event()
+    stored = await file_in(stores.store, acme, kept=kept)
+    assert stored.content.file == file()
+    assert stored.content.labels == {"show": "news", "empty": ""}
+    assert (stored.duration_ms, stored.version) == (61_000, 1)
+    assert await stores.store.recording(acme, stored.recording_id) == stored
+    async with stores.outbox.batch(10) as batch:
+        assert [one.event for one in batch.kept] == [kept]
+
+
+async def test_a_recording_that_is_there_makes_no_second_event(stores: Stores, acme: str) -> None:
+    stored = await file_in(stores.store, acme, kept=event())
+    assert await stores.store.add_recording(acme, stored.content, event()) == stored
+    assert await stores.store.add_recording("beta", stored.content, event()) is None
+    assert (await stores.outbox.backlog()).events == 1
+
+
+async def test_the_probe_stands_until_a_segment_ends_later(store: Store, acme: str) -> None:
+    recording = await file_in(store, acme)
+    transcript = await transcript_in(store, acme, recording)
+    for index, (end_ms, duration_ms) in enumerate([(60_000, 61_000), (62_000, 62_000)]):
+        await store.add_segments(acme, transcript.content, [addition(index, end_ms)])
+        after = await store.recording(acme, recording.recording_id)
+        assert after is not None
+        assert after.duration_ms == duration_ms
+
+
+async def test_a_change_counts_on_and_leaves_the_rest(store: Store, acme: str) -> None:
+    before = await file_in(store, acme)
+    renamed = await store.change_recording(acme, before.recording_id, Change(title="Khác"), before.etag)
+    assert renamed is not None
+    assert (renamed.content.title, renamed.content.labels, renamed.content.file) == (
+        "Khác", before.content.labels, before.content.file
+    )  # fmt: skip
+    assert renamed.version == 2
+    assert renamed.update_time > before.update_time
+    assert renamed.create_time == before.create_time
+    cleared = await store.change_recording(acme, before.recording_id, Change(language_code="en", labels={}), "")
+    assert cleared is not None
+    assert (cleared.content.language_code, cleared.content.labels, cleared.version) == ("en", {}, 3)
+    assert cleared == await store.recording(acme, before.recording_id)
+    assert cleared.was_made_of(before.content)
+    assert not cleared.was_made_of(cleared.content)
+
+
+async def test_a_change_of_nothing_changes_nothing(store: Store, acme: str) -> None:
+    before = await file_in(store, acme)
+    same = Change(before.content.title, before.content.language_code, before.content.labels)
+    assert await store.change_recording(acme, before.recording_id, same, "v1") == before
+    assert await store.change_recording(acme, before.recording_id, Change(), "") == before
+
+
+async def test_a_change_of_what_has_changed_since_is_refused(store: Store, acme: str) -> None:
+    before = await recording_in(store, acme)
+    await store.change_recording(acme, before.recording_id, Change(title="Khác"), "")
+    for etag in (before.etag, "v", "v3", "2"):
+        with pytest.raises(EtagMismatch):
+            await store.change_recording(acme, before.recording_id, Change(title="Nữa"), etag)
+        with pytest.raises(EtagMismatch):
+            await store.remove_recording(acme, before.recording_id, event(), etag)
+    after = await store.recording(acme, before.recording_id)
+    assert after is not None
+    assert after.content.title == "Khác"
+
+
+async def test_of_changes_at_the_same_time_with_the_same_etag_one_is_made(store: Store, acme: str) -> None:
+    before = await recording_in(store, acme)
+    changes = [
+        store.change_recording(acme, before.recording_id, Change(title=f"{number}"), before.etag) for number in range(5)
+    ]
+    done = await asyncio.gather(*changes, return_exceptions=True)
+    assert sorted(type(one).__name__ for one in done) == ["EtagMismatch"] * 4 + ["Recording"]
+
+
+async def test_another_tenant_changes_and_removes_nothing(stores: Stores, acme: str) -> None:
+    recording = await file_in(stores.store, acme)
+    assert await stores.store.change_recording("beta", recording.recording_id, Change(title="x"), "") is None
+    assert not await stores.store.remove_recording("beta", recording.recording_id, event(), "")
+    assert await stores.store.recording(acme, recording.recording_id) == recording
+    assert (await stores.outbox.backlog()).events == 0
+
+
+async def test_what_is_removed_is_gone_with_all_that_belongs_to_it(stores: Stores, acme: str) -> None:
+    store = stores.store
+    recording, other = await file_in(store, acme), await file_in(store, acme, "two")
+    transcript = await transcript_in(store, acme, recording)
+    await store.add_segments(acme, transcript.content, [addition(0), addition(1)])
+    kept = event("deletion")
+    assert await store.remove_recording(acme, recording.recording_id, kept, recording.etag)
+    assert not await store.remove_recording(acme, recording.recording_id, event(), "")
+    assert await store.recording(acme, recording.recording_id) is None
+    assert await store.transcript(acme, transcript.transcript_id) is None
+    assert await store.segments(acme, transcript.transcript_id, -1, 10) == []
+    assert await store.recordings(acme, Selection(), None, 10) == [other]
+    async with stores.outbox.batch(10) as batch:
+        assert [one.event for one in batch.kept if one.event.ordering_key == "deletion"] == [kept]
+
+
+async def test_a_removed_recording_does_not_come_back(stores: Stores, acme: str) -> None:
+    store = stores.store
+    recording = await file_in(store, acme)
+    transcript = await transcript_in(store, acme, recording)
+    await store.remove_recording(acme, recording.recording_id, event(), "")
+    assert await store.add_segments(acme, transcript.content, [addition(0)]) is None
+    with pytest.raises(RecordingNotFound):
+        await store.add_transcript(acme, transcript.content)
+    assert await store.add_recording(acme, recording.content, event()) is None
+    assert await store.recording(acme, recording.recording_id) is None
+    assert (await stores.outbox.backlog()).events == 1
+
+
+async def test_removing_while_segments_come_leaves_nothing_behind(stores: Stores, acme: str) -> None:
+    store = stores.store
+    recording = await recording_in(store, acme)
+    transcript = await transcript_in(store, acme, recording)
+    appends = [store.add_segments(acme, transcript.content, [addition(index)]) for index in range(8)]
+    creates = [store.add_recording(acme, recording.content) for _ in range(4)]
+    await asyncio.gather(
+        *appends[:4], *creates[:2], store.remove_recording(acme, recording.recording_id, event(), ""), *appends[4:],
+        *creates[2:],
+    )  # fmt: skip
+    assert await store.recording(acme, recording.recording_id) is None
+    assert await store.segments(acme, transcript.transcript_id, -1, 100) == []
+
+
+async def test_objects_in_use_are_those_of_recordings_that_are_there(store: Store, acme: str) -> None:
+    first, second = await file_in(store, acme), await file_in(store, acme)
+    keys = ["audio/acme/one", "audio/acme/two", "nothing"]
+    assert set(await store.objects_in_use(acme, keys)) == {"audio/acme/one"}
+    assert set(await store.objects_in_use(f"{acme}-other", keys)) == set()
+    await store.remove_recording(acme, first.recording_id, event(), "")
+    assert set(await store.objects_in_use(acme, keys)) == {"audio/acme/one"}
+    await store.remove_recording(acme, second.recording_id, event(), "")
+    assert set(await store.objects_in_use(acme, keys)) == set()
+
+
+async def listing(store: Store, tenant: str) -> list[Recording]:
+    """Five recordings that differ in all that lists can be narrowed by, in the order in which they were made."""
+    news = [
+        NewRecording(str(uuid.uuid4()), "Đà Lạt", Source.LIVE, "vi", None, {"show": "news"}),
+        NewRecording(str(uuid.uuid4()), "b", Source.FILE, "en", file(duration_ms=9000), {"show": "talk", "done": ""}),
+        NewRecording(str(uuid.uuid4()), "B%_", Source.LIVE, ""),
+        NewRecording(str(uuid.uuid4()), "a" + "\u0302" + "n", Source.FILE, "", file(duration_ms=500)),
+        NewRecording(str(uuid.uuid4()), "a|b", Source.LIVE, "vi", None, {"show": "news"}),
+    ]
+    made = [await store.add_recording(tenant, new) for new in news]
+    assert made[2]
+    transcript = await transcript_in(store, tenant, made[2])
+    await store.add_segments(tenant, transcript.content, [addition(0, 7000, "vi")])
+    found = [await store.recording(tenant, new.recording_id) for new in news]
+    assert all(found)
+    return [one for one in found if one]
+
+
+@pytest.mark.parametrize(
+    ("selection", "which"),
+    [
+        (Selection(order=Order.OLDEST), [0, 1, 2, 3, 4]),
+        (Selection(order=Order.NEWEST), [4, 3, 2, 1, 0]),
+        (Selection(order=Order.TITLE), [2, 4, 3, 1, 0]),
+        (Selection(language_code="vi"), [4, 2, 0]),
+        (Selection(language_code="vi", order=Order.LONGEST, labels=()), [2, None, None]),
+        (Selection(source=Source.FILE), [3, 1]),
+        (Selection(source=Source.FILE, language_code="en"), [1]),
+        (Selection(title_contains="đÀ l"), [0]),
+        (Selection(title_contains="B"), [4, 2, 1]),
+        (Selection(title_contains="%_"), [2]),
+        (Selection(title_contains="\u00c2N"), [3]),
+        (Selection(title_contains="nowhere"), []),
+        (Selection(labels=(Wanted("show", "news"),)), [4, 0]),
+        (Selection(labels=(Wanted("show", None),)), [4, 1, 0]),
+        (Selection(labels=(Wanted("show", "talk"), Wanted("done", ""))), [1]),
+        (Selection(labels=(Wanted("show", "talk"), Wanted("done", "x"))), []),
+        (Selection(labels=(Wanted("%", None),)), []),
+    ],
+    ids=str,
+)
+async def test_lists_are_narrowed_and_put_in_order(
+    store: Store, acme: str, selection: Selection, which: list[int | None]
+) -> None:
+    made = await listing(store, acme)
+    found = await store.recordings(acme, selection, None, 10)
+    assert [made.index(one) if number is not None else None for one, number in zip(found, which, strict=True)] == which
+
+
+async def test_lists_are_narrowed_by_time(store: Store, acme: str) -> None:
+    made = await listing(store, acme)
+    after, before = made[1].create_time, made[3].create_time
+    found = await store.recordings(acme, Selection(created_after=after, created_before=before), None, 10)
+    assert [one.recording_id for one in found] == [made[2].recording_id, made[1].recording_id]
+
+
+@pytest.mark.parametrize("order", Order)
+async def test_in_every_order_pages_hold_every_recording_once(store: Store, acme: str, order: Order) -> None:
+    await listing(store, acme)
+    selection = Selection(order=order)
+    whole = await store.recordings(acme, selection, None, 10)
+    assert len(whole) == 5
+    paged: list[Recording] = []
+    while page := await store.recordings(acme, selection, Place.of(order, paged[-1]) if paged else None, 2):
+        paged += page
+    assert paged == whole

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ai2text.events.v1 import embedding_events_pb2, transcript_events_pb2
+from ai2text.events.v1 import embedding_events_pb2, recording_events_pb2, transcript_events_pb2
 from nats.aio.msg import Msg
 from nats.js.errors import NotFoundError
 from opentelemetry import propagate, trace
@@ -19,7 +19,8 @@ from servers.common import events
 from servers.common.events import Bus, Consumer
 from servers.embeddings.finals import Finals, created_id
 from servers.search.arrivals import Arrivals
-from servers.search.documents import Scope
+from servers.search.deletions import Deletions
+from servers.search.documents import Embedding, Scope
 from servers.search.intake import Intake
 from servers.search.shelves import Shelves
 from servers.search.words import words
@@ -60,6 +61,18 @@ def search(bus: Bus, intake: Intake, durable: str = "search-1") -> Consumer[embe
     """The consumer of the search server."""
     event, subject = embedding_events_pb2.EmbeddingCreated, events.EMBEDDING_CREATED
     return Consumer(bus, "EMBEDDINGS", subject, durable, event, Arrivals(intake).handle, first_delay_s=0.05)
+
+
+def deletions(
+    bus: Bus, kept: Shelves, durable: str = "search-deletions-1"
+) -> Consumer[recording_events_pb2.RecordingDeleted]:
+    """The other consumer of the search server."""
+    event, subject = recording_events_pb2.RecordingDeleted, events.RECORDING_DELETED
+    return Consumer(bus, "RECORDINGS", subject, durable, event, Deletions(kept).handle, first_delay_s=0.05)
+
+
+def recording_deleted(recording_id: str = "r1", tenant: str = "acme") -> bytes:
+    return recording_events_pb2.RecordingDeleted(tenant=tenant, recording_id=recording_id).SerializeToString()
 
 
 def finalized(text: str = "xin chào", segment_id: str = SEGMENT, tenant: str = "acme") -> bytes:
@@ -133,7 +146,7 @@ async def test_a_final_delivered_twice_is_embedded_and_found_once(bus: Bus, tmp_
         (message,) = await messages(bus, events.EMBEDDING_CREATED, 1)
         assert len(await found(kept, "xin chao")) == 1
     event = embedding_events_pb2.EmbeddingCreated.FromString(message.data)
-    assert event.event_id == created_id(SEGMENT, MODEL)
+    assert event.event_id == created_id(SEGMENT, MODEL, "xin chào")
     assert (message.headers or {})["Nats-Msg-Id"] == event.event_id
     assert (event.tenant, event.model, event.segment.text, event.segment.end_ms) == ("acme", MODEL, "xin chào", 900)
     assert list(event.vector) == pytest.approx(letters("xin chào").tolist())
@@ -234,3 +247,61 @@ async def test_a_lost_database_is_filled_again_from_the_stream(bus: Bus, tmp_pat
             await idle(bus, "EMBEDDINGS", f"search-{kept._store.index_id}", 50)
             assert len(await found(kept, "câu")) == 10
             assert kept._store.last_seq() == 50
+
+
+async def test_what_is_deleted_is_found_no_more_and_comes_back_by_no_late_embedding(bus: Bus, tmp_path: Path) -> None:
+    async with (
+        search_server.shelves(tmp_path) as kept,
+        search_server.intake(kept) as intake,
+        job(search(bus, intake).run),
+        job(deletions(bus, kept).run),
+    ):
+        await tell(bus, events.EMBEDDING_CREATED, created())
+        await eventually(lambda: found(kept, "xin chao"))
+        await tell(bus, events.RECORDING_DELETED, recording_deleted("R1"))
+        await tell(bus, events.RECORDING_DELETED, recording_deleted())
+        await idle(bus, "RECORDINGS", "search-deletions-1", 2)
+        assert await found(kept, "xin chao") == []
+        await tell(bus, events.EMBEDDING_CREATED, created())
+        await tell(bus, events.EMBEDDING_CREATED, created(tenant="rival"))
+        await idle(bus, "EMBEDDINGS", "search-1", 3)
+        assert await found(kept, "xin chao") == []
+        assert await kept.nearest(Scope("acme"), Embedding(MODEL, letters("xin chào")), 10) == []
+        assert len(await kept.nearest(Scope("rival"), Embedding(MODEL, letters("xin chào")), 10)) == 1
+
+
+async def test_an_index_that_is_built_anew_has_nothing_that_was_deleted(bus: Bus, tmp_path: Path) -> None:
+    for n in range(450):
+        await tell(bus, events.EMBEDDING_CREATED, created(f"câu {n}", segment_id=str(n)))
+    await tell(bus, events.EMBEDDING_CREATED, created("khác", segment_id="other", tenant="rival"))
+    await tell(bus, events.RECORDING_DELETED, recording_deleted())
+    for folder in ("first", "second"):
+        async with search_server.shelves(tmp_path / folder) as kept, search_server.intake(kept) as intake:
+            name = kept._store.index_id
+            async with (
+                job(search(bus, intake, f"search-{name}").run),
+                job(deletions(bus, kept, f"search-deletions-{name}").run),
+            ):
+                await idle(bus, "RECORDINGS", f"search-deletions-{name}", 1)
+                await idle(bus, "EMBEDDINGS", f"search-{name}", 451)
+            assert await found(kept, "câu") == []
+            assert await kept.nearest(Scope("acme"), Embedding(MODEL, letters("câu")), 10) == []
+            assert len(await kept.matching(Scope("rival"), tuple(words("khác")), 10)) == 1
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason"),
+    [
+        (b"\xff\xff\xff", "DecodeError"),
+        (recording_deleted(""), "recording_id is empty"),
+        (recording_deleted(tenant=""), "tenant is empty"),
+    ],
+)
+async def test_a_deletion_of_nothing_is_buried(bus: Bus, tmp_path: Path, payload: bytes, reason: str) -> None:
+    async with search_server.shelves(tmp_path) as kept, job(deletions(bus, kept).run):
+        await tell(bus, events.RECORDING_DELETED, payload)
+        await tell(bus, events.RECORDING_DELETED, recording_deleted())
+        (dead,) = await messages(bus, f"{events.DEAD_LETTERS}.>", 1)
+    assert dead.data == payload
+    assert reason in (dead.headers or {})["Ai2text-Reason"]
+    assert (dead.headers or {})["Ai2text-Consumer"] == "search-deletions-1"

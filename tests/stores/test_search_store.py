@@ -41,7 +41,7 @@ def test_what_is_put_is_found_as_it_was(store: Store) -> None:
     store.put([put])
     assert found(store, "viet nam") == ["s1"]
     assert store.documents("acme", [put.document.id]) == {put.document.id: put.document}
-    seq, (ids, vectors) = store.vectors_after("acme", SPACE, 0, 10)
+    seq, _, (ids, vectors) = store.changes_after("acme", SPACE, 0, 10)
     assert (seq, ids.tolist()) == (1, [put.document.id])
     np.testing.assert_allclose(vectors[0].astype(np.float32), put.embedding.vector, atol=1e-3)
 
@@ -63,7 +63,7 @@ def test_a_changed_text_is_found_by_its_new_words_only(store: Store) -> None:
 def test_a_changed_vector_comes_last_and_once(store: Store) -> None:
     store.put([entry("s1"), entry("s2")])
     store.put([entry("s1", at=vector(0, 1))])
-    seq, (ids, _) = store.vectors_after("acme", SPACE, 0, 10)
+    seq, _, (ids, _) = store.changes_after("acme", SPACE, 0, 10)
     assert seq == store.last_seq() == 3
     assert ids.tolist() == [entry("s2").document.id, entry("s1").document.id]
 
@@ -78,7 +78,7 @@ def test_vectors_are_read_in_steps(store: Store) -> None:
     store.put(random_entries(25))
     seq, read = 0, list[int]()
     while True:
-        seq, (ids, _) = store.vectors_after("acme", SPACE, seq, 10)
+        seq, _, (ids, _) = store.changes_after("acme", SPACE, seq, 10)
         if not len(ids):
             break
         read += ids.tolist()
@@ -93,7 +93,7 @@ def test_tenants_never_see_each_other(store: Store) -> None:
     assert store.documents("acme", [theirs.document.id]) == {}
     assert store.vectors_in(Scope("acme"), SPACE, 10)[0].tolist() == [ours.document.id]
     assert store.within(Scope("acme"), [theirs.document.id]) == set()
-    assert store.vectors_after("acme", SPACE, 0, 10)[1][0].tolist() == [ours.document.id]
+    assert store.changes_after("acme", SPACE, 0, 10)[2][0].tolist() == [ours.document.id]
 
 
 def test_a_tenant_whose_name_begins_another_is_still_another(store: Store) -> None:
@@ -132,6 +132,69 @@ def test_all_or_nothing(store: Store) -> None:
         store.put([entry("s1"), broken])
     assert found(store, "xin") == []
     assert store.last_seq() == 0
+
+
+def deleted(store: Store, recording_id: str, tenant: str = "acme") -> int:
+    """How many documents one call deletes."""
+    count, _ = store.delete(tenant, recording_id, 100)
+    return count
+
+
+def test_a_deleted_recording_is_found_in_no_way(store: Store) -> None:
+    gone = [entry("s1"), entry("s2", "xin việc"), entry("s1", model="other")]
+    kept = [entry("s3", recording_id="r2"), entry("s1", tenant="rival")]
+    store.put([*gone, *kept])
+    assert store.delete("acme", "r1", 100) == (2, {SPACE, f"other/{DIMENSIONS}"})
+    assert found(store, "xin") == ["s3"]
+    assert found(store, "xin", Scope("rival")) == ["s1"]
+    ids = [put.document.id for put in gone]
+    assert store.documents("acme", ids) == {}
+    assert store.within(Scope("acme"), ids) == set()
+    assert store.vectors_in(Scope("acme", ("r1",)), SPACE, 10)[0].tolist() == []
+    assert store.vectors_in(Scope("acme"), SPACE, 10)[0].tolist() == [kept[0].document.id]
+
+
+def test_who_reads_on_learns_what_is_gone(store: Store) -> None:
+    entries = [entry("s1"), entry("s2"), entry("s3", recording_id="r2")]
+    store.put(entries)
+    before = store.last_seq()
+    deleted(store, "r1")
+    seq, gone, (there, _) = store.changes_after("acme", SPACE, before, 10)
+    assert (seq, sorted(gone.tolist()), there.tolist()) == (
+        store.last_seq(), sorted(put.document.id for put in entries[:2]), []
+    )  # fmt: skip
+    _, gone, (there, _) = store.changes_after("acme", SPACE, 0, 10)
+    assert (len(gone), there.tolist()) == (2, [entries[2].document.id])
+
+
+def test_what_comes_late_to_a_deleted_recording_is_let_go(path: Path, store: Store) -> None:
+    assert deleted(store, "r1") == 0
+    store.put([entry("s1"), entry("s2", recording_id="r2"), entry("s1", tenant="rival")])
+    assert found(store, "xin") == ["s2"]
+    assert found(store, "xin", Scope("rival")) == ["s1"]
+    again = Store(path)
+    again.put([entry("s3")])
+    assert found(again, "xin") == ["s2"]
+    assert again.last_seq() == 2
+    again.close()
+
+
+def test_a_recording_is_deleted_little_by_little_and_twice(store: Store) -> None:
+    store.put(random_entries(25))
+    assert [store.delete("acme", "r1", 10)[0] for _ in range(4)] == [10, 10, 5, 0]
+    assert store.last_seq() == 50
+    assert store.delete("acme", "r1", 10) == (0, set())
+
+
+def test_a_database_of_version_1_is_kept_and_learns_to_delete(path: Path, store: Store) -> None:
+    store.put([entry("s1"), entry("s2", recording_id="r2")])
+    store._connection().execute("DROP TABLE deleted")
+    store._connection().execute("PRAGMA user_version = 1")
+    again = Store(path)
+    assert again.index_id == store.index_id
+    assert deleted(again, "r1") == 1
+    assert found(again, "xin") == ["s2"]
+    again.close()
 
 
 def test_it_is_there_after_reopening_without_closing(path: Path, store: Store) -> None:

@@ -112,13 +112,82 @@ def test_a_snapshot_spares_the_way(tmp_path: Path, store: Store, indexes: Vector
     indexes.save_changed()
     store.put(entries[90:])
     asked = list[int]()
-    original = store.vectors_after
-    store.vectors_after = lambda tenant, space, seq, limit: (  # type: ignore[method-assign]
+    original = store.changes_after
+    store.changes_after = lambda tenant, space, seq, limit: (  # type: ignore[method-assign]
         asked.append(seq) or original(tenant, space, seq, limit)  # type: ignore[func-returns-value]
     )
     again = Vectors(tmp_path / "vectors", store)
     assert nearest(again, entries[95], 10) == exactly(entries, entries[95], 10)
     assert asked[0] == 90
+
+
+def halved(store: Store, recordings: int = 100) -> tuple[list[Entry], list[Entry]]:
+    """Entries of two recordings: those to stay, and those to be deleted."""
+    stay = random_entries(recordings, seed=1)
+    go = [
+        entry(f"g{n}", recording_id="r2", at=one.embedding.vector) for n, one in enumerate(random_entries(recordings))
+    ]
+    store.put([one for pair in zip(stay, go, strict=True) for one in pair])
+    return stay, go
+
+
+def forget(store: Store, recording_id: str = "r2") -> None:
+    while store.delete("acme", recording_id, 30)[0]:
+        pass
+
+
+@pytest.mark.parametrize("graph", [False, True])
+def test_deleted_vectors_are_found_no_more_and_all_others_are(
+    store: Store, indexes: Vectors, monkeypatch: pytest.MonkeyPatch, graph: bool
+) -> None:
+    if graph:
+        monkeypatch.setattr(module, "MOST_EXACT", 0)
+    stay, go = halved(store, 500)
+    assert nearest(indexes, go[3], 1) == [go[3].document.id]
+    forget(store)
+    hits = 0
+    for one in (*stay[:25], *go[:25]):
+        found = nearest(indexes, one, 10)
+        assert len(found) == 10
+        assert not {*found} & {put.document.id for put in go}
+        hits += len({*found} & {*exactly(stay, one, 10)})
+    assert hits >= (490 if graph else 500)
+
+
+def test_a_snapshot_from_before_a_deletion_brings_nothing_back(tmp_path: Path, store: Store, indexes: Vectors) -> None:
+    stay, go = halved(store)
+    indexes.follow("acme", SPACE)
+    indexes.save_changed()
+    forget(store)
+    again = Vectors(tmp_path / "vectors", store)
+    assert nearest(again, go[5], 200) == exactly(stay, go[5], 200)
+
+
+def test_a_snapshot_from_after_a_deletion_and_one_built_anew_agree(
+    tmp_path: Path, store: Store, indexes: Vectors
+) -> None:
+    stay, go = halved(store)
+    indexes.follow("acme", SPACE)
+    forget(store)
+    indexes.follow("acme", SPACE)
+    indexes.save_changed()
+    late = entry("late", at=go[5].embedding.vector)
+    store.put([late])
+    for folder in ("vectors", "none"):
+        again = Vectors(tmp_path / folder, store)
+        assert nearest(again, go[5], 300) == exactly([*stay, late], go[5], 300)
+
+
+def test_an_index_of_which_all_is_deleted_is_empty(tmp_path: Path, store: Store, indexes: Vectors) -> None:
+    store.put([entry("s1"), entry("s2")])
+    assert len(nearest(indexes, entry("s1"))) == 2
+    forget(store, "r1")
+    assert nearest(indexes, entry("s1")) == []
+    indexes.save_changed()
+    again = Vectors(tmp_path / "vectors", store)
+    assert nearest(again, entry("s1")) == []
+    store.put([entry("s3", recording_id="r2")])
+    assert nearest(again, entry("s1")) == [entry("s3", recording_id="r2").document.id]
 
 
 def test_without_a_snapshot_after_a_crash_all_is_read_anew(tmp_path: Path, store: Store, indexes: Vectors) -> None:
@@ -193,7 +262,7 @@ def test_searches_writes_and_snapshots_at_the_same_time(store: Store, indexes: V
 def test_scores_are_those_of_full_precision_within_a_thousandth(store: Store) -> None:
     entries = random_entries(50)
     store.put(entries)
-    _, (_, kept) = store.vectors_after("acme", SPACE, 0, 50)
+    _, _, (_, kept) = store.changes_after("acme", SPACE, 0, 50)
     full = np.stack([put.embedding.vector for put in entries])
     np.testing.assert_allclose(kept.astype(np.float32) @ full[0], full @ full[0], atol=2e-3)
 

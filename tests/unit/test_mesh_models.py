@@ -185,7 +185,7 @@ def test_cuts_follow_the_model_that_they_are_cut_from(tmp_path: Path) -> None:
     (own / "model.bin").write_bytes(b"weights")
     wanted = list(products(home, speech_too=False, tiny_too=True, own_models=[str(own)]))
     assert [product.folder.relative_to(home.models).name for product in wanted] == [
-        "whisper-base", "whisper-base-cut-vi", "whisper-base-cut-en", "multilingual-e5-small",
+        "whisper-base", "whisper-base-cut-vi", "whisper-base-cut-en", "multilingual-e5-small", "accents-vi",
         "whisper-tiny.en", "whisper-tiny.en-cut-en", "own.en-cut-en",
     ]  # fmt: skip
     assert len({product.recipe for product in wanted}) == len(wanted)

@@ -86,12 +86,25 @@ def test_the_repository_holds_every_model_and_forgets_an_earlier_one(tmp_path: P
     (tmp_path / "models" / "gone").mkdir(parents=True)
     settings = {"AI2TEXT_EMBEDDER_INSTANCES": "3", "AI2TEXT_WHISPER_INSTANCES": "4"}
     folder = model_repository.assemble(tmp_path / "models", settings)
-    assert sorted(path.name for path in folder.iterdir()) == ["embedder", "whisper", "whisper-background"]
-    for name in ("whisper", "whisper-background"):
+    whispers = ["whisper", "whisper-background", "whisper-batch"]
+    assert sorted(path.name for path in folder.iterdir()) == ["embedder", *whispers]
+    for name in whispers:
         assert (folder / name / "1" / "model.py").samefile(model_repository.SOURCE / "whisper" / "1" / "model.py")
-    assert model_repository.instances(folder) == {"embedder": 3, "whisper": 4, "whisper-background": 1}
+    assert model_repository.instances(folder) == {
+        "embedder": 3, "whisper": 4, "whisper-background": 1, "whisper-batch": 1
+    }  # fmt: skip
     model_repository.assemble(folder, {})
     assert (model_repository.SOURCE / "whisper" / "1" / "model.py").exists()
+
+
+@pytest.mark.parametrize(("device", "together"), [("cpu", 8), ("cuda", 32)])
+def test_recordings_are_decoded_many_at_once(tmp_path: Path, device: str, together: int) -> None:
+    settings = {"AI2TEXT_WHISPER_DEVICE": device, "AI2TEXT_WHISPER_BATCH_SIZE": "3"}
+    folder = model_repository.assemble(tmp_path / "models", settings)
+    assert "\nmax_batch_size: 3\n" in (folder / "whisper" / "config.pbtxt").read_text()
+    recorded = (folder / "whisper-batch" / "config.pbtxt").read_text()
+    assert f"\nmax_batch_size: {together}\n" in recorded
+    assert "max_queue_delay_microseconds: 100000" in recorded
 
 
 def test_the_library_path_has_the_libraries_of_the_wheel_and_of_a_python_that_brings_its_own(

@@ -60,6 +60,13 @@ def test_times() -> None:
             fields.time_ms("end_ms", value, earliest)
 
 
+def test_numbers() -> None:
+    assert [fields.number("size", value, 1, 3) for value in (1, 3)] == [1, 3]
+    for value in (0, 4):
+        with pytest.raises(FieldInvalid, match="between 1 and 3"):
+            fields.number("size", value, 1, 3)
+
+
 def test_known_values() -> None:
     assert fields.known("source", 0) == 0
     with pytest.raises(FieldInvalid):

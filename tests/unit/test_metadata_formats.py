@@ -17,7 +17,7 @@ TRANSCRIPT_ID = "22222222-2222-4222-8222-222222222222"
 RECORDING = Recording(NewRecording(RECORDING_ID, 'Bản "tin"', Source.LIVE, ""), "vi", 3_661_500, 2, NOON, NOON)
 TRANSCRIPT = Transcript(NewTranscript(TRANSCRIPT_ID, RECORDING_ID, "whisper-base"), 2, NOON)
 SEGMENTS = (
-    Segment(0, "Xin chào & tạm <b>biệt</b>", 0, 1500, "vi", 0.5, (Word("Xin", 0, 400, 0.75),)),
+    Segment(0, "Xin chào & tạm <b>biệt</b>", 0, 1500, "vi", 0.5, (Word("Xin", 0, 400, 0.75),), "xin chào và tạm biệt"),
     Segment(1, "a\n--> b", 3_661_001, 3_661_500, "vi", 0.25),
 )
 
@@ -62,6 +62,7 @@ def test_json_holds_everything() -> None:
             {
                 "segment_index": 0,
                 "text": "Xin chào & tạm <b>biệt</b>",
+                "raw_text": "xin chào và tạm biệt",
                 "start_ms": 0,
                 "end_ms": 1500,
                 "language_code": "vi",

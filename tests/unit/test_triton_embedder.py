@@ -2,6 +2,7 @@
 
 import pytest
 
+from batches import by_length
 from prompts import LONGEST_TEXT, UnusableRequest, dressed
 
 E5 = {"query": "query: ", "document": "", "passage": "passage: "}
@@ -28,3 +29,9 @@ def test_another_kind_is_refused() -> None:
 
 def test_a_text_without_end_is_cut() -> None:
     assert len(dressed("x" * (LONGEST_TEXT + 5), "query", {})) == LONGEST_TEXT
+
+
+def test_texts_of_like_length_go_together_and_none_is_lost() -> None:
+    texts = ["x" * length for length in (3, 9, 1, 7, 5)]
+    assert by_length(texts, 2) == [[1, 3], [4, 0], [2]]
+    assert by_length([], 2) == []

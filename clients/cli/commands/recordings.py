@@ -1,12 +1,14 @@
 """`ai2text recordings`: what is stored."""
 
 import json
-from datetime import UTC
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from ai2text.metadata.v1 import recording_pb2, transcript_pb2
+from ai2text.metadata.v1 import recording_pb2, recording_service_pb2, transcript_pb2
 from rich.table import Table
 from rich.text import Text
 
@@ -15,26 +17,67 @@ from clients.cli.commands.options import AsJson, RecordingId
 from clients.cli.connection import Connection
 from clients.cli.finals import Format
 from clients.cli.library import Library
-from clients.cli.problem import Problem
+from clients.cli.problem import Problem, UsageProblem
 from clients.cli.times import clock, precise
 
-recordings = typer.Typer(no_args_is_help=True, help="List, read and export what is stored.")
+recordings = typer.Typer(no_args_is_help=True, help="List, read, export, label and delete what is stored.")
+
+
+class Order(Enum):
+    """In which order recordings are listed."""
+
+    NEWEST = "newest"
+    OLDEST = "oldest"
+    TITLE = "title"
+    LONGEST = "longest"
+
+
+_ORDERS = {
+    Order.NEWEST: recording_service_pb2.RECORDING_ORDER_NEWEST,
+    Order.OLDEST: recording_service_pb2.RECORDING_ORDER_OLDEST,
+    Order.TITLE: recording_service_pb2.RECORDING_ORDER_TITLE,
+    Order.LONGEST: recording_service_pb2.RECORDING_ORDER_LONGEST,
+}
 
 
 @recordings.command("list")
 def list_(
     context: typer.Context,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=100_000, help="How many at most.")] = 50,
+    title: Annotated[str, typer.Option("--title", help="Only those whose title contains this.")] = "",
+    language: Annotated[
+        str, typer.Option("--language", "-l", metavar="CODE", help="Only those in this language, such as vi.")
+    ] = "",
+    labels: Annotated[
+        list[str] | None,
+        typer.Option("--label", metavar="KEY[=VALUE]", help="Only those with this label; may be given again."),
+    ] = None,
+    order: Annotated[Order, typer.Option("--order", help="Which come first.")] = Order.NEWEST,
+    after: Annotated[
+        str,
+        typer.Option("--after", metavar="TIME", help="Only those made then or later, such as 2026-11-25 or T14:30."),
+    ] = "",
+    before: Annotated[str, typer.Option("--before", metavar="TIME", help="Only those made before that.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """List the recordings, the newest first."""
     setup = running.setup_of(context)
-    found = running.connected_run(setup, "ai2text recordings list", lambda c: Library(c).newest(limit))
+    wanted = recording_service_pb2.ListRecordingsRequest(
+        title_contains=title, language_code=language, labels=labels or (), order=_ORDERS[order]
+    )
+    if after:
+        wanted.created_after.FromDatetime(_time("--after", after))
+    if before:
+        wanted.created_before.FromDatetime(_time("--before", before))
+    narrowed = bool(title or language or labels or after or before)
+    found = running.connected_run(setup, "ai2text recordings list", lambda c: Library(c).newest(limit, wanted))
     if as_json:
         for recording in found:
             print(json.dumps(_record(recording), ensure_ascii=False))
     elif found:
         terminal.output().print(_table(found))
+    elif narrowed:
+        terminal.output().print("No recording is like that.")
     else:
         terminal.output().print("There are no recordings yet. `ai2text live FILE` makes one.")
 
@@ -84,6 +127,105 @@ def export(
     terminal.notes().print(f"written to {output}", style="dim", markup=False, soft_wrap=True)
 
 
+@recordings.command()
+def rename(
+    context: typer.Context,
+    recording_id: RecordingId,
+    title: Annotated[str, typer.Argument(metavar="TITLE", help="What to call it from now on.")],
+) -> None:
+    """Give a recording another title."""
+
+    async def change(connection: Connection) -> recording_pb2.Recording:
+        library = Library(connection)
+        return await library.rename(await library.full_id(recording_id), title)
+
+    _say(running.connected_run(running.setup_of(context), "ai2text recordings rename", change))
+
+
+@recordings.command()
+def label(
+    context: typer.Context,
+    recording_id: RecordingId,
+    changes: Annotated[
+        list[str], typer.Argument(metavar="KEY=VALUE|KEY-...", help="Sets a label, or with a minus takes it away.")
+    ],
+) -> None:
+    """Set labels of a recording, or take them away."""
+    new, gone = _label_changes(changes)
+
+    def changed(labels: Mapping[str, str]) -> Mapping[str, str]:
+        return {key: value for key, value in labels.items() if key not in gone} | new
+
+    async def change(connection: Connection) -> recording_pb2.Recording:
+        library = Library(connection)
+        return await library.relabel(await library.full_id(recording_id), changed)
+
+    _say(running.connected_run(running.setup_of(context), "ai2text recordings label", change))
+
+
+@recordings.command()
+def delete(
+    context: typer.Context,
+    recording_ids: Annotated[
+        list[str], typer.Argument(metavar="ID...", help="The recordings' ids, or the beginnings of them.")
+    ],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Delete recordings with their transcripts, for good."""
+    setup = running.setup_of(context)
+
+    async def look(connection: Connection) -> list[recording_pb2.Recording]:
+        library = Library(connection)
+        full_ids = dict.fromkeys([await library.full_id(one) for one in recording_ids])
+        return [await library.recording(full_id) for full_id in full_ids]
+
+    found = running.connected_run(setup, "ai2text recordings delete", look)
+    if not yes:
+        terminal.notes().print(_table(found))
+        what = f"these {len(found)} recordings" if len(found) > 1 else "this recording"
+        typer.confirm(f"Delete {what} for good?", abort=True, err=True)
+
+    async def remove(connection: Connection) -> None:
+        library = Library(connection)
+        for recording in found:
+            await library.delete(recording.recording_id)
+            terminal.notes().print(f"deleted {recording.recording_id}", style="dim", markup=False, soft_wrap=True)
+
+    running.connected_run(setup, "ai2text recordings delete", remove)
+
+
+def _time(option: str, given: str) -> datetime:
+    """A time as people write it, in local time unless it says otherwise."""
+    try:
+        return datetime.fromisoformat(given).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise UsageProblem(f"{option} {given} is no time.", "Write it like 2026-11-25 or 2026-11-25T14:30.") from error
+
+
+def _label_changes(changes: list[str]) -> tuple[dict[str, str], set[str]]:
+    """The labels to set, and the keys of those to take away."""
+    new: dict[str, str] = {}
+    gone: set[str] = set()
+    for change in changes:
+        key, parted, value = change.partition("=")
+        if parted and key:
+            new[key] = value
+        elif not parted and change.endswith("-") and change != "-":
+            gone.add(change[:-1])
+        else:
+            raise UsageProblem(f"{change} changes no label.", "KEY=VALUE sets a label, KEY- takes it away.")
+    return new, gone
+
+
+def _say(recording: recording_pb2.Recording) -> None:
+    """What a changed recording is now."""
+    terminal.output().print(Text.assemble((recording.title, "bold"), (f"\n{_about(recording)}", "dim")))
+
+
+def _labels(recording: recording_pb2.Recording) -> str:
+    return " ".join(f"{key}={value}" if value else key for key, value in sorted(recording.labels.items()))
+
+
 def _table(found: list[recording_pb2.Recording]) -> Table:
     shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     shown.add_column("id", style="cyan", no_wrap=True)
@@ -92,6 +234,8 @@ def _table(found: list[recording_pb2.Recording]) -> Table:
     shown.add_column("length", justify="right", no_wrap=True)
     shown.add_column("segments", justify="right")
     shown.add_column("language")
+    if any(recording.labels for recording in found):
+        shown.add_column("labels")
     for recording in found:
         shown.add_row(
             recording.recording_id,
@@ -100,6 +244,7 @@ def _table(found: list[recording_pb2.Recording]) -> Table:
             clock(recording.duration_ms),
             str(recording.segment_count),
             recording.language_code,
+            *([Text(_labels(recording))] if len(shown.columns) > 6 else []),
         )
     return shown
 
@@ -111,6 +256,7 @@ def _made(recording: recording_pb2.Recording) -> str:
 
 def _about(recording: recording_pb2.Recording) -> str:
     parts = [recording.recording_id, _made(recording), clock(recording.duration_ms), recording.language_code]
+    parts.append(_labels(recording))
     return " · ".join(part for part in parts if part)
 
 
@@ -122,6 +268,7 @@ def _record(recording: recording_pb2.Recording) -> dict[str, Any]:
         "language_code": recording.language_code,
         "duration_ms": recording.duration_ms,
         "segment_count": recording.segment_count,
+        "labels": dict(recording.labels),
         "create_time": recording.create_time.ToJsonString(),
         "update_time": recording.update_time.ToJsonString(),
     }
@@ -132,6 +279,7 @@ def _segment_record(segment: transcript_pb2.Segment) -> dict[str, Any]:
         "segment_id": segment.segment_id,
         "segment_index": segment.segment_index,
         "text": segment.text,
+        "raw_text": segment.raw_text,
         "start_ms": segment.start_ms,
         "end_ms": segment.end_ms,
         "language_code": segment.language_code,

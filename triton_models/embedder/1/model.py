@@ -12,14 +12,11 @@ import os
 from typing import Any
 
 import numpy as np
-import torch
 import triton_python_backend_utils as pb_utils
 from numpy.typing import NDArray
-from sentence_transformers import SentenceTransformer
 
+from encoder import load
 from prompts import UnusableRequest, dressed
-
-MINI_BATCH = 8
 
 
 class TritonPythonModel:
@@ -27,9 +24,8 @@ class TritonPythonModel:
 
     def initialize(self, args: dict[str, str]) -> None:
         """Loads AI2TEXT_EMBEDDER_MODEL, a sentence-transformers folder, on AI2TEXT_EMBEDDER_DEVICE (default: cpu)."""
-        torch.set_num_threads(int(os.environ.get("AI2TEXT_EMBEDDER_THREADS") or max(1, (os.cpu_count() or 1) // 2)))
         device = os.environ.get("AI2TEXT_EMBEDDER_DEVICE") or "cpu"
-        self._model = SentenceTransformer(os.environ["AI2TEXT_EMBEDDER_MODEL"], device=device, local_files_only=True)
+        self._encoder = load(os.environ["AI2TEXT_EMBEDDER_MODEL"], device)
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Answers one batch, in order. All its texts go through the model sorted by length, a few at a time."""
@@ -49,14 +45,10 @@ class TritonPythonModel:
     def _dressed(self, request: Any) -> list[str]:
         text, kind = (pb_utils.get_input_tensor_by_name(request, name).as_numpy() for name in ("TEXT", "KIND"))
         pairs = zip(text.reshape(-1), kind.reshape(-1), strict=True)
-        return [dressed(_unicode(one), _unicode(of), self._model.prompts) for one, of in pairs]
+        return [dressed(_unicode(one), _unicode(of), self._encoder.prompts) for one, of in pairs]
 
     def _vectors(self, texts: list[str]) -> NDArray[np.float32]:
-        if not texts:
-            return np.empty((0, 0), np.float32)
-        encode = self._model.encode
-        vectors = encode(texts, batch_size=MINI_BATCH, normalize_embeddings=True, show_progress_bar=False)
-        return np.asarray(vectors, np.float32)
+        return self._encoder.vectors(texts) if texts else np.empty((0, 0), np.float32)
 
 
 def _unicode(value: bytes) -> str:

@@ -37,6 +37,7 @@ from vocabulary import Vocabulary
 from waveform import UnusableRequest
 
 TOGETHER_ON_GPU = 32
+THREADS_OF_BATCH = 2
 
 
 class TritonPythonModel:
@@ -44,17 +45,18 @@ class TritonPythonModel:
 
     def initialize(self, args: dict[str, str]) -> None:
         """Loads AI2TEXT_WHISPER_MODEL, a faster-whisper folder, and AI2TEXT_WHISPER_CUTS, folders that were cut from it
-        (see mesh/models/whisper_cut.py) with `:` between them. An instance of `whisper-background` makes way on the
-        CPU for all others (SCHED_IDLE)."""
-        if args["model_name"].endswith("-background"):
-            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        (see mesh/models/whisper_cut.py) with `:` between them. Instances of `whisper-background` and `whisper-batch`
+        make way on the CPU for all others (SCHED_IDLE)."""
+        name = args["model_name"]
+        if name.endswith(("-background", "-batch")):
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))  # before there are threads, which inherit it
         on_gpu = args["model_instance_kind"] == "GPU"
         load = partial(
             WhisperModel,
             device="cuda" if on_gpu else "cpu",
             device_index=int(args["model_instance_device_id"]) if on_gpu else 0,
             compute_type=os.environ.get("AI2TEXT_WHISPER_COMPUTE_TYPE") or ("float16" if on_gpu else "int8"),
-            cpu_threads=int(os.environ.get("AI2TEXT_WHISPER_THREADS") or 1),
+            cpu_threads=_threads(name),
             local_files_only=True,
         )
         whisper = load(os.environ["AI2TEXT_WHISPER_MODEL"])
@@ -76,6 +78,13 @@ class TritonPythonModel:
         answers = iter(self._recogniser.recognise([_job(request) for request in awaited]))
         seconds = time.perf_counter() - began
         return [_response(next(answers), seconds) if request in awaited else _given_up() for request in requests]
+
+
+def _threads(model: str) -> int:
+    """A second thread makes the beam of one clip slower, and that of many at once faster."""
+    if model.endswith("-batch"):
+        return int(os.environ.get("AI2TEXT_WHISPER_BATCH_THREADS") or THREADS_OF_BATCH)
+    return int(os.environ.get("AI2TEXT_WHISPER_THREADS") or 1)
 
 
 def _decoder(whisper: WhisperModel, multilingual: bool) -> Decoder:

@@ -93,10 +93,12 @@ class ReplayDeadLettersRequest(_message.Message):
     def __init__(self, selection: _Optional[_Union[DeadLetterSelection, _Mapping]] = ...) -> None: ...
 
 class ReplayDeadLettersResponse(_message.Message):
-    __slots__ = ("replayed_count",)
+    __slots__ = ("replayed_count", "orphaned_count")
     REPLAYED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    ORPHANED_COUNT_FIELD_NUMBER: _ClassVar[int]
     replayed_count: int
-    def __init__(self, replayed_count: _Optional[int] = ...) -> None: ...
+    orphaned_count: int
+    def __init__(self, replayed_count: _Optional[int] = ..., orphaned_count: _Optional[int] = ...) -> None: ...
 
 class DiscardDeadLettersRequest(_message.Message):
     __slots__ = ("selection",)

@@ -1,0 +1,1 @@
+"""Admin: what operators need of the pipeline: its dead letters, its backlogs."""

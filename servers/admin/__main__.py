@@ -1,0 +1,28 @@
+"""Compose and run the admin server."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+from servers.admin import service
+from servers.admin.backlogs import Gauges
+from servers.admin.dead_letters import DeadLetters
+from servers.admin.graveyard import DeadLetterStream
+from servers.admin.settings import Settings
+from servers.common import events, lifecycle, telemetry
+
+
+async def main(settings: Settings) -> None:
+    """Serve until told to stop."""
+    async with AsyncExitStack() as stack:
+        stack.enter_context(telemetry.started("admin", settings))
+        bus = await stack.enter_async_context(events.connected(settings.nats_url))
+        await lifecycle.run(
+            settings,
+            mounts=[service.mount(DeadLetters(DeadLetterStream(bus)))],
+            needs={"nats": bus.check},
+            jobs={"backlogs": Gauges(bus, settings.measure_every_s).run},
+        )
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Settings()))

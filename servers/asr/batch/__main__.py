@@ -1,0 +1,55 @@
+"""Compose and run the batch server: events and calls in, transcripts out."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+from servers.asr import vad
+from servers.asr.batch import announcement, consumers, service
+from servers.asr.batch.arrivals import Arrivals
+from servers.asr.batch.hearing import Hearing
+from servers.asr.batch.library import RemoteLibrary
+from servers.asr.batch.media import StoredMedia
+from servers.asr.batch.operations import Operations
+from servers.asr.batch.refiner import RemoteRefiner
+from servers.asr.batch.settings import Settings
+from servers.asr.batch.store import PostgresOperations
+from servers.asr.batch.transcription import Tools, Transcriber
+from servers.asr.batch.whisper import BatchWhisper
+from servers.asr.whisper import LANGUAGES
+from servers.common import channel, events, lifecycle, objects, postgres, telemetry
+
+
+async def main(settings: Settings) -> None:
+    async with AsyncExitStack() as stack:
+        stack.enter_context(telemetry.started("batch", settings))
+        triton = await stack.enter_async_context(channel.connect(settings.triton))
+        metadata = await stack.enter_async_context(channel.connect(settings.metadata))
+        nlp = await stack.enter_async_context(channel.connect(settings.nlp))
+        bus = await stack.enter_async_context(events.connected(settings.nats_url))
+        database = await stack.enter_async_context(postgres.connected(settings.postgres_dsn))
+        address = objects.StoreAddress(
+            settings.s3_endpoint, settings.s3_bucket, settings.s3_access_key, settings.s3_secret_key
+        )
+        files = await stack.enter_async_context(objects.connected(address))
+        whisper = BatchWhisper(triton, settings.beam, settings.chunks_at_once, settings.inference_timeout_s)
+        store = PostgresOperations(database)
+        library = RemoteLibrary(metadata, settings.model_name)
+        hearing = Hearing(whisper, RemoteRefiner(nlp, settings.refine_timeout_s))
+        media = StoredMedia(files, settings.scratch_dir)
+        model = vad.load()
+        tools = Tools(store, library, media, hearing, lambda: vad.SileroDetector(model), settings.chunks_a_round)
+        transcriber = Transcriber(tools, LANGUAGES)
+        arrivals = Arrivals(store, transcriber.transcribe)
+        operations = Operations(store, announcement.requested, library.check, LANGUAGES)
+        jobs = consumers.jobs(bus, arrivals, settings.files_at_once, settings.file_timeout_s)
+        await lifecycle.run(
+            settings,
+            mounts=[service.speech(operations), service.long_running(operations)],
+            needs={"postgres": store.check, "nats": bus.check},
+            jobs=jobs,
+            drain=lambda: transcriber.drain(settings.round_drain_s),
+        )
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Settings()))

@@ -1,0 +1,27 @@
+"""Writes the events that ask for transcriptions, in the form of the contract, under the trace of the current call."""
+
+import uuid
+
+from ai2text.events.v1 import transcription_events_pb2 as pb
+
+from servers.asr.batch.operations import Event, NewOperation
+from servers.common import events
+
+
+def requested(tenant: str, new: NewOperation) -> list[Event]:
+    """An event `transcription.requested` for each recording of an operation."""
+    return [_event(tenant, new, recording_id) for recording_id in new.recording_ids]
+
+
+def _event(tenant: str, new: NewOperation, recording_id: str) -> Event:
+    message = pb.TranscriptionRequested(
+        event_id=str(uuid.uuid5(uuid.UUID(new.operation_id), recording_id)),
+        tenant=tenant,
+        subject=new.subject,
+        recording_id=recording_id,
+        operation_id=new.operation_id,
+    )
+    message.event_time.GetCurrentTime()
+    traceparent = events.trace_headers().get("traceparent", "")
+    payload = message.SerializeToString()
+    return Event(message.event_id, events.TRANSCRIPTION_REQUESTED, recording_id, payload, traceparent)

@@ -1,0 +1,210 @@
+"""Transcribes one file after another, round by round; each round is stored and noted before the next begins.
+
+What was stored but not noted when a server died is stored again under the same names, which changes nothing.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from opentelemetry import metrics
+
+from servers.asr import audio
+from servers.asr.audio import Samples
+from servers.asr.batch.hearing import Hearing, Segment
+from servers.asr.batch.operations import transcript_of
+from servers.asr.batch.progress import File, FileState, Job, Progress
+from servers.asr.batch.rounds import Detector, rounds
+from servers.asr.changes import Changes
+from servers.common.errors import (
+    Ai2TextError,
+    DependencyUnavailable,
+    Draining,
+    InvalidInput,
+    NotFound,
+    RecordingWithoutFile,
+)
+
+_METER = metrics.get_meter("ai2text")
+FILES = _METER.create_counter("ai2text.batch.files", description="Files that were ended, by outcome.")
+AUDIO = _METER.create_counter("ai2text.batch.audio", unit="s", description="Audio that was transcribed, in seconds.")
+SEGMENTS = _METER.create_counter("ai2text.batch.segments", description="Segments that were stored.")
+
+MAX_TRIES = 10
+"""So often a file is begun before it is given up; waiting for something that is away does not count."""
+HOPELESS = (InvalidInput, NotFound, RecordingWithoutFile)
+"""Whatever is tried, these stay."""
+
+
+class Ledger(Protocol):
+    """Keeps how far each file has come. Every method raises DependencyUnavailable."""
+
+    async def begin(self, job: Job) -> File | None:
+        """The file, now running and tried once more; as it is when it has succeeded or was cancelled; None when the
+        operation is gone. One that has failed begins anew, where it had come to."""
+
+    async def language(self, job: Job) -> str:
+        """The language that the operation asks for; empty: as the recording says."""
+
+    async def advance(self, job: Job, progress: Progress) -> bool:
+        """Note it; False when the file was cancelled."""
+
+    async def succeed(self, job: Job) -> None:
+        """All of it is transcribed."""
+
+    async def fail(self, job: Job, error: Ai2TextError) -> None:
+        """It never will be."""
+
+    async def put_back(self, job: Job, counted: bool) -> None:
+        """It waits for another try; unless `counted`, this one was none."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What a transcription needs of a recording."""
+
+    object_key: str
+    language_code: str
+    duration_ms: int
+
+
+class Library(Protocol):
+    """The recordings and their transcripts, as the one who asked for the job may see them. Every method raises
+    DependencyUnavailable, and RecordingNotFound when the recording is gone."""
+
+    async def recording(self, job: Job) -> Recording:
+        """RecordingWithoutFile."""
+
+    async def create_transcript(self, job: Job, transcript_id: str) -> None:
+        """May be repeated."""
+
+    async def append(self, job: Job, transcript_id: str, segments: Sequence[Segment]) -> None:
+        """A segment whose index is there already stays as it is."""
+
+
+class Media(Protocol):
+    """The files."""
+
+    def opened(self, object_key: str) -> AbstractAsyncContextManager[AsyncIterator[Samples]]:
+        """The audio in pieces of some seconds. RecordingWithoutFile, AudioUndecodable, DependencyUnavailable."""
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What every transcription works with."""
+
+    ledger: Ledger
+    library: Library
+    media: Media
+    hearing: Hearing
+    detector: Callable[[], Detector]
+    chunks: int
+    """In one round."""
+
+
+class Transcriber:
+    """Transcribes files, as many at once as it is asked to."""
+
+    def __init__(self, tools: Tools, languages: frozenset[str]) -> None:
+        """`languages` are those that the model knows; any other is detected anew."""
+        self._tools = tools
+        self._languages = languages
+        self._draining = False
+        self._busy = 0
+        self._changes = Changes()
+
+    async def drain(self, timeout_s: float) -> None:
+        """Take no more files; return when those in work have ended their round, or after `timeout_s`."""
+        self._draining = True
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._changes.until(lambda: self._busy == 0), timeout_s)
+
+    async def transcribe(self, job: Job) -> None:
+        """Returns when nothing is left to do for the job. InvalidInput when it can never be done; Draining and other
+        errors that a retry helps when it is to be tried again; any other error is counted as a try."""
+        if self._draining:
+            raise Draining("the server is shutting down")
+        file = await self._tools.ledger.begin(job)
+        if file is None or file.state is not FileState.RUNNING:
+            return
+        async with self._working(), self._accounted(job, file):
+            if file.tries > MAX_TRIES:
+                raise InvalidInput(f"the server failed {MAX_TRIES} times while it transcribed this file")
+            await self._transcribe(job, file)
+
+    @asynccontextmanager
+    async def _working(self) -> AsyncIterator[None]:
+        self._busy += 1
+        try:
+            yield
+        finally:
+            self._busy -= 1
+            self._changes.tell()
+
+    @asynccontextmanager
+    async def _accounted(self, job: Job, file: File) -> AsyncIterator[None]:
+        """However the block ends, the ledger says so."""
+        ledger = self._tools.ledger
+        try:
+            yield
+        except HOPELESS as error:
+            await self._fail(job, error)
+            raise InvalidInput(f"{error.reason}: {error}") from error
+        except Ai2TextError as error:
+            await ledger.put_back(job, counted=error.retry_after_s is None)
+            raise
+        except asyncio.CancelledError:
+            with suppress(DependencyUnavailable):
+                await ledger.put_back(job, counted=False)
+            raise
+        except Exception as error:
+            if file.tries < MAX_TRIES:
+                await ledger.put_back(job, counted=True)
+                raise
+            await self._fail(job, Ai2TextError(f"gave up after {file.tries} tries; the last error is logged"))
+            raise InvalidInput(f"gave up after {file.tries} tries: {type(error).__name__}") from error
+
+    async def _fail(self, job: Job, error: Ai2TextError) -> None:
+        await self._tools.ledger.fail(job, error)
+        FILES.add(1, {"outcome": "failed"})
+
+    async def _transcribe(self, job: Job, file: File) -> None:
+        tools = self._tools
+        recording = await tools.library.recording(job)
+        asked = await tools.ledger.language(job) or recording.language_code
+        language = asked if asked in self._languages else ""
+        progress = replace(
+            file.progress,
+            transcript_id=transcript_of(job.operation_id, job.recording_id),
+            duration_ms=max(recording.duration_ms, file.progress.duration_ms),
+        )
+        await tools.library.create_transcript(job, progress.transcript_id)
+        async with tools.media.opened(recording.object_key) as pieces:
+            if await self._all_rounds(job, progress, pieces, language):
+                await tools.ledger.succeed(job)
+                FILES.add(1, {"outcome": "succeeded"})
+
+    async def _all_rounds(self, job: Job, progress: Progress, pieces: AsyncIterator[Samples], language: str) -> bool:
+        """Whether all were heard: False when the file was cancelled."""
+        tools = self._tools
+        start = audio.samples(progress.done_ms)
+        async with aclosing(rounds(pieces, tools.detector, start, tools.chunks)) as found:
+            async for round_ in found:
+                segments = await tools.hearing.hear(round_, language, progress.segment_count)
+                if segments:
+                    await tools.library.append(job, progress.transcript_id, segments)
+                done_ms = audio.milliseconds(round_.end)
+                AUDIO.add((done_ms - progress.done_ms) / 1000)
+                SEGMENTS.add(len(segments))
+                progress = replace(
+                    progress, done_ms=done_ms, segment_count=progress.segment_count + len(segments),
+                    duration_ms=max(progress.duration_ms, done_ms),
+                )  # fmt: skip
+                if not await tools.ledger.advance(job, progress):
+                    FILES.add(1, {"outcome": "cancelled"})
+                    return False
+                if self._draining:
+                    raise Draining("the server is shutting down")
+        return True

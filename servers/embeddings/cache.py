@@ -1,0 +1,106 @@
+"""Vectors in Valkey: a string of float32 for each model, kind and text, of which only the digest is kept."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import numpy as np
+import structlog
+from opentelemetry import metrics
+from valkey.asyncio import BlockingConnectionPool, Valkey
+from valkey.exceptions import ValkeyError
+
+from servers.embeddings.embedding import Kind, Vector
+
+log = structlog.get_logger(__name__)
+
+MAX_CONNECTIONS = 16
+
+LOOKUPS = metrics.get_meter("ai2text").create_counter(
+    "ai2text.embeddings.cache.lookups",
+    description="Texts looked for in the cache, by kind and outcome: hit, miss, or away when Valkey did not answer.",
+)
+
+T = TypeVar("T")
+
+
+class ValkeyVectors:
+    """A Cache. After Valkey failed to answer it is left alone for `pause_s`: no text waits for it twice."""
+
+    def __init__(self, client: Valkey, model: str, ttl_s: float, timeout_s: float, pause_s: float = 1.0) -> None:
+        self._client = client
+        self._model = model
+        self._ttl_ms = int(ttl_s * 1000)
+        self._timeout_s = timeout_s
+        self._pause_s = pause_s
+        self._paused_until = 0.0
+        self._away = False
+
+    async def get(self, texts: Sequence[str], kind: Kind) -> list[Vector | None]:
+        """See Cache."""
+        keys = [self._key(text, kind) for text in texts]
+        found: list[bytes | None] | None = await self._answer(lambda: self._client.mget(keys))
+        if found is None:
+            LOOKUPS.add(len(texts), {"kind": kind.value, "outcome": "away"})
+            return [None] * len(texts)
+        vectors = [_read(raw) for raw in found]
+        hits = sum(vector is not None for vector in vectors)
+        LOOKUPS.add(hits, {"kind": kind.value, "outcome": "hit"})
+        LOOKUPS.add(len(texts) - hits, {"kind": kind.value, "outcome": "miss"})
+        return vectors
+
+    async def put(self, vectors: Mapping[str, Vector], kind: Kind) -> None:
+        """See Cache."""
+        pipeline = self._client.pipeline(transaction=False)
+        for text, vector in vectors.items():
+            pipeline.set(self._key(text, kind), vector.astype("<f4").tobytes(), px=self._ttl_ms)
+        await self._answer(pipeline.execute)
+
+    def _key(self, text: str, kind: Kind) -> str:
+        return f"ai2text:embedding:{self._model}:{kind.value}:{hashlib.sha256(text.encode()).hexdigest()}"
+
+    async def _answer(self, ask: Callable[[], Awaitable[T]]) -> T | None:
+        """What Valkey answers; None while it is away."""
+        if asyncio.get_running_loop().time() < self._paused_until:
+            return None
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                answer = await ask()
+        except (ValkeyError, OSError) as error:  # a TimeoutError is an OSError
+            self._paused_until = asyncio.get_running_loop().time() + self._pause_s
+            if not self._away:
+                log.warning("valkey does not answer: vectors are made anew", error=repr(error))
+            self._away = True
+            return None
+        if self._away:
+            log.info("valkey answers again")
+        self._away = False
+        return answer
+
+
+def _read(raw: bytes | None) -> Vector | None:
+    return None if not raw or len(raw) % 4 else np.frombuffer(raw, "<f4").astype(np.float32)
+
+
+@asynccontextmanager
+async def connect(url: str, model: str, ttl_s: float, timeout_s: float) -> AsyncIterator[ValkeyVectors]:
+    """The vectors of `model` at `valkey://host:port`, until the end of the block.
+
+    It connects at the first use, and again after each failure; no call is tried twice.
+    """
+    pool = BlockingConnectionPool.from_url(
+        url,
+        max_connections=MAX_CONNECTIONS,
+        timeout=timeout_s,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
+        lib_name=None,
+        lib_version=None,
+    )
+    client = Valkey.from_pool(pool)
+    try:
+        yield ValkeyVectors(client, model, ttl_s, timeout_s)
+    finally:
+        await client.aclose()

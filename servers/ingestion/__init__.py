@@ -1,0 +1,1 @@
+"""The ingestion server: files are verified, stored and registered, whole or in parts; what nobody needs is removed."""

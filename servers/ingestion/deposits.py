@@ -1,0 +1,126 @@
+"""Verified files: stored once, registered once, whatever fails on the way and however often it is tried."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from servers.common.errors import Ai2TextError, ChecksumMismatch
+from servers.ingestion.files import (
+    Announced,
+    Content,
+    Deposited,
+    Media,
+    Owner,
+    Registration,
+    audio_key,
+    operation,
+    recording_id,
+    verify,
+    verify_stored,
+)
+from servers.ingestion.inputs import Prober, Registry, Store
+from servers.ingestion.locks import Locks
+from servers.ingestion.spool import Spool
+
+log = structlog.get_logger(__name__)
+
+FRESH = timedelta(hours=1)
+"""An object that is older is stored anew when its bytes come again: then the sweep, which is on another server perhaps,
+sees that it is wanted."""
+
+
+class Deposits:
+    """What makes a recording of a file. All of one server that touch an object are kept apart by `locks`."""
+
+    def __init__(self, store: Store, registry: Registry, prober: Prober, locks: Locks) -> None:
+        self._store = store
+        self._registry = registry
+        self._prober = prober
+        self._locks = locks
+
+    async def make(self, owner: Owner, announced: Announced, spool: Spool) -> tuple[Deposited, Registration]:
+        """Verify the file in the spool, store and register it.
+
+        ChecksumMismatch when it is not what was announced, AudioUndecodable when there is no audio in it, AlreadyExists
+        when the request has brought something else before: then nothing of it is kept. DependencyUnavailable when the
+        store or the registry stays away; what is stored by then is found again when the file comes again, or swept.
+        """
+        content = spool.content
+        verify(announced, content)
+        media = await self._prober.probe(spool.opened)
+        registration = _registration(owner, announced, content, media)
+        async with self._locks.holding(registration.key):
+            await self._keep(registration, spool)
+            deposited = await self._register(owner, registration)
+            if await self._store.head(registration.key) is None:  # another server removed it before it was registered
+                await self._put(registration, spool)
+        return deposited, registration
+
+    async def repeat(self, owner: Owner, registration: Registration) -> Deposited | None:
+        """Answer as the first time; None when the file is gone."""
+        async with self._locks.holding(registration.key):
+            if await self._store.head(registration.key) is None:
+                return None
+            return await self._register(owner, registration)
+
+    async def release(self, tenant: str, key: str) -> bool:
+        """Remove a file unless a recording of the tenant still has it; whether it was removed."""
+        async with self._locks.holding(key):
+            return await self._release(tenant, key)
+
+    async def _release(self, tenant: str, key: str) -> bool:
+        if await self._registry.used(tenant, [key]):
+            return False
+        await self._store.delete(key)
+        return True
+
+    async def _register(self, owner: Owner, registration: Registration) -> Deposited:
+        try:
+            recording = await self._registry.create(owner, registration)
+        except Ai2TextError as error:
+            if error.retry_after_s is None:
+                await self._let_go(owner, registration.key)
+            raise
+        return Deposited(recording, operation(registration.recording_id))
+
+    async def _let_go(self, owner: Owner, key: str) -> None:
+        """Of a refused file nothing stays; if that cannot be done now, the sweep does it."""
+        try:
+            await self._release(owner.tenant, key)
+        except Ai2TextError as error:
+            log.warning("a refused file waits for the sweep", key=key, error=str(error))
+
+    async def _keep(self, registration: Registration, spool: Spool) -> None:
+        there = await self._store.head(registration.key)
+        same = there is not None and (there.size_bytes, there.crc32c) in (
+            (registration.content.size_bytes, registration.content.crc32c),
+            (registration.content.size_bytes, None),
+        )
+        if there is None or not same or datetime.now(UTC) - there.modified > FRESH:
+            await self._put(registration, spool)
+
+    async def _put(self, registration: Registration, spool: Spool) -> None:
+        """Store it, and compare what the store says it has with what came."""
+        content = registration.content
+        await self._store.upload(
+            registration.key, spool.opened, content.size_bytes, content.crc32c, {"sha256": content.sha256.hex()}
+        )
+        there = await self._store.head(registration.key)
+        try:
+            verify_stored(content, there.size_bytes if there else 0, there.crc32c if there else None)
+        except ChecksumMismatch:
+            await asyncio.shield(self._store.delete(registration.key))
+            raise
+
+
+def _registration(owner: Owner, announced: Announced, content: Content, media: Media) -> Registration:
+    return Registration(
+        recording_id(owner.tenant, announced.request_id),
+        announced.title,
+        announced.language_code,
+        announced.labels,
+        audio_key(owner.tenant, content.sha256),
+        content,
+        media,
+    )

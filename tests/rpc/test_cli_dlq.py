@@ -1,0 +1,183 @@
+"""`ai2text dlq` against real gRPC on a real port: what is sent, what is printed, how it exits."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from ai2text.admin.v1 import dead_letter_service_pb2, dead_letter_service_pb2_grpc
+from typer.testing import CliRunner
+
+from clients.cli.__main__ import app
+from servers.common import errors
+from tests.rpc.cli_edge import TOKEN, TokenCheck, abort
+
+IDS = ("1-0123456789ab", "2-0123456789ab", "3-0123456789ab")
+
+
+def letter(letter_id: str, **fields: Any) -> dead_letter_service_pb2.DeadLetter:
+    made = dead_letter_service_pb2.DeadLetter(
+        dead_letter_id=letter_id,
+        subject="transcript.finalized",
+        consumer="embeddings",
+        reason="FieldInvalid: text is [empty]",
+        tries=1,
+        tenant="acme",
+        payload_bytes=3,
+    )
+    made.MergeFrom(dead_letter_service_pb2.DeadLetter(**fields))
+    made.bury_time.FromSeconds(1_795_000_000)
+    return made
+
+
+@dataclass
+class Admin(dead_letter_service_pb2_grpc.DeadLetterServiceServicer):
+    """Three letters, one a page; the last is no event. What it was asked is kept."""
+
+    asked: list[Any] = field(default_factory=list)
+    orphaned: int = 0
+    empty: bool = False
+
+    def ListDeadLetters(self, request: Any, context: Any) -> Any:
+        self.asked.append(request)
+        at = int(request.page_token or 0)
+        if self.empty:
+            return dead_letter_service_pb2.ListDeadLettersResponse()
+        return dead_letter_service_pb2.ListDeadLettersResponse(
+            dead_letters=[letter(IDS[at])], next_page_token=str(at + 1) if at < 2 else "", total_count=3
+        )
+
+    def GetDeadLetter(self, request: Any, context: Any) -> Any:
+        if request.dead_letter_id not in IDS:
+            abort(context, errors.DeadLetterNotFound("no such dead letter", dead_letter_id=request.dead_letter_id))
+        event = "" if request.dead_letter_id == IDS[2] else '{"tenant": "acme", "text": "Hà Nội"}'
+        return dead_letter_service_pb2.GetDeadLetterResponse(
+            dead_letter=letter(request.dead_letter_id), payload=b"\xff\x00x", event_json=event
+        )
+
+    def ReplayDeadLetters(self, request: Any, context: Any) -> Any:
+        self.asked.append(request)
+        return dead_letter_service_pb2.ReplayDeadLettersResponse(replayed_count=2, orphaned_count=self.orphaned)
+
+    def DiscardDeadLetters(self, request: Any, context: Any) -> Any:
+        self.asked.append(request)
+        return dead_letter_service_pb2.DiscardDeadLettersResponse(discarded_count=3)
+
+
+@dataclass
+class Edge:
+    admin: Admin
+    address: str
+
+
+@pytest.fixture
+def edge() -> Iterator[Edge]:
+    server = grpc.server(ThreadPoolExecutor(4), interceptors=[TokenCheck()])
+    admin = Admin()
+    dead_letter_service_pb2_grpc.add_DeadLetterServiceServicer_to_server(admin, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield Edge(admin, f"http://127.0.0.1:{port}")
+    finally:
+        stopped: threading.Event = server.stop(None)
+        stopped.wait(5)
+
+
+@pytest.fixture
+def shell(edge: Edge, tmp_path: Path) -> Callable[..., Any]:
+    environ = {
+        "AI2TEXT_ENDPOINT": edge.address,
+        "AI2TEXT_TOKEN": TOKEN,
+        "AI2TEXT_HOME": str(tmp_path),
+        "AI2TEXT_PORT_BASE": "8780",
+        "USER": "lan",
+    }
+    return lambda *args, answer="": CliRunner().invoke(app, ["dlq", *args], env=environ, input=answer)
+
+
+def test_list_shows_every_page_as_a_table(shell: Callable[..., Any], edge: Edge) -> None:
+    result = shell("list", "--consumer", "embeddings", "--subject", "transcript.finalized", "--tenant", "acme")
+    assert (result.exit_code, result.stderr) == (0, "")
+    for word in (*IDS, "transcript.finalized", "embeddings", "acme", "FieldInvalid: text is [empty]"):
+        assert word in result.stdout
+    asked = edge.admin.asked[0]
+    assert (asked.consumer, asked.subject, asked.tenant) == ("embeddings", "transcript.finalized", "acme")
+
+
+def test_list_stops_at_the_limit_and_says_how_many_there_are(shell: Callable[..., Any]) -> None:
+    result = shell("list", "--limit", "2")
+    assert [letter_id in result.stdout for letter_id in IDS] == [True, True, False]
+    assert "2 of 3" in result.stderr
+
+
+def test_list_json_is_one_object_a_line(shell: Callable[..., Any]) -> None:
+    objects = [json.loads(line) for line in shell("list", "--json").stdout.splitlines()]
+    assert [one["dead_letter_id"] for one in objects] == list(IDS)
+    assert objects[0]["bury_time"] == "2026-11-18T11:06:40Z"
+
+
+def test_an_empty_list_is_said_in_words(shell: Callable[..., Any], edge: Edge) -> None:
+    edge.admin.empty = True
+    assert shell("list").stdout == "Nothing was given up.\n"
+
+
+def test_show_prints_the_event_or_that_there_is_none(shell: Callable[..., Any]) -> None:
+    result = shell("show", IDS[0])
+    assert '"text": "Hà Nội"' in result.stdout
+    assert "FieldInvalid: text is [empty]" in result.stdout
+    assert json.loads(shell("show", IDS[0], "--json").stdout)["event"] == {"tenant": "acme", "text": "Hà Nội"}
+    assert r"no event: b'\xff\x00x'" in shell("show", IDS[2]).stdout
+    document = json.loads(shell("show", IDS[2], "--json").stdout)
+    assert (document["event"], document["payload_base64"]) == (None, "/wB4")
+
+
+def test_show_of_a_letter_that_is_gone_is_an_error(shell: Callable[..., Any]) -> None:
+    result = shell("show", "9-0123456789ab")
+    assert result.exit_code == 1
+    assert "No such dead letter (NOT_FOUND, DEAD_LETTER_NOT_FOUND)" in result.stderr
+    assert "ai2text dlq list" in result.stderr
+
+
+def test_replay_of_some_and_of_all_that_pass(shell: Callable[..., Any], edge: Edge) -> None:
+    result = shell("replay", *IDS[:2])
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "2 replayed\n", "")
+    assert list(edge.admin.asked[-1].selection.dead_letter_ids) == list(IDS[:2])
+    edge.admin.orphaned = 1
+    result = shell("replay", "--all", "--tenant", "acme")
+    assert "1 stay" in result.stderr
+    selection = edge.admin.asked[-1].selection
+    assert (list(selection.dead_letter_ids), selection.tenant) == ([], "acme")
+    assert json.loads(shell("replay", "--all", "--json").stdout) == {"replayed": 2, "orphaned": 1}
+
+
+@pytest.mark.parametrize("command", ["replay", "discard"])
+@pytest.mark.parametrize("arguments", [(), ("--tenant", "acme"), (IDS[0], "--all")])
+def test_without_ids_all_has_to_be_said(
+    shell: Callable[..., Any], edge: Edge, command: str, arguments: tuple[str, ...]
+) -> None:
+    result = shell(command, *arguments)
+    assert result.exit_code == 2
+    assert "--all" in result.stderr
+    assert not edge.admin.asked
+
+
+def test_discard_asks_with_the_number_that_is_meant(shell: Callable[..., Any], edge: Edge) -> None:
+    result = shell("discard", "--all", answer="n\n")
+    assert "Remove 3 for good?" in result.stderr
+    assert "nothing was removed" in result.stderr
+    assert not any(hasattr(asked, "selection") for asked in edge.admin.asked)
+    result = shell("discard", IDS[1], answer="y\n")
+    assert "Remove 1 for good?" in result.stderr
+    assert "3 discarded" in result.stdout
+    assert list(edge.admin.asked[-1].selection.dead_letter_ids) == [IDS[1]]
+
+
+def test_discard_with_yes_does_not_ask(shell: Callable[..., Any], edge: Edge) -> None:
+    assert json.loads(shell("discard", "--all", "--yes", "--json").stdout) == {"discarded": 3}
+    assert len(edge.admin.asked) == 1
