@@ -1,4 +1,4 @@
-"""The recorded path under load: writes to metadata through the edge, uploads onto a store that fails now and then.
+"""The recorded path: writes to metadata, uploads onto a store that fails now and then, live speech beside the batch.
 
 All of it runs on this machine, the callers too. `make bench-pipeline` runs it on the mesh of `make up`.
 """
@@ -12,16 +12,19 @@ from collections import Counter
 from rich.console import Console
 from rich.table import Table
 
-from bench import ingestion, report, writes
+from bench import beside, ingestion, report, voices, writes
 from bench.ground import Ground
 from bench.ingestion import Ingested
+from bench.measures import Figures
 from bench.writes import Writes
 from mesh.keys import Keys
 
 NAME = "pipeline"
+SECTIONS = ("writes", "ingestion", "live")
 RATE = 300.0
 SECONDS = 30.0
 WARM_UP_S = 3.0
+SPEAKERS, SPEAKING_S = 2, 45.0
 UPLOADS = 200
 FAILING = 0.05
 
@@ -51,6 +54,15 @@ def shown_ingestion(found: Ingested) -> Table:
     return table
 
 
+def shown_live(alone: Figures, beside_batch: Figures) -> Table:
+    """The two rounds as a table."""
+    table = Table("speakers", "batch", "p50", "p95", "finals", title="End of speech to final")
+    for batch, shown in (("idle", alone), ("busy", beside_batch)):
+        percentiles = (f"{ms:.0f} ms" for ms in (shown.latency.p50, shown.latency.p95))
+        table.add_row(str(shown.streams), batch, *percentiles, str(shown.latency.count))
+    return table
+
+
 def told(console: Console, errors: list[str]) -> None:
     """The errors, each kind once."""
     for error, times in Counter(errors).most_common(5):
@@ -61,7 +73,7 @@ def main() -> int:
     """Run, print tables, add the figures to build/bench/pipeline.json; 1 when an upload failed."""
     parser = argparse.ArgumentParser(prog="python -m bench.pipeline", description=__doc__)
     Ground.add_arguments(parser)
-    parser.add_argument("--only", nargs="*", choices=("writes", "ingestion"), help="sections (default: all)")
+    parser.add_argument("--only", nargs="*", choices=SECTIONS, help="sections (default: all)")
     parser.add_argument("--rate", type=float, default=RATE, help="writes a second (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of writes (default: %(default)s)")
     parser.add_argument("--uploads", type=int, default=UPLOADS, help="how many files (default: %(default)s)")
@@ -69,7 +81,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=20261125, help="of what fails (default: %(default)s)")
     options = parser.parse_args()
     ground, console = Ground.of(options), Console(highlight=False)
-    wanted = options.only or ("writes", "ingestion")
+    wanted = options.only or SECTIONS
     console.print(report.machine())
     errors: list[str] = []
     if "writes" in wanted:
@@ -85,6 +97,12 @@ def main() -> int:
         told(console, ingested.errors)
         errors += ingested.errors
         report.merge(NAME, {"ingestion_retry_success_rate": round(ingested.retry_success_rate, 5)})
+    if "live" in wanted:
+        said = voices.ready(ground.clips())
+        alone, busy = beside.measure(ground, said, SPEAKERS, SPEAKING_S, options.seed)
+        console.print(shown_live(alone, busy))
+        p95s = {"without": alone.latency.p95, "with": busy.latency.p95}
+        report.merge(NAME, {f"live_p95_ms_{word}_batch": round(ms) for word, ms in p95s.items()})
     return 1 if errors else 0
 
 

@@ -10,7 +10,8 @@ from rich.rule import Rule
 
 from clients.cli import hits, running, speaking, terminal
 from clients.cli.connection import Connection
-from clients.cli.demo.clips import CLIPS, QUERIES, Clip, Query, Reference, references
+from clients.cli.demo import recorded
+from clients.cli.demo.clips import CLIPS, FILE, QUERIES, Clip, Query, Reference, references
 from clients.cli.hits import Answer, Question
 from clients.cli.interruption import ABORTED, Aborted
 from clients.cli.problem import Problem
@@ -36,6 +37,7 @@ def main() -> int:
         known = references(setup.home.root / "speech")
         _start_mesh()
         spoken = {clip: _speak(setup, number, clip, known[clip.file]) for number, clip in enumerate(CLIPS, 1)}
+        _transcribe(setup, FILE, known[FILE.file])
         _await_searchable(setup, spoken)
         found = [_ask(setup, query, spoken) for query in QUERIES]
     except Problem as problem:
@@ -77,6 +79,24 @@ def _speak(setup: Setup, number: int, clip: Clip, reference: Reference) -> Tally
         raise Problem(f"Nothing was heard in {reference.path.name}.", "`make logs PART=asr` shows why.")
     console.print(f"[dim]{'latency':>17}   {tally.latency()}, from the last word's sound to its text[/]")
     return tally
+
+
+def _transcribe(setup: Setup, clip: Clip, reference: Reference) -> None:
+    """Uploads a file and shows what the batch transcriber and the refinement make of it."""
+    _headline(f"A file: {clip.speaker}, uploaded and transcribed")
+    began = time.monotonic()
+    segments = running.connected_run(
+        setup,
+        "ai2text demo",
+        lambda connection: recorded.transcribed(connection, reference, f"Demo: {clip.speaker}, a file"),
+    )
+    console = terminal.output()
+    for segment in segments:
+        console.print(f"{precise(segment.start_ms):>17}   {segment.text}", soft_wrap=True, markup=False)
+    console.print(f"[dim]{'reference':>17}   {reference.transcript}[/]", soft_wrap=True)
+    if not segments:
+        raise Problem(f"Nothing was heard in {reference.path.name}.", "`make logs PART=batch` shows why.")
+    console.print(f"[dim]{'stored':>17}   {time.monotonic() - began:.1f} s after it was sent[/]")
 
 
 def _await_searchable(setup: Setup, spoken: Recordings) -> None:
@@ -144,6 +164,7 @@ def _say_what_next(setup: Setup, took_s: float) -> None:
         ("source .venv/bin/activate", "so that the shell knows ai2text"),
         ("ai2text live --mic --language vi", "speak yourself; Ctrl-C ends"),
         ("ai2text live FILE", "or play any sound or video file"),
+        ("ai2text upload FILE…", "or leave files to be transcribed: `ai2text jobs --watch`"),
         ('ai2text search "cha mẹ và con cái"', "find when it was said"),
         ("ai2text recordings list", "what is stored; `show` and `export` take an id"),
         (f"buf curl --list-services {setup.endpoint}", "the contract, by reflection"),

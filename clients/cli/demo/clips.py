@@ -33,6 +33,9 @@ FOX = Clip("audioeval-en/quick-brown-fox.wav", "English")
 
 CLIPS = (COACH, CHILDREN, FOX)
 
+FILE = Clip("vieneu/ngoc-nu-mien-bac.wav", "Vietnamese, a woman from the north")
+"""The one that is uploaded."""
+
 QUERIES = (
     Query("a phrase in Vietnamese", "muốn được nhìn nhận", COACH),
     Query("the same phrase without accents", "muon duoc nhin nhan", COACH),
@@ -56,7 +59,7 @@ def references(folder: Path) -> dict[str, Reference]:
     except FileNotFoundError:
         raise Problem(f"There are no clips in {folder}.", "`make speech` fetches them.") from None
     entries = {entry["file"]: entry for entry in map(json.loads, lines)}
-    missing = [clip.file for clip in CLIPS if clip.file not in entries]
+    missing = [clip.file for clip in (*CLIPS, FILE) if clip.file not in entries]
     if missing:
         raise Problem(f"{folder} lacks {', '.join(missing)}.", "`make speech` fetches them.")
     return {file: Reference(folder / file, entry["lang"], entry["transcript"]) for file, entry in entries.items()}
