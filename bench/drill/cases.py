@@ -86,7 +86,12 @@ class LongFinal:
 
     async def poison(self, ground: Ground) -> None:
         self._release = asyncio.create_task(self._bad_release(ground))
-        await self._running.wait()
+        running = asyncio.create_task(self._running.wait())
+        await asyncio.wait((self._release, running), return_when=asyncio.FIRST_COMPLETED)
+        if not running.done():  # it did not come up
+            running.cancel()
+            release, self._release = self._release, None
+            await release
         segment = transcript_events_pb2.SegmentContent(
             recording_id=self._recording_id,
             transcript_id=str(uuid.uuid4()),
@@ -213,7 +218,11 @@ class DamagedFile(_File):
 
 
 class EarlyEvent(_File):
-    """An event of a recording that metadata does not know; it is registered then."""
+    """An event of a recording that metadata does not know; it is registered then.
+
+    To be registered is told by an event of its own, which may well be the one that the file is transcribed by: the
+    success shows that the two do no harm to each other. That the consumer took the replay, the drill asks JetStream.
+    """
 
     name = "event: of a recording that is not registered"
     reason = "RECORDING_NOT_FOUND"

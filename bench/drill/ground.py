@@ -21,7 +21,7 @@ from mesh.launch import environment
 from mesh.parts import named
 from mesh.ports import Ports
 from mesh.supervision import Supervisor
-from servers.common import events
+from servers.common import events, streams
 from servers.common.objects import ObjectStore, StoreAddress, connected
 
 Metadata = tuple[tuple[str, str], ...]
@@ -73,6 +73,16 @@ class Ground:
         request = dead_letter_service_pb2.ReplayDeadLettersRequest(selection=selection)
         stub = DeadLetterServiceStub(self.edge)
         return (await stub.ReplayDeadLetters(request, metadata=self.headers, timeout=15)).replayed_count
+
+    async def taken(self, letter: dead_letter_service_pb2.DeadLetter) -> bool:
+        """Whether the consumer has done with what was replayed of a letter, and all before it."""
+        topic = streams.topic(letter.subject)
+        if topic is None:
+            return False
+        jetstream = await self.bus.jetstream()
+        replayed = await jetstream.get_last_msg(topic.stream, streams.replay_subject(letter.consumer, letter.subject))
+        floor = (await jetstream.consumer_info(topic.stream, letter.consumer)).ack_floor
+        return replayed.seq is not None and floor is not None and floor.stream_seq >= replayed.seq
 
     async def discard(self, *ids: str) -> int:
         """Remove letters for good, through the edge."""

@@ -1,7 +1,7 @@
 """The events that could not be handled: listed, read, replayed, discarded."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC
 from typing import Any
@@ -14,24 +14,34 @@ from rich.text import Text
 from clients.cli.connection import Connection
 
 PAGE_SIZE = 200
+MOST_LETTERS = 1_000_000
+IDS_AT_ONCE = 1000
+"""How many letters one call may name."""
 DEADLINE_S = 30.0
 """Of a call that may move many letters."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Which letters are meant: those named, or all, less those that the filters leave out."""
+    """Which letters are meant: those named, or all, less those that the filters leave out.
+
+    Only what names letters is ever sent to be replayed or discarded: all means all that the user could know of.
+    """
 
     ids: tuple[str, ...] = ()
     subject: str = ""
     consumer: str = ""
     tenant: str = ""
 
-    def selection(self) -> dead_letter_service_pb2.DeadLetterSelection:
-        """The same in the contract's words."""
-        return dead_letter_service_pb2.DeadLetterSelection(
-            dead_letter_ids=self.ids, subject=self.subject, consumer=self.consumer, tenant=self.tenant
-        )
+    def selections(self) -> Iterator[dead_letter_service_pb2.DeadLetterSelection]:
+        """The named ones in the contract's words, IDS_AT_ONCE at a time; none when none is named."""
+        for at in range(0, len(self.ids), IDS_AT_ONCE):
+            yield dead_letter_service_pb2.DeadLetterSelection(
+                dead_letter_ids=self.ids[at : at + IDS_AT_ONCE],
+                subject=self.subject,
+                consumer=self.consumer,
+                tenant=self.tenant,
+            )
 
 
 @dataclass(frozen=True)
@@ -72,20 +82,30 @@ class DeadLetters:
         request = dead_letter_service_pb2.GetDeadLetterRequest(dead_letter_id=letter_id)
         return await self._connection.call(self._stub.GetDeadLetter, request)
 
+    async def meant(self, choice: Choice) -> Choice:
+        """The choice with a name for each letter that is meant and there now; what is buried later is not."""
+        found = (await self.oldest(replace(choice, ids=()), MOST_LETTERS)).letters
+        wanted = frozenset(choice.ids)
+        ids = (letter.dead_letter_id for letter in found)
+        return replace(choice, ids=tuple(one for one in ids if not wanted or one in wanted))
+
     async def replay(self, choice: Choice) -> dead_letter_service_pb2.ReplayDeadLettersResponse:
-        """Hand letters back to their consumers."""
-        request = dead_letter_service_pb2.ReplayDeadLettersRequest(selection=choice.selection())
-        return await self._connection.call(self._stub.ReplayDeadLetters, request, DEADLINE_S)
+        """Hand the named letters back to their consumers."""
+        replayed = orphaned = 0
+        for selection in choice.selections():
+            request = dead_letter_service_pb2.ReplayDeadLettersRequest(selection=selection)
+            done = await self._connection.call(self._stub.ReplayDeadLetters, request, DEADLINE_S)
+            replayed, orphaned = replayed + done.replayed_count, orphaned + done.orphaned_count
+        return dead_letter_service_pb2.ReplayDeadLettersResponse(replayed_count=replayed, orphaned_count=orphaned)
 
     async def discard(self, choice: Choice) -> int:
-        """Remove letters for good."""
-        request = dead_letter_service_pb2.DiscardDeadLettersRequest(selection=choice.selection())
-        return (await self._connection.call(self._stub.DiscardDeadLetters, request, DEADLINE_S)).discarded_count
-
-    async def count(self, choice: Choice) -> int:
-        """How many letters are meant."""
-        found = (await self.oldest(replace(choice, ids=()), 1_000_000)).letters
-        return sum(not choice.ids or letter.dead_letter_id in choice.ids for letter in found)
+        """Remove the named letters for good."""
+        discarded = 0
+        for selection in choice.selections():
+            request = dead_letter_service_pb2.DiscardDeadLettersRequest(selection=selection)
+            done = await self._connection.call(self._stub.DiscardDeadLetters, request, DEADLINE_S)
+            discarded += done.discarded_count
+        return discarded
 
 
 def table(letters: Sequence[dead_letter_service_pb2.DeadLetter]) -> Table:

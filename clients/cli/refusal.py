@@ -105,6 +105,8 @@ def _hint(code: grpc.StatusCode, details: Details, endpoint: Endpoint) -> str:
             return "Ask for a token with that scope; `ai2text token --scope ...` mints one for development."
         case Code.NOT_FOUND if details.reason == "DEAD_LETTER_NOT_FOUND":
             return "`ai2text dlq list` shows what there is."
+        case Code.NOT_FOUND if details.reason == "OPERATION_NOT_FOUND":
+            return "`ai2text jobs` shows what there is."
         case Code.NOT_FOUND:
             return "`ai2text recordings list` shows what there is."
         case Code.RESOURCE_EXHAUSTED:

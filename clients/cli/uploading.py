@@ -5,6 +5,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import aiohttp
 from ai2text.ingestion.v1 import ingestion_service_pb2
@@ -27,6 +28,8 @@ LONGEST_PAUSE_S = 15.0
 SLOWEST_BYTES_PER_S = 64 * 1024
 COMPLETE_DEADLINE_S = 600.0
 HTTP_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=60)
+
+T = TypeVar("T")
 
 Progressed = Callable[[int], None]
 """Is told how many bytes of the file have been sent; fewer than before when it begins anew."""
@@ -84,12 +87,18 @@ class Uploader:
         patience = Patience(PATIENT_FOR_S, when_full=True)
         deadline_s = 60 + file.size_bytes / SLOWEST_BYTES_PER_S
         while True:
+            messages = _Remembering(_messages(path, file, progressed))
             try:
                 with refused_in_words(self._connection.endpoint):
                     response = await self._stub.UploadRecording(
-                        _messages(path, file, progressed), timeout=deadline_s, metadata=self._connection.metadata
+                        messages, timeout=deadline_s, metadata=self._connection.metadata
                     )
                 return Stored(response.recording, response.operation)
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if messages.error is None or (task is not None and task.cancelling()):
+                    raise
+                raise _problem(path, messages.error) from messages.error
             except Refusal as refusal:
                 await patience.wait_or_raise(refusal)
 
@@ -128,6 +137,30 @@ class Uploader:
                 request, timeout=COMPLETE_DEADLINE_S, metadata=self._connection.metadata
             )
         return Stored(response.recording, response.operation)
+
+
+class _Remembering(AsyncIterator[T]):
+    """Remembers what an iterator raises: gRPC swallows it and cancels the call, aiohttp takes it for a broken line."""
+
+    def __init__(self, items: AsyncIterator[T]) -> None:
+        self._items = items
+        self.error: Exception | None = None
+
+    async def __anext__(self) -> T:
+        try:
+            return await anext(self._items)
+        except StopAsyncIteration:
+            raise
+        except Exception as error:
+            self.error = error
+            raise
+
+
+def _problem(path: Path, error: Exception) -> Exception:
+    """What went wrong with the file while it was sent, in words; what is no fault of the file stays what it is."""
+    if isinstance(error, OSError):
+        return Problem(f"{path} cannot be read any more: {error.strerror or error}.")
+    return error
 
 
 async def _messages(
@@ -180,11 +213,14 @@ class _Parts:
         while self._waiting:
             part = self._waiting.pop()
             headers = {"Content-Length": str(part.size_bytes)}
+            content = _Remembering(self._bytes(part))
             try:
-                async with self._http.put(part.url, data=self._bytes(part), headers=headers) as answer:
+                async with self._http.put(part.url, data=content, headers=headers) as answer:
                     if answer.status != 200:
                         raise PartRefused(f"The object store does not take {self._path}: HTTP {answer.status}.")
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                if content.error is not None:
+                    raise _problem(self._path, content.error) from content.error
                 raise PartRefused(f"The object store does not answer: {error or type(error).__name__}.") from error
 
     async def _bytes(self, part: ingestion_service_pb2.UploadPart) -> AsyncIterator[bytes]:

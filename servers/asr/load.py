@@ -18,6 +18,9 @@ USUAL_S = 0.25
 """What a final took the model where `LoadLimits.session_busy` was measured."""
 LEARNING = 0.05
 """How much the newest final counts in the average of what finals take."""
+FORGETTING = 30
+"""That average is forgotten so many times more slowly than the load: a machine stays slow while nobody speaks, but a
+moment in which it was must not keep sessions out for ever."""
 HURRIED = 2.0
 """From twice the load at which partials become rarer on, only finals are worth the model's time."""
 
@@ -132,4 +135,5 @@ class Load:
         self._wait_s *= share
         self._queue_s *= share
         self._background_queue_s *= share
+        self._each_s = USUAL_S + (self._each_s - USUAL_S) * share ** (1 / FORGETTING)
         self._at = now

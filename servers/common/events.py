@@ -185,6 +185,11 @@ async def publish(bus: Bus, subject: str, event_id: str, payload: bytes, headers
     PUBLISHED.add(1, {"subject": subject})
 
 
+class HandledElsewhere(Exception):
+    """Raised by a handler that has found out that the event was delivered again, and is handled there: nothing is said
+    of it from here any more, neither that it is done nor that it is to be tried again."""
+
+
 E = TypeVar("E", bound=Message)
 
 
@@ -284,6 +289,8 @@ class Consumer(Generic[E]):
                     with contextlib.suppress(*RETRYABLE):
                         await message.nak()
                 raise
+            except HandledElsewhere:
+                outcome = "elsewhere"
             except (InvalidInput, DecodeError) as error:
                 outcome = await self._bury(jetstream, message, f"{type(error).__name__}: {error}")
             except Exception as error:  # noqa: BLE001 - whatever it is, the message must be tried again

@@ -7,12 +7,13 @@ DependencyUnavailable("objects") when it stays away. The store verifies each bod
 import asyncio
 import base64
 import contextlib
+import errno
 import functools
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import aiohttp
 import google_crc32c
@@ -21,7 +22,7 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError, ClientError
 
-from servers.common.errors import DependencyUnavailable, TransferCorrupted
+from servers.common.errors import DependencyUnavailable, Overloaded, TransferCorrupted
 from servers.common.retries import Retries
 from servers.common.stored import ObjectInfo, ObjectMissing, PartInfo, UnfinishedUpload
 
@@ -64,11 +65,12 @@ class StoreAddress:
 class ObjectStore:
     """One bucket, which is made when it is first missed."""
 
-    def __init__(self, client: "S3Client", public: "S3Client", bucket: str, retries: Retries) -> None:
+    def __init__(self, client: "S3Client", public: "S3Client", bucket: str, retries: Retries, region: str = "") -> None:
         self._client = client
         self._public = public
         self._bucket = bucket
         self._retries = retries
+        self._region = region
         self._bucket_known = False
 
     async def check(self) -> None:
@@ -158,7 +160,8 @@ class ObjectStore:
     async def download(self, key: str, path: Path) -> int:
         """Write the content to the file at `path`, which is replaced; returns how many bytes it has.
 
-        ObjectMissing when there is no such object. The file may be half written when this raises.
+        ObjectMissing when there is no such object; Overloaded, at the first try, when the disk here is full. The file
+        may be half written when this raises.
         """
         size = (await self._head_once(key)).size_bytes
 
@@ -167,14 +170,24 @@ class ObjectStore:
                 async with asyncio.timeout(CALL_TIMEOUT_S + size / SLOWEST_BYTES_PER_S):
                     return await self._fetch(key, path)
 
-        return await self._retries.call("download", attempt)
+        try:
+            return await self._retries.call("download", attempt)
+        except _DiskFull as full:
+            log.error("no room for a download", key=key, path=str(path), size_bytes=size)
+            raise Overloaded("there is no room on this server's disk for the file") from full
 
     async def _fetch(self, key: str, path: Path) -> int:
-        with path.open("wb") as file:
-            async with aclosing(self.chunks(key)) as chunks:
-                async for chunk in chunks:
-                    await asyncio.to_thread(file.write, chunk)
-            return file.tell()
+        """_DiskFull, which the retries do not know, when that is so."""
+        try:
+            with path.open("wb") as file:
+                async with aclosing(self.chunks(key)) as chunks:  # which raises no OSError
+                    async for chunk in chunks:
+                        await asyncio.to_thread(file.write, chunk)
+                return file.tell()
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise _DiskFull from error
+            raise
 
     async def head(self, key: str) -> ObjectInfo | None:
         """What the store says about an object; None when there is none."""
@@ -376,11 +389,22 @@ class ObjectStore:
         if self._bucket_known:
             return
         try:
-            await self._client.create_bucket(Bucket=self._bucket)
+            await self._client.head_bucket(Bucket=self._bucket)
+        except ClientError as error:
+            if _code(error) not in _MISSING | {"NoSuchBucket"}:
+                raise
+            await self._create_bucket()
+        self._bucket_known = True
+
+    async def _create_bucket(self) -> None:
+        """AWS wants to be told of every region but its first, of which it must not be told."""
+        elsewhere = self._region not in ("", "us-east-1")
+        place: Any = {"CreateBucketConfiguration": {"LocationConstraint": self._region}} if elsewhere else {}
+        try:
+            await self._client.create_bucket(Bucket=self._bucket, **place)
         except ClientError as error:
             if _code(error) not in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
                 raise
-        self._bucket_known = True
 
 
 @asynccontextmanager
@@ -409,14 +433,18 @@ async def connected(address: StoreAddress, retries: Retries | None = None) -> As
                     endpoint_url=endpoint or None,
                     aws_access_key_id=address.access_key,
                     aws_secret_access_key=address.secret_key,
-                    region_name=address.region,
+                    region_name=address.region or None,
                     config=config,
                 )
             )
 
         own = await client(address.endpoint)
         public = await client(address.public_endpoint) if address.public_endpoint else own
-        yield ObjectStore(own, public, address.bucket, retries or Retries("objects"))
+        yield ObjectStore(own, public, address.bucket, retries or Retries("objects"), address.region)
+
+
+class _DiskFull(Exception):
+    """There is no room for what comes from the store."""
 
 
 @contextlib.contextmanager

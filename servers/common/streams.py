@@ -83,12 +83,13 @@ def _events(name: str, family: str, max_age_s: float = 0, max_bytes: int = -1) -
 
 
 STREAMS: tuple[StreamConfig, ...] = (
-    # An index that was lost is built anew from EMBEDDINGS, less what RECORDINGS says is deleted: these two are kept
-    # whole. When the server's own bound is reached they refuse what is new, and it waits in the outbox.
+    # An index that was lost is built anew from EMBEDDINGS, less what RECORDINGS says is deleted, and nobody asks again
+    # for what stands in TRANSCRIPTIONS: these are kept whole. When the server's own bound is reached they refuse what
+    # is new, and it waits in the outbox.
     _events("RECORDINGS", "recording"),
     _events("EMBEDDINGS", "embedding"),
+    _events("TRANSCRIPTIONS", "transcription"),
     # The truth of these is in Postgres: they need to last only as long as a consumer may be away.
-    _events("TRANSCRIPTIONS", "transcription", 30 * _DAY_S, 128 * _MIB),
     _events("TRANSCRIPTS", "transcript", 30 * _DAY_S, 1024 * _MIB),
     _stream(DLQ, [f"{DEAD_LETTERS}.>"], 90 * _DAY_S, 256 * _MIB),
 )

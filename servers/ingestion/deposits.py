@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from servers.common.errors import Ai2TextError, ChecksumMismatch
+from servers.common.errors import Ai2TextError, ChecksumMismatch, TransferCorrupted
 from servers.ingestion.files import (
     Announced,
     Content,
@@ -45,6 +45,7 @@ class Deposits:
         ChecksumMismatch when it is not what was announced, AudioUndecodable when there is no audio in it, AlreadyExists
         when the request has brought something else before: then nothing of it is kept. DependencyUnavailable when the
         store or the registry stays away; what is stored by then is found again when the file comes again, or swept.
+        TransferCorrupted when the store has other bytes afterwards than it was given.
         """
         content = spool.content
         verify(announced, content)
@@ -109,9 +110,10 @@ class Deposits:
         there = await self._store.head(registration.key)
         try:
             verify_stored(content, there.size_bytes if there else 0, there.crc32c if there else None)
-        except ChecksumMismatch:
+        except ChecksumMismatch as error:  # no fault of the sender, who may try again
+            log.warning("the store has something else", key=registration.key, error=str(error))
             await asyncio.shield(self._store.delete(registration.key))
-            raise
+            raise TransferCorrupted from error
 
 
 def _registration(owner: Owner, announced: Announced, content: Content, media: Media) -> Registration:

@@ -74,4 +74,7 @@ class Prober(Protocol):
     """Looks into files."""
 
     async def probe(self, opened: Callable[[], BinaryIO]) -> Media:
-        """What is in the file. AudioUndecodable when there is no audio in it, AudioTooLarge when it is too long."""
+        """What is in the file. AudioUndecodable when there is no audio in it, AudioTooLarge when it is too long.
+
+        Overloaded when it cannot be looked through in time.
+        """

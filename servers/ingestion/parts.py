@@ -93,11 +93,18 @@ class PartedUploads:
             if state.registration is not None:
                 return await self._again(owner, name, state)
             with ExitStack() as held:
-                held.enter_context(self._places.place())
+                held.enter_context(self._places.place(owner.tenant))
                 held.enter_context(self._places.room(state.announced.size_bytes))
-                await self._join(owner, name, state)
                 spool = held.enter_context(Spool(self._folder, self._limit))
-                return await self._deposit(owner, name, state, spool)
+                try:
+                    await self._join(key, state)
+                    return await self._deposit(owner, name, state, spool)
+                except ObjectMissing:
+                    log.info("upload completed twice", upload=name)
+            state = await self._found(owner, name)
+            if state is None or state.registration is None:
+                raise _unknown(name)
+            return await self._again(owner, name, state)
 
     async def _found(self, owner: Owner, name: str) -> State | None:
         try:
@@ -135,9 +142,11 @@ class PartedUploads:
     def _plan(self, name: str, state: State, missing: list[Part] | tuple[()]) -> Plan:
         return Plan(name, tuple(missing), state.part_count, datetime.now(UTC) + EXPIRY)
 
-    async def _join(self, owner: Owner, name: str, state: State) -> None:
-        """Make the parts one object, unless they are. UploadIncomplete when some are missing."""
-        key = incoming_key(owner.tenant, name)
+    async def _join(self, key: str, state: State) -> None:
+        """Make the parts one object, unless they are. UploadIncomplete when some are missing.
+
+        ObjectMissing when there are neither: another server has completed the upload, or it has expired.
+        """
         try:
             there = await self._store.parts(key, state.multipart_id)
             if missing := _missing(state, {part.number: part.size_bytes for part in there}):
@@ -147,10 +156,13 @@ class PartedUploads:
             await self._store.complete_multipart(key, state.multipart_id, wanted)
         except ObjectMissing:
             if await self._store.head(key) is None:
-                raise _unknown(name) from None
+                raise
 
     async def _deposit(self, owner: Owner, name: str, state: State, spool: Spool) -> Deposited:
-        """Read the whole through, and keep it. Of a file that is refused nothing stays."""
+        """Read the whole through, and keep it. Of a file that is refused nothing stays.
+
+        ObjectMissing when another server has removed the whole meanwhile.
+        """
         key = incoming_key(owner.tenant, name)
         try:
             await self._retries.call("read_through", lambda: self._fetch(key, spool))

@@ -1,6 +1,7 @@
 """How much comes in at a time: so many files, and no more bytes than there is room for."""
 
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,26 +15,31 @@ def free_bytes(folder: Path) -> int:
 
 
 class Places:
-    """Places for files that are being taken."""
+    """Places for files that are being taken; one tenant has at most half of them."""
 
     def __init__(self, folder: Path, most: int, reserve_bytes: int, free: Callable[[Path], int] = free_bytes) -> None:
         self._folder = folder
         self._most = most
         self._reserve = reserve_bytes
         self._free = free
-        self._taken = 0
+        self._taken: Counter[str] = Counter()
+        """By tenant."""
         self._awaited = 0
 
     @contextmanager
-    def place(self) -> Iterator[None]:
-        """One of the places, until the end of the block. Overloaded when there is none."""
-        if self._taken >= self._most:
+    def place(self, tenant: str) -> Iterator[None]:
+        """One of the places, until the end of the block. Overloaded when there is none for the tenant."""
+        if self._taken.total() >= self._most:
             raise Overloaded("too many files are coming in at the moment")
-        self._taken += 1
+        if self._taken[tenant] >= max(1, self._most // 2):
+            raise Overloaded("too many files of this tenant are coming in at the moment")
+        self._taken[tenant] += 1
         try:
             yield
         finally:
-            self._taken -= 1
+            self._taken[tenant] -= 1
+            if not self._taken[tenant]:
+                del self._taken[tenant]
 
     @contextmanager
     def room(self, size_bytes: int) -> Iterator[None]:

@@ -12,7 +12,7 @@ import structlog
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 
-from servers.common.errors import Ai2TextError, AudioTooLarge, AudioUndecodable
+from servers.common.errors import Ai2TextError, AudioTooLarge, AudioUndecodable, Overloaded
 from servers.ingestion.files import Media
 from servers.ingestion.threads import finished
 
@@ -49,7 +49,10 @@ class AvProber:
 
 
 def probed(opened: Callable[[], BinaryIO], stop: threading.Event) -> Media:
-    """What is in the file. Blocks. AudioUndecodable says in words what is wrong with it."""
+    """What is in the file. Blocks. AudioUndecodable says in words what is wrong with it.
+
+    Overloaded when it takes too long: on a server that has less to do it may not.
+    """
     try:
         with opened() as file, av.open(file, mode="r", metadata_errors="ignore", options=OPTIONS) as container:
             return _media(container, _watched(stop))
@@ -65,7 +68,7 @@ def _watched(stop: threading.Event) -> Callable[[], None]:
 
     def check() -> None:
         if stop.is_set() or time.monotonic() > ends:
-            raise AudioUndecodable("looking through the file takes too long")
+            raise Overloaded("looking through the file takes too long at the moment; try again")
 
     return check
 

@@ -23,7 +23,8 @@ class Exports:
     async def write(self, tenant: str, recording_id: str, format: formats.Format | None) -> AsyncIterator[str]:
         """The pieces of a file; FieldInvalid, RecordingNotFound, or TranscriptNotFound when nothing was transcribed.
 
-        Segments that are appended meanwhile may or may not be in it.
+        Segments that are appended meanwhile may or may not be in it. TranscriptNotFound at the end, too, when the
+        transcript was deleted meanwhile: then the file is not whole.
         """
         known = fields.known("format", format)
         recording = await self._library.get(tenant, recording_id)
@@ -37,6 +38,8 @@ class Exports:
             if len(piece) > PIECE_CHARACTERS:
                 yield piece
                 piece = ""
+        if await self._store.transcript(tenant, newest[0].transcript_id) is None:
+            raise TranscriptNotFound("the transcript was deleted meanwhile", recording_id=recording.recording_id)
         if piece := piece + writer.closing():
             yield piece
 

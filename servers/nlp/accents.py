@@ -20,6 +20,8 @@ UNKNOWN = 14.0
 LONGEST = 4
 
 _FEWEST_WORDS = 3
+_RARER = math.log(20)
+"""What a syllable without accents costs more than with them, where nobody means it without."""
 _FEWEST_SYLLABLES = 0.65
 """Of a text's words: the rest are foreign names. With fewer the text is in another language."""
 _ENGLISH = listed(
@@ -46,6 +48,7 @@ class Lexicon:
     ) -> None:
         """`shares` are those of single syllables; each phrase has two to LONGEST; those that are sure count twice."""
         costs = {syllable: -math.log(share) for syllable, share in shares.items()}
+        self._plain = {syllable: cost for syllable, cost in costs.items() if syllable == bare(syllable)}
         self._best: dict[tuple[str, ...], Spelling] = {}
         for syllable, cost in costs.items():
             self._add(Spelling((syllable,), cost))
@@ -65,6 +68,11 @@ class Lexicon:
     def spelling(self, syllables: tuple[str, ...]) -> Spelling | None:
         """The cheapest spelling of syllables without accents, in lower case."""
         return self._best.get(syllables)
+
+    def lacks_accents(self, syllable: str) -> bool:
+        """Whether a syllable is hardly ever written without accents: "tieng" is none, "toi" is rare, "lan" a name."""
+        best = self._best.get((syllable,))
+        return best is not None and self._plain.get(syllable, math.inf) >= best.cost + _RARER
 
     def restored(self, syllables: Sequence[str]) -> list[str]:
         """The same syllables with their accents."""
@@ -91,7 +99,7 @@ def _walked_back(best: Sequence[tuple[float, tuple[str, ...]]]) -> list[str]:
 
 
 def is_unaccented(text: str, lexicon: Lexicon) -> bool:
-    """Whether a text is Vietnamese of some length without a single accent."""
+    """Whether a text is Vietnamese of some length without a single accent, and was not meant so: "Lan xem phim"."""
     if has_vietnamese_letter(text):
         return False
     keys = [one.key for one in words(text) if one.key.isalpha()]
@@ -101,6 +109,7 @@ def is_unaccented(text: str, lexicon: Lexicon) -> bool:
         len(keys) >= _FEWEST_WORDS
         and len(syllables) >= _FEWEST_SYLLABLES * len(keys)
         and english <= _MOST_ENGLISH * len(keys)
+        and any(map(lexicon.lacks_accents, syllables))
     )
 
 

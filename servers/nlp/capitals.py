@@ -11,7 +11,7 @@ _END = re.compile(r"[.!?…][\"'”’»)\]]*\s+[\"'“‘«(\[]*$")
 _ABBREVIATION = re.compile(
     r"\b(?:\w|tp|ts|th|gs|pgs|bs|ths|vd|tr|mr|mrs|jr|sr|ms|dr|st|no|vs|etc|v\.v)\.\s+$", re.IGNORECASE
 )
-_ELLIPSIS = re.compile(r"(?:\.{2,}|…)\s+$")
+_ELLIPSIS = re.compile(r"(?:(?<!\.)\.{2,}|…)\s+$")
 _LONGEST_ABBREVIATION = 8
 
 

@@ -39,7 +39,7 @@ def fraction(keys: Sequence[str], at: int) -> Span | None:
     top, bottom = DIGITS.get(word(keys, at), 0), _DENOMINATORS.get(word(keys, at + 2), 0)
     if not 0 < top < bottom or word(keys, at + 1) != "phần" or not _apart(keys, at):
         return None
-    if word(keys, at + 3) in numerals.NUMBER_WORDS | _KIN:
+    if word(keys, at + 3) in numerals.NUMBER_WORDS | _KIN or numerals.begins_another(keys, at + 2):
         return None
     return Span(at, at + 3, f"{top}/{bottom}")
 

@@ -32,14 +32,14 @@ _SURNAMES = listed(
 _MIDDLES = listed("văn thị đình hữu đức ngọc quang minh thanh xuân quốc hưng hoàng kim công bá duy hải trọng nhật viết")
 _SURE_SURNAMES = frozenset({"nguyễn"})
 _SURE_MIDDLES = frozenset({"văn", "thị"})
-_TITLES = listed("ông bà anh chị em cô chú bác thầy bạn cháu tên là")
+_TITLES = listed("ông bà anh chị em cô chú bác thầy bạn cháu tên")
 _NO_NAME = listed(
     "và là có đã đang sẽ không ở của cho với thì mà bị được ra vào nói đi đến làm người trong này đó ấy hay cũng rất"
     " tại từ về theo sinh năm những các một"
 )
 """Words that end a person's name."""
 
-_NO_GIVEN = listed("hóa học phòng bản nghệ kiện chương bằng thư công trường xã trấn giác hiếu phần tộc")
+_NO_GIVEN = listed("hóa học phòng bản nghệ kiện chương bằng thư công trường xã trấn giác hiếu phần tộc thực")
 """Behind "văn" and "thị" these make words: "giao lưu văn hóa", "quản lý thị trường"."""
 
 SPELT = {"asean": "ASEAN", "youtube": "YouTube"}
@@ -52,9 +52,78 @@ _AFTER = {
     "tiếng": phrases("việt|anh|pháp|đức|nhật|hàn|trung|nga|hoa|thái|lào|ý|mỹ|hán|tây ban nha|bồ đào nha|hy lạp"),
     "người": phrases("việt|pháp|đức|nhật|nga|hoa|mỹ|khmer|chăm|do thái|ả rập|hy lạp|la mã|ba tư|mông cổ|ấn độ"),
 }
-_PRONOUNS = frozenset({"ấy", "ta", "em", "chị", "trai", "cả"})
+_PRONOUNS = listed("ấy ta em chị trai cả ơi")
 """Behind "anh" these make a person of it: "tiếng anh ấy" is his voice."""
-_AMBIGUOUS_ALONE = phrases("hòa bình|bình thuận|bình định|hà nam|hải dương|long an|thái bình|phú thọ")
+_NO_PEOPLE = {
+    "anh": _PRONOUNS | listed("hùng dũng minh"),
+    "chăm": listed("chỉ sóc làm học lo chút nom ngoan"),
+    "đức": listed("độ hạnh tin"),
+    "hoa": listed("hậu"),
+    "lào": listed("xào"),
+    "mỹ": listed("miều lệ"),
+    "trung": listed("thực thành hậu tín kiên niên"),
+    "ý": listed("kiến"),
+}
+"""Words that take the name of a people behind "người" or "tiếng" for their own: "người chăm chỉ" is diligent."""
+_TAKEN_BY_NEXT = {
+    "ai cập": listed("nhật bến"),
+    "bắc cực": listed("kỳ kì đoan"),
+    "bắc kinh": listed("tế doanh nghiệm"),
+    "cần thơ": listed("mộng ca ấu thẩn"),
+    "hạ long": listed("trọng"),
+    "hoa kỳ": listed("lạ diệu quặc"),
+    "hoàng sa": listed("thải sút đọa lầy ngã"),
+    "hội an": listed("toàn ninh bình cư nhàn lạc"),
+    "lai châu": listed("á âu phi mỹ úc"),
+    "lâm đồng": listed("loạt"),
+    "nam cực": listed("kỳ kì đoan"),
+    "nam định": listed("cư hướng"),
+    "nghệ an": listed("toàn ninh"),
+    "nước anh": _PRONOUNS,
+    "nước mỹ": listed("miều lệ phẩm"),
+    "nước pháp": listed("luật lý quyền"),
+    "phần lan": listed("rộng tỏa truyền tràn"),
+    "tây nguyên": listed("nhân thủ tắc tử vẹn"),
+    "thái lan": listed("rộng tỏa truyền tràn"),
+    "trường sa": listed("thải sút đọa lầy ngã"),
+}
+"""The syllables that take the last one of a name for a word of their own: "công nghệ an toàn"."""
+_TAKEN_BY_LAST = {
+    "an giang": listed("công bình"),
+    "ấn độ": listed("dấu in"),
+    "bắc cực": listed("miền"),
+    "bắc giang": listed("miền"),
+    "bắc kinh": listed("miền"),
+    "điện biên": listed("bưu"),
+    "gia lai": listed("quốc chuyên tham"),
+    "hải phòng": listed("duyên"),
+    "hoàng sa": listed("phượng huy"),
+    "hội an": listed("xã cơ quốc hiệp lễ"),
+    "hưng yên": listed("phục chấn"),
+    "khánh hòa": listed("quốc"),
+    "la mã": listed("đô"),
+    "lâm đồng": listed("kiểm"),
+    "nam cực": listed("miền"),
+    "nam định": listed("miền"),
+    "nam phi": listed("miền một hai ba các những vị"),
+    "nghệ an": listed("công kỹ văn"),
+    "nhật bản": listed("cập sinh chủ"),
+    "ninh bình": listed("an"),
+    "ninh thuận": listed("an"),
+    "nước pháp": listed("nhà"),
+    "phần lan": listed("một"),
+    "phú quốc": listed("phong triệu trù"),
+    "phú yên": listed("phong triệu trù"),
+    "tây nguyên": listed("phương"),
+    "thái lan": listed("hình trạng"),
+    "thái nguyên": listed("hình trạng"),
+    "thanh hóa": listed("âm"),
+    "trung đông": listed("tập"),
+    "trung quốc": listed("tập miền"),
+    "trường sa": listed("công hiện môi nhà thị thương"),
+}
+"""The syllables that take the first one of a name for a word of their own: "tập trung đông người"."""
+_AMBIGUOUS_ALONE = phrases("cao bằng|hòa bình|bình thuận|bình định|hà nam|hải dương|long an|thái bình|phú thọ")
 _BEFORE_PLACE = frozenset({"tỉnh", "ở", "tại", "phố", "huyện", "đến", "về", "từ"})
 
 
@@ -70,28 +139,34 @@ def _place(keys: Sequence[str], at: int) -> range:
             continue
         if name in _AMBIGUOUS_ALONE and (at == 0 or keys[at - 1] not in _BEFORE_PLACE):
             continue
-        if name[0] == "nước" and at > 0 and keys[at - 1] == "nhà":  # "nhà nước pháp quyền": a state of law
+        if _is_taken(name, keys[at - 1] if at else "", keys[at + length] if at + length < len(keys) else ""):
             continue
         common = next((place for place, one in enumerate(name) if one not in _GENERIC), 0)
         return range(at + common, at + length)
     return range(at, at)
 
 
+def _is_taken(name: tuple[str, ...], before: str, behind: str) -> bool:
+    """Whether a word beside a name of two makes another word with the syllable that it touches."""
+    spelt = " ".join(name)
+    return before in _TAKEN_BY_LAST.get(spelt, ()) or behind in _TAKEN_BY_NEXT.get(spelt, ())
+
+
 def _after(keys: Sequence[str], at: int) -> range:
     """The name of a language behind "tiếng", or of a people behind "người"."""
     before = keys[at - 1] if at else ""
-    if keys[at : at + 1] == ["anh"] and not _PRONOUNS.isdisjoint(keys[at + 1 : at + 2]):
-        return range(at, at)
     names = _AFTER.get(before, frozenset())
     ends = (at + length for length in range(min(_LONGEST, len(keys) - at), 0, -1))
-    return next((range(at, end) for end in ends if tuple(keys[at:end]) in names), range(at, at))
+    found = next((range(at, end) for end in ends if tuple(keys[at:end]) in names), range(at, at))
+    taken = _NO_PEOPLE.get(keys[at], frozenset()) if len(found) == 1 else frozenset()
+    return range(at, at) if not taken.isdisjoint(keys[at + 1 : at + 2]) else found
 
 
 def _person(keys: Sequence[str], at: int) -> range:
     """A surname, a middle name, a given name; one that may be three words needs a sign, such as a title before it."""
     if keys[at] not in _SURNAMES or at + 2 >= len(keys) or keys[at + 1] not in _MIDDLES:
         return range(at, at)
-    titled = at > 0 and keys[at - 1] in _TITLES
+    titled = at > 0 and (keys[at - 1] in _TITLES or tuple(keys[max(0, at - 2) : at]) == ("tên", "là"))
     sure = keys[at + 1] in _SURE_MIDDLES and keys[at + 2] not in _NO_GIVEN
     if not (titled or sure or keys[at] in _SURE_SURNAMES) or keys[at + 2] in _NO_NAME:
         return range(at, at)

@@ -22,6 +22,18 @@ _SURE_IN_A_RANGE = frozenset({"một", "hai", "bốn", "sáu", "bảy", "tám"})
 _RANGE_SCALES = frozenset({"nghìn", "ngàn", "triệu", "tỷ", "tỉ"})
 _LABELLED = frozenset({"tầng", "lớp", "chương", "trang", "quận", "hiệp"})
 """What has a number for its name: "tầng hai" is "tầng 2"."""
+_NO_LABEL = {
+    "tầng": listed("hạ giai địa thượng"),
+    "lớp": listed("tầng"),
+    "chương": listed("văn hiến huy huân"),
+    "trang": listed("thời nghĩa hóa vũ ngụy cải phục nha quân"),
+    "hiệp": listed("liên hào nghĩa kiếm hòa"),
+}
+"""Words that end in a label and have no number: "tầng lớp", "thời trang"."""
+_BEHIND_THE_YEAR = listed("nay ngoái kia xưa trước sau tới qua")
+"""Behind "năm" these make a year of it: "lớp năm nay" is this year's."""
+_FAR = listed("đây đó nhau nhà xa")
+"""Behind "cách" these make a distance of it; else "một cách" is the manner of something."""
 _MANY = frozenset({"mỗi", "từng", "các", "mấy", "những", "vài", "nhiều"})
 _YEARS = frozenset({"năm", "niên", "giải", "đoạn", "olympic", "olympics"})
 _BEHIND_A_YEAR = listed("đến tới và hoặc thì là khi ở tại nhưng của cho để do") | {""}
@@ -77,11 +89,16 @@ def _is_year(keys: Sequence[str], at: int, number: Cardinal) -> bool:
 
 def _label(keys: Sequence[str], at: int) -> Span | None:
     """One digit behind a word that is counted by its number; "nhà hai tầng ba phòng" has none."""
-    if word(keys, at) not in DIGITS or word(keys, at - 1) not in _LABELLED or word(keys, at) == "không":
+    digit, label, behind = word(keys, at), word(keys, at - 1), word(keys, at + 1)
+    if digit not in DIGITS or digit == "không" or label not in _LABELLED:
         return None
-    if word(keys, at - 2) in NUMBER_WORDS | _MANY or word(keys, at + 1) in NUMBER_WORDS:
+    if word(keys, at - 2) in _NO_LABEL.get(label, ()) or (digit == "năm" and behind in _BEHIND_THE_YEAR):
         return None
-    return Span(at, at + 1, str(DIGITS[keys[at]]))
+    if (digit, behind) == ("một", "cách") and word(keys, at + 2) not in _FAR:
+        return None
+    if word(keys, at - 2) in NUMBER_WORDS | _MANY or behind in NUMBER_WORDS:
+        return None
+    return Span(at, at + 1, str(DIGITS[digit]))
 
 
 def _scaled_range(keys: Sequence[str], at: int) -> Span | None:

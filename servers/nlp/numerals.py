@@ -3,7 +3,7 @@
 What a speaker may mean in two ways is no number here: the text keeps its words.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from servers.nlp.lists import listed
@@ -31,6 +31,10 @@ _NO_SCALE = listed("lệ giá phú trọng suất mỉ chứng tập hồi trùn
 """Behind "tỷ", "triệu" and "nghìn" these make other words: rate, millionaire, symptom."""
 _VAGUE = frozenset({"mấy", "mươi", "chục", "tá", "vài", "rưởi"})
 _AFTER_SHORTHAND = frozenset({"đồng", "đô", "usd", "euro", "mỗi", "một", "tiền", "rồi", "ạ", "nhé", "thôi"})
+_TU = listed("vấn liệu tưởng duy cách pháp lệnh thục thù")
+"""Behind "tư" these make other words: "mười tư vấn viên" are ten advisers, "một phần tư liệu" some of the sources."""
+_AFTER_THE = listed("kỷ kỉ giới hệ")
+"""Behind "thế" these make words that are counted: "mười tư thế kỷ" are 14 centuries, "mười tư thế" ten poses."""
 NUMBER_WORDS = frozenset(DIGITS) | SCALES | _VAGUE | {"mười", "mốt", "tư", "lăm", "nhăm", HALF}
 _OFTEN_NO_DIGIT = frozenset({"năm", "không"})
 
@@ -67,6 +71,12 @@ def grouped(value: int) -> str:
 def word(keys: Sequence[str], at: int) -> str:
     """The word at a place; none beyond the end."""
     return keys[at] if 0 <= at < len(keys) else ""
+
+
+def begins_another(keys: Sequence[str], at: int) -> bool:
+    """Whether the "tư" at a place is no four, but the beginning of another word, such as "tư vấn"."""
+    behind = word(keys, at + 1)
+    return word(keys, at) == "tư" and (behind in _TU or (behind == "thế" and word(keys, at + 2) not in _AFTER_THE))
 
 
 def cardinal(keys: Sequence[str], at: int, *, short: bool = False) -> Cardinal | None:
@@ -147,7 +157,7 @@ def _odd(keys: Sequence[str], at: int) -> Cardinal | None:
     """ "Linh năm", "lẻ mười hai": what stands behind empty places."""
     if word(keys, at) not in ODD:
         return None
-    digit = (DIGITS | {"tư": 4}).get(word(keys, at + 1), 0)
+    digit = _unit(keys, at + 1, DIGITS | {"tư": 4})
     tens = _tens(keys, at + 1, short=False)
     return tens or (Cardinal(digit, at + 2) if digit else None)
 
@@ -172,16 +182,21 @@ def _tens(keys: Sequence[str], at: int, short: bool) -> Cardinal | None:
     """10 to 99."""
     first, second = word(keys, at), word(keys, at + 1)
     if first == "mười":
-        unit = _AFTER_MUOI.get(second)
-        return Cardinal(10 + (unit or 0), at + (2 if unit else 1))
+        unit = _unit(keys, at + 1, _AFTER_MUOI)
+        return Cardinal(10 + unit, at + (2 if unit else 1))
     tens = _TENS.get(first)
     if tens is None:
         return None
     if second == "mươi":
-        unit = _AFTER_TENS.get(word(keys, at + 2))
-        return Cardinal(tens * 10 + (unit or 0), at + (3 if unit else 2))
-    shortened = (_SHORT_ONLY if short else _SHORT_ALWAYS).get(second)
+        unit = _unit(keys, at + 2, _AFTER_TENS)
+        return Cardinal(tens * 10 + unit, at + (3 if unit else 2))
+    shortened = _unit(keys, at + 1, _SHORT_ONLY if short else _SHORT_ALWAYS)
     return Cardinal(tens * 10 + shortened, at + 2) if shortened else None
+
+
+def _unit(keys: Sequence[str], at: int, units: Mapping[str, int]) -> int:
+    """The last digit of a number; 0 when there is none."""
+    return 0 if begins_another(keys, at) else units.get(word(keys, at), 0)
 
 
 def _single(keys: Sequence[str], at: int) -> Cardinal | None:

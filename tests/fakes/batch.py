@@ -28,8 +28,9 @@ class Shelf:
         self._fail()
         return self.recording_
 
-    async def create_transcript(self, job: Job, transcript_id: str) -> None:
+    async def create_transcript(self, job: Job, transcript_id: str) -> int:
         self.transcripts.append(transcript_id)
+        return len(self.segments)
 
     async def append(self, job: Job, transcript_id: str, segments: Sequence[Segment]) -> None:
         self.appended.append([segment.index for segment in segments])
@@ -102,12 +103,12 @@ class Loudness:
 class Shouting:
     """A Refiner that is easy to see."""
 
-    async def refine(self, text: str, language: str) -> str:
+    async def refine(self, text: str, language: str, whole: bool) -> str:
         return text.upper()
 
 
 class Silent:
     """A Refiner that leaves everything as it is."""
 
-    async def refine(self, text: str, language: str) -> str:
+    async def refine(self, text: str, language: str, whole: bool) -> str:
         return text

@@ -130,6 +130,8 @@ class MemoryObjects:
 
     async def parts(self, key: str, multipart_id: str) -> list[PartInfo]:
         self._answer()
+        if multipart_id not in self.multiparts:
+            self._called("parts")
         parts = self._multipart(key, multipart_id).parts
         return [PartInfo(number, len(part), f"etag-{number}") for number, part in sorted(parts.items())]
 

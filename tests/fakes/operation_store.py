@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from servers.asr.batch.operations import Event, NewOperation
 from servers.asr.batch.pages import Place
-from servers.asr.batch.progress import Failure, File, FileState, Job, Operation, Progress
+from servers.asr.batch.progress import Failure, File, FileState, Job, Operation, Progress, TakenOver
 from servers.common import status
 from servers.common.errors import Ai2TextError, DependencyUnavailable
 
@@ -20,6 +20,7 @@ class MemoryOperations:
 
     kept: dict[str, tuple[str, Operation]] = field(default_factory=dict)
     outbox: list[Event] = field(default_factory=list)
+    deleted: set[str] = field(default_factory=set)
     away: bool = False
 
     def __post_init__(self) -> None:
@@ -33,7 +34,7 @@ class MemoryOperations:
     async def add(self, tenant: str, new: NewOperation, events: Sequence[Event]) -> Operation | None:
         """See OperationStore."""
         now = self._now()
-        if new.operation_id not in self.kept:
+        if new.operation_id not in {*self.kept, *self.deleted}:
             files = [File(recording_id) for recording_id in new.recording_ids]
             operation = Operation(new.operation_id, new.subject, new.language_code, False, now, now, files)
             self.kept[new.operation_id] = (tenant, operation)
@@ -77,6 +78,7 @@ class MemoryOperations:
         if operation is None or not operation.is_done:
             return False
         del self.kept[operation_id]
+        self.deleted.add(operation_id)
         return True
 
     async def begin(self, job: Job) -> File | None:
@@ -85,7 +87,9 @@ class MemoryOperations:
         if file is None or file.state in (FileState.SUCCEEDED, FileState.CANCELLED):
             return file
         tries = 1 if file.state is FileState.FAILED else file.tries + 1
-        return self._put(job, replace(file, state=FileState.RUNNING, tries=tries, failure=None))
+        return self._put(
+            job, replace(file, state=FileState.RUNNING, tries=tries, attempt=file.attempt + 1, failure=None)
+        )
 
     async def language(self, job: Job) -> str:
         """See Ledger."""
@@ -94,11 +98,15 @@ class MemoryOperations:
 
     async def advance(self, job: Job, progress: Progress) -> bool:
         """See Ledger."""
-        file = self.file(job)
-        if file is None or file.state is not FileState.RUNNING:
+        file = self._running(job)
+        if file is None:
             return False
         self._put(job, replace(file, progress=progress))
         return True
+
+    async def holds(self, job: Job) -> bool:
+        """See Ledger."""
+        return self._running(job) is not None
 
     async def succeed(self, job: Job) -> None:
         """See Ledger."""
@@ -110,8 +118,7 @@ class MemoryOperations:
 
     async def put_back(self, job: Job, counted: bool) -> None:
         """See Ledger."""
-        file = self.file(job)
-        if file is not None and file.state is FileState.RUNNING:
+        if (file := self._running(job)) is not None:
             self._put(job, replace(file, state=FileState.QUEUED, tries=file.tries - (0 if counted else 1)))
 
     def file(self, job: Job) -> File | None:
@@ -122,9 +129,17 @@ class MemoryOperations:
             return None
         return next((file for file in operation.files if file.recording_id == job.recording_id), None)
 
-    def _end(self, job: Job, state: FileState, failure: Failure | None) -> None:
+    def _running(self, job: Job) -> File | None:
+        """The file, if this try may change it; None when nothing is left to transcribe. TakenOver."""
         file = self.file(job)
-        if file is not None and file.state is FileState.RUNNING:
+        if file is None or file.state.is_done:
+            return None
+        if file.attempt != job.attempt:
+            raise TakenOver
+        return file if file.state is FileState.RUNNING else None
+
+    def _end(self, job: Job, state: FileState, failure: Failure | None) -> None:
+        if (file := self._running(job)) is not None:
             self._put(job, replace(file, state=state, failure=failure))
 
     def _put(self, job: Job, changed: File) -> File:

@@ -32,7 +32,7 @@ from tests.rpc.metadata_server import headers
 
 LIMIT_BYTES = 20 << 20
 IDLE_S = 2.0
-PLACES = 3
+PLACES = 4
 AGE_S = 3600.0
 
 UploadFile = ingestion_service_pb2.UploadFile

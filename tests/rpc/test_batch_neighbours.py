@@ -11,7 +11,7 @@ import pytest
 from ai2text.metadata.v1 import media_pb2, recording_pb2
 from ai2text.metadata.v1.recording_service_pb2 import CreateRecordingRequest, DeleteRecordingRequest
 from ai2text.metadata.v1.transcript_service_pb2 import ListSegmentsRequest, ListTranscriptsRequest
-from ai2text.nlp.v1 import text_service_pb2, text_service_pb2_grpc
+from ai2text.nlp.v1 import refinement_pb2, text_service_pb2, text_service_pb2_grpc
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from servers.asr.batch import refiner
@@ -136,11 +136,13 @@ class Texts(text_service_pb2_grpc.TextServiceServicer):
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.steps: list[list[int]] = []
         self.refuse: grpc.StatusCode | None = None
 
     async def Refine(self, request: text_service_pb2.RefineRequest, context: Any) -> text_service_pb2.RefineResponse:
         identity.require(context, "speech")
         self.asked.append(f"{request.language_code} {request.text}")
+        self.steps.append(list(request.steps))
         if self.refuse is not None:
             await context.abort(self.refuse, "no")
         return text_service_pb2.RefineResponse(text=request.text.upper())
@@ -160,16 +162,29 @@ async def texts() -> AsyncIterator[tuple[Texts, RemoteRefiner]]:
 
 async def test_a_text_is_refined(texts: tuple[Texts, RemoteRefiner]) -> None:
     servicer, remote = texts
-    assert await remote.refine("xin chào", "vi") == "XIN CHÀO"
+    assert await remote.refine("xin chào", "vi", True) == "XIN CHÀO"
     assert servicer.asked == ["vi xin chào"]
+
+
+async def test_a_piece_of_a_sentence_gets_neither_marks_nor_capitals(texts: tuple[Texts, RemoteRefiner]) -> None:
+    servicer, remote = texts
+    for whole in (True, False):
+        await remote.refine("xin chào", "vi", whole)
+    assert servicer.steps[0] == []
+    unwanted = {
+        refinement_pb2.REFINEMENT_STEP_UNSPECIFIED,
+        refinement_pb2.REFINEMENT_STEP_PUNCTUATION,
+        refinement_pb2.REFINEMENT_STEP_CAPITALISATION,
+    }
+    assert set(servicer.steps[1]) == set(refinement_pb2.RefinementStep.values()) - unwanted
 
 
 async def test_a_text_that_is_refused_stays_and_the_next_is_refined(texts: tuple[Texts, RemoteRefiner]) -> None:
     servicer, remote = texts
     servicer.refuse = grpc.StatusCode.INVALID_ARGUMENT
-    assert await remote.refine("xin", "vi") == "xin"
+    assert await remote.refine("xin", "vi", True) == "xin"
     servicer.refuse = None
-    assert await remote.refine("chào", "vi") == "CHÀO"
+    assert await remote.refine("chào", "vi", True) == "CHÀO"
 
 
 async def test_a_refiner_that_is_away_is_left_in_peace_for_a_while(
@@ -177,12 +192,12 @@ async def test_a_refiner_that_is_away_is_left_in_peace_for_a_while(
 ) -> None:
     servicer, remote = texts
     servicer.refuse = grpc.StatusCode.UNAVAILABLE
-    assert [await remote.refine(text, "vi") for text in ("a", "b", "c")] == ["a", "b", "c"]
+    assert [await remote.refine(text, "vi", True) for text in ("a", "b", "c")] == ["a", "b", "c"]
     assert len(servicer.asked) == 1
     servicer.refuse = None
     monkeypatch.setattr(refiner, "REST_S", 0.0)
     remote._rests_until = 0.0
-    assert await remote.refine("d", "vi") == "D"
+    assert await remote.refine("d", "vi", True) == "D"
 
 
 NUMBERS = {

@@ -50,7 +50,7 @@ def metadata_of(operation: pb.Operation) -> batch_pb2.BatchRecognizeMetadata:
 
 
 def job(operation: pb.Operation, recording_id: str) -> Job:
-    return Job("acme", "lan", operation.name.removeprefix("operations/"), recording_id)
+    return Job("acme", "lan", operation.name.removeprefix("operations/"), recording_id, attempt=1)
 
 
 async def succeed(server: BatchServer, operation: pb.Operation, recording_id: str) -> None:
@@ -377,10 +377,11 @@ async def test_a_wait_of_less_than_nothing_is_refused(server: BatchServer) -> No
     assert (refused.code, refused.field) == (grpc.StatusCode.INVALID_ARGUMENT, "timeout")
 
 
+@pytest.mark.parametrize("bound", ["MOST_WAITING", "MOST_WAITING_OF_TENANT"])
 async def test_only_so_many_may_wait_and_those_that_leave_make_room(
-    server: BatchServer, monkeypatch: pytest.MonkeyPatch
+    server: BatchServer, monkeypatch: pytest.MonkeyPatch, bound: str
 ) -> None:
-    monkeypatch.setattr("servers.asr.batch.operations.MOST_WAITING", 1)
+    monkeypatch.setattr(f"servers.asr.batch.operations.{bound}", 1)
     operation, ids = await started(server)
     request = pb.WaitOperationRequest(name=operation.name, timeout=duration_pb2.Duration(seconds=50))
     waiting = server.operations.WaitOperation(request, metadata=ALLOWED)

@@ -10,6 +10,7 @@ from typing import Any
 
 import grpc
 import pytest
+import typer
 from ai2text.admin.v1 import dead_letter_service_pb2, dead_letter_service_pb2_grpc
 from typer.testing import CliRunner
 
@@ -37,11 +38,18 @@ def letter(letter_id: str, **fields: Any) -> dead_letter_service_pb2.DeadLetter:
 
 @dataclass
 class Admin(dead_letter_service_pb2_grpc.DeadLetterServiceServicer):
-    """Three letters, one a page; the last is no event. What it was asked is kept."""
+    """Some letters, by default three, one a page; the last is no event. What it was asked is kept."""
 
     asked: list[Any] = field(default_factory=list)
+    ids: tuple[str, ...] = IDS
+    a_page: int = 1
     orphaned: int = 0
     empty: bool = False
+
+    @property
+    def named(self) -> list[list[str]]:
+        """The ids of each call that replays or discards."""
+        return [list(asked.selection.dead_letter_ids) for asked in self.asked if hasattr(asked, "selection")]
 
     def ListDeadLetters(self, request: Any, context: Any) -> Any:
         self.asked.append(request)
@@ -49,7 +57,9 @@ class Admin(dead_letter_service_pb2_grpc.DeadLetterServiceServicer):
         if self.empty:
             return dead_letter_service_pb2.ListDeadLettersResponse()
         return dead_letter_service_pb2.ListDeadLettersResponse(
-            dead_letters=[letter(IDS[at])], next_page_token=str(at + 1) if at < 2 else "", total_count=3
+            dead_letters=[letter(one) for one in self.ids[at : at + self.a_page]],
+            next_page_token=str(at + self.a_page) if at + self.a_page < len(self.ids) else "",
+            total_count=len(self.ids),
         )
 
     def GetDeadLetter(self, request: Any, context: Any) -> Any:
@@ -62,11 +72,15 @@ class Admin(dead_letter_service_pb2_grpc.DeadLetterServiceServicer):
 
     def ReplayDeadLetters(self, request: Any, context: Any) -> Any:
         self.asked.append(request)
-        return dead_letter_service_pb2.ReplayDeadLettersResponse(replayed_count=2, orphaned_count=self.orphaned)
+        return dead_letter_service_pb2.ReplayDeadLettersResponse(
+            replayed_count=len(request.selection.dead_letter_ids) - self.orphaned, orphaned_count=self.orphaned
+        )
 
     def DiscardDeadLetters(self, request: Any, context: Any) -> Any:
         self.asked.append(request)
-        return dead_letter_service_pb2.DiscardDeadLettersResponse(discarded_count=3)
+        return dead_letter_service_pb2.DiscardDeadLettersResponse(
+            discarded_count=len(request.selection.dead_letter_ids)
+        )
 
 
 @dataclass
@@ -147,12 +161,12 @@ def test_show_of_a_letter_that_is_gone_is_an_error(shell: Callable[..., Any]) ->
 def test_replay_of_some_and_of_all_that_pass(shell: Callable[..., Any], edge: Edge) -> None:
     result = shell("replay", *IDS[:2])
     assert (result.exit_code, result.stdout, result.stderr) == (0, "2 replayed\n", "")
-    assert list(edge.admin.asked[-1].selection.dead_letter_ids) == list(IDS[:2])
+    assert edge.admin.named == [list(IDS[:2])]
     edge.admin.orphaned = 1
     result = shell("replay", "--all", "--tenant", "acme")
     assert "1 stay" in result.stderr
     selection = edge.admin.asked[-1].selection
-    assert (list(selection.dead_letter_ids), selection.tenant) == ([], "acme")
+    assert (list(selection.dead_letter_ids), selection.tenant) == (list(IDS), "acme")
     assert json.loads(shell("replay", "--all", "--json").stdout) == {"replayed": 2, "orphaned": 1}
 
 
@@ -171,13 +185,43 @@ def test_discard_asks_with_the_number_that_is_meant(shell: Callable[..., Any], e
     result = shell("discard", "--all", answer="n\n")
     assert "Remove 3 for good?" in result.stderr
     assert "nothing was removed" in result.stderr
-    assert not any(hasattr(asked, "selection") for asked in edge.admin.asked)
+    assert not edge.admin.named
     result = shell("discard", IDS[1], answer="y\n")
     assert "Remove 1 for good?" in result.stderr
-    assert "3 discarded" in result.stdout
-    assert list(edge.admin.asked[-1].selection.dead_letter_ids) == [IDS[1]]
+    assert "1 discarded" in result.stdout
+    assert edge.admin.named == [[IDS[1]]]
 
 
 def test_discard_with_yes_does_not_ask(shell: Callable[..., Any], edge: Edge) -> None:
     assert json.loads(shell("discard", "--all", "--yes", "--json").stdout) == {"discarded": 3}
-    assert len(edge.admin.asked) == 1
+    assert edge.admin.named == [list(IDS)]
+
+
+def test_what_is_buried_while_the_question_stands_is_not_discarded(
+    shell: Callable[..., Any], edge: Edge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def confirm(*_: Any, **__: Any) -> bool:
+        edge.admin.ids = (*IDS, "4-0123456789ab")
+        return True
+
+    monkeypatch.setattr(typer, "confirm", confirm)
+    assert shell("discard", "--all").stdout == "3 discarded\n"
+    assert edge.admin.named == [list(IDS)]
+
+
+@pytest.mark.parametrize("command", [("replay",), ("discard", "--yes")])
+def test_many_are_named_a_thousand_at_a_time(shell: Callable[..., Any], edge: Edge, command: tuple[str, ...]) -> None:
+    edge.admin.ids = tuple(f"{number}-0123456789ab" for number in range(2100))
+    edge.admin.a_page = 200
+    assert shell(*command, "--all").stdout.startswith("2100 ")
+    assert [len(ids) for ids in edge.admin.named] == [1000, 1000, 100]
+    assert tuple(one for ids in edge.admin.named for one in ids) == edge.admin.ids
+
+
+@pytest.mark.parametrize("command", [("replay",), ("discard", "--yes"), ("discard",)])
+def test_where_there_are_none_nothing_is_sent_since_no_names_would_mean_all(
+    shell: Callable[..., Any], edge: Edge, command: tuple[str, ...]
+) -> None:
+    edge.admin.empty = True
+    assert shell(*command, "--all").exit_code == 0
+    assert not edge.admin.named

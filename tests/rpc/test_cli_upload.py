@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import google_crc32c
 import pytest
 from typer.testing import CliRunner, Result
 
+from clients.cli import media_files
 from clients.cli.__main__ import app
 from servers.common import errors
 from tests.rpc.cli_edge import TOKEN
@@ -176,6 +177,41 @@ def test_a_large_file_goes_on_where_it_broke_off(run: Shell, edge: Edge, tmp_pat
 def test_an_upload_that_the_server_finds_incomplete_goes_on(run: Shell, edge: Edge, tmp_path: Path) -> None:
     edge.ingestion.refusals = [errors.UploadIncomplete("parts are missing", missing_parts="1")]
     assert run(sparse(tmp_path / "large.mkv", 70 << 20)).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda path: path.write_bytes(b"short"), "has become shorter while it was uploaded"),
+        (lambda path: path.unlink(), "cannot be read any more: No such file"),
+    ],
+)
+@pytest.mark.parametrize("size", [1000, 70 << 20])
+def test_a_file_that_shrinks_or_vanishes_meanwhile_fails_alone(
+    run: Shell,
+    edge: Edge,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    size: int,
+    change: Callable[[Path], object],
+    words: str,
+) -> None:
+    (folder / "một.wav").unlink()
+    changing = sparse(folder / "một.wav", size)
+    real = media_files.fingerprint
+
+    def fingerprint(path: Path) -> media_files.Fingerprint:
+        found = real(path)
+        if path == changing:
+            change(path)
+        return found
+
+    monkeypatch.setattr(media_files, "fingerprint", fingerprint)
+    result = run(folder, COLUMNS="300")
+    assert result.exit_code == 1
+    assert "2 files are stored" in result.stdout
+    assert "1 failed" in result.stderr
+    assert words in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from ai2text.ingestion.v1 import ingestion_service_pb2
 from ai2text.metadata.v1 import recording_service_pb2
 
 from servers.common.errors import DependencyUnavailable, InvalidInput
+from servers.ingestion import sweeping
 from servers.ingestion.departures import Departures
 from servers.ingestion.files import audio_key, incoming_key, operation, recording_id, state_key, upload_id
 from servers.ingestion.states import LEAST_PART_BYTES
@@ -136,7 +137,7 @@ async def test_an_upload_that_is_repeated_answers_as_before_and_doubles_nothing(
 
 
 async def test_many_uploads_of_one_request_at_once_make_one_recording(store: MemoryObjects, spool: Path) -> None:
-    async with served(store, spool, places=8) as server:
+    async with served(store, spool, places=16) as server:
         file = announced(CLIP)
         answers = await asyncio.gather(*(server.upload(CLIP, file) for _ in range(8)))
         assert len({answer.recording.recording_id for answer in answers}) == 1
@@ -240,6 +241,11 @@ async def test_an_empty_file_is_refused(server: Served) -> None:
     assert (told.reason, told.field) == ("FIELD_INVALID", "chunk")
 
 
+async def test_an_empty_piece_is_refused(server: Served) -> None:
+    told = await refused(server, announced(CLIP), CLIP[:1000], b"", CLIP[1000:])
+    assert (told.reason, told.field) == ("FIELD_INVALID", "chunk")
+
+
 async def test_a_file_that_is_announced_too_large_is_refused_at_once(server: Served) -> None:
     told = await refused(server, announced(CLIP, size_bytes=LIMIT_BYTES + 1))
     assert (told.reason, told.metadata) == ("AUDIO_TOO_LARGE", {"limit_bytes": str(LIMIT_BYTES)})
@@ -282,13 +288,25 @@ async def test_a_file_of_which_nothing_is_announced_is_taken_as_it_comes(server:
     assert answer.recording.object.sha256 == hashlib.sha256(CLIP).digest()
 
 
-async def test_what_the_store_has_is_compared_and_a_difference_leaves_nothing(
+async def test_what_the_store_has_is_compared_and_a_difference_leaves_nothing_but_a_retry(
     server: Served, store: MemoryObjects
 ) -> None:
     store.damaging = True
     told = await refused(server, announced(CLIP), CLIP)
-    assert (told.code, told.metadata["checksum"]) == (Code.DATA_LOSS, "crc32c")
+    assert (told.code, told.metadata, bool(told.retry_s)) == (Code.UNAVAILABLE, {"dependency": "objects"}, True)
     assert not store.contents
+
+
+async def test_an_upload_in_parts_that_the_store_damages_is_kept_and_completed_later(
+    server: Served, store: MemoryObjects
+) -> None:
+    plan = await create(server, announced(CLIP))
+    send(store, plan, CLIP)
+    store.damaging = True
+    assert (await refusal(completing(server, plan.upload_id))).code == Code.UNAVAILABLE
+    assert not store.keys("audio/")
+    store.damaging = False
+    assert (await completing(server, plan.upload_id)).recording.object.size_bytes == len(CLIP)
 
 
 async def test_what_is_no_audio_is_refused_in_words(server: Served, store: MemoryObjects) -> None:
@@ -364,7 +382,7 @@ async def test_a_client_that_sends_nothing_is_given_up(server: Served) -> None:
 async def test_more_uploads_than_there_are_places_are_refused_with_a_time_to_come_back(
     server: Served, spool: Path
 ) -> None:
-    waiting = [server.uploads.UploadRecording(metadata=headers()) for _ in range(PLACES)]
+    waiting = [server.uploads.UploadRecording(metadata=headers(f"t{number % 2}")) for number in range(PLACES)]
     for call in waiting:
         await call.write(ingestion_service_pb2.UploadRecordingRequest(file=announced(CLIP)))
     while spooled(spool) < PLACES:
@@ -380,6 +398,34 @@ async def test_a_file_for_which_there_is_no_room_is_refused_with_a_time_to_come_
     server.room[0] = 1 << 20
     told = await refused(server, announced(CLIP), CLIP)
     assert (told.reason, bool(told.retry_s)) == ("OVERLOADED", True)
+
+
+async def test_one_tenant_that_takes_its_half_of_the_places_keeps_no_other_out(server: Served, spool: Path) -> None:
+    waiting = [server.uploads.UploadRecording(metadata=headers()) for _ in range(PLACES // 2)]
+    for call in waiting:
+        await call.write(ingestion_service_pb2.UploadRecordingRequest(file=announced(CLIP)))
+    while spooled(spool) < PLACES // 2:
+        await asyncio.sleep(0.01)
+    told = await refused(server, announced(CLIP), CLIP)
+    assert (told.reason, bool(told.retry_s)) == ("OVERLOADED", True)
+    await server.upload(CLIP, tenant="other")
+    for call in waiting:
+        call.cancel()
+
+
+async def test_a_file_of_unknown_size_is_refused_when_the_disk_fills_while_it_grows(
+    server: Served, store: MemoryObjects
+) -> None:
+    async def growing() -> AsyncIterator[Any]:
+        async for message in stream(UploadFile(request_id=request_id(), title="x"), *[bytes(1 << 20)] * 18):
+            yield message
+            server.room[0] = min(server.room[0], 18 << 20)  # enough for one step, and for the reserve
+            if message.chunk:
+                server.room[0] -= len(message.chunk)
+
+    told = await refusal(server.uploads.UploadRecording(growing(), metadata=headers()))
+    assert (told.code, told.reason, bool(told.retry_s)) == (Code.RESOURCE_EXHAUSTED, "OVERLOADED", True)
+    assert not store.contents
 
 
 async def test_while_the_store_is_away_the_client_is_told_when_to_come_back(
@@ -524,6 +570,45 @@ async def test_an_upload_whose_server_died_after_joining_the_parts_is_completed_
     assert incoming_key("acme", plan.upload_id) not in store.contents
 
 
+@pytest.mark.parametrize("moment", ["before", "complete_multipart"])
+async def test_an_upload_that_another_server_completes_meanwhile_answers_the_same(
+    server: Served, store: MemoryObjects, moment: str
+) -> None:
+    file = announced(CLIP)
+    plan = await create(server, file)
+    key = state_key("acme", plan.upload_id)
+    begun = store.contents[key]
+    send(store, plan, CLIP)
+    multiparts = dict(store.multiparts)
+    answer = await completing(server, plan.upload_id)
+    done = store.contents[key]
+    store.put(key, begun)  # as the slower server has read it
+
+    def completed() -> None:
+        store.contents.pop(incoming_key("acme", plan.upload_id), None)
+        store.infos.pop(incoming_key("acme", plan.upload_id), None)
+        store.put(key, done)
+
+    if moment == "before":
+        store.after["parts"] = completed
+    else:
+        store.multiparts |= multiparts
+        store.after[moment] = completed
+    assert await completing(server, plan.upload_id) == answer
+
+
+async def test_an_upload_that_is_swept_while_it_is_completed_is_not_found(server: Served, store: MemoryObjects) -> None:
+    plan = await create(server, announced(CLIP))
+    send(store, plan, CLIP)
+
+    def swept() -> None:
+        store.contents.clear()
+        store.infos.clear()
+
+    store.after["complete_multipart"] = swept
+    assert (await refusal(completing(server, plan.upload_id))).reason == "UPLOAD_NOT_FOUND"
+
+
 async def test_parts_that_are_not_what_was_announced_are_data_loss_and_leave_nothing(
     server: Served, store: MemoryObjects
 ) -> None:
@@ -655,6 +740,30 @@ async def test_a_file_that_comes_again_when_it_is_old_is_young_to_the_sweep(
 async def test_the_sweep_asks_nothing_of_a_metadata_server_that_is_away(server: Served, store: MemoryObjects) -> None:
     store.put("audio/acme/aa", b"orphan", AGE_S + 10)
     server.metadata.down = True
-    with pytest.raises(DependencyUnavailable):
-        await server.sweep.sweep()
+    assert (await server.sweep.sweep()).total() == 0
     assert store.keys() == ["audio/acme/aa"]
+
+
+async def test_the_sweep_goes_on_after_a_bad_state_and_a_failing_tenant(
+    server: Served, store: MemoryObjects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put("uploads/acme/bad.json", b"{", AGE_S + 10)
+    file = announced(CLIP)
+    plan = await create(server, file)
+    store.age(state_key("acme", plan.upload_id), AGE_S + 10)
+    store.put("audio/acme/aa", b"orphan", AGE_S + 10)
+    for number in range(3):
+        store.put(f"audio/other/{number}", b"orphan", AGE_S + 10)
+    used, asked = server.registry.used, []
+
+    async def failing(tenant: str, keys: list[str]) -> set[str]:
+        if tenant == "acme":
+            raise RuntimeError("something is wrong with this tenant")
+        asked.append(len(keys))
+        return await used(tenant, keys)
+
+    monkeypatch.setattr(server.registry, "used", failing)
+    monkeypatch.setattr(sweeping, "AT_ONCE", 2)
+    assert await server.sweep.sweep() == {"audio": 3, "upload": 1, "incoming": 0}
+    assert set(asked) == {1, 2}
+    assert store.keys() == ["audio/acme/aa", "uploads/acme/bad.json"]

@@ -311,6 +311,25 @@ async def test_an_export_that_fails_midway_ends_with_a_status() -> None:
         assert (await refusal(call)).retry_s == 2.0
 
 
+class DeletingMidway(MemoryStore):
+    """A store from which all is deleted once the first page of segments has been read."""
+
+    async def segments(self, tenant: str, transcript_id: str, after: int, limit: int) -> Sequence[stored.Segment]:
+        if after >= 0:
+            self.transcripts_by_id.clear()
+            self.segments_by_id.clear()
+        return await super().segments(tenant, transcript_id, after, limit)
+
+
+async def test_an_export_of_what_is_deleted_midway_does_not_end_well() -> None:
+    async with served(DeletingMidway()) as server:
+        await create_recording(server)
+        await create(server)
+        await append(server, *(segment(index) for index in range(200)))
+        refused = await refusal(export(server, transcript_service_pb2.EXPORT_FORMAT_TXT))
+        assert (refused.code, refused.reason) == (grpc.StatusCode.NOT_FOUND, "TRANSCRIPT_NOT_FOUND")
+
+
 async def test_a_recording_without_transcript_has_nothing_to_export(server: Served) -> None:
     refused = await refusal(export(server, transcript_service_pb2.EXPORT_FORMAT_SRT))
     assert (refused.code, refused.reason) == (grpc.StatusCode.NOT_FOUND, "TRANSCRIPT_NOT_FOUND")

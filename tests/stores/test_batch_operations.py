@@ -9,7 +9,7 @@ import pytest
 
 from servers.asr.batch.operations import Event, NewOperation, OperationStore
 from servers.asr.batch.pages import Place
-from servers.asr.batch.progress import Failure, FileState, Job, Operation, Progress
+from servers.asr.batch.progress import Failure, FileState, Job, Operation, Progress, TakenOver
 from servers.asr.batch.store import PostgresOperations
 from servers.asr.batch.transcription import Ledger
 from servers.common.errors import Ai2TextError, AudioUndecodable, DependencyUnavailable
@@ -48,8 +48,8 @@ def event(recording_id: str) -> Event:
     return Event(str(uuid.uuid4()), "transcription.requested", recording_id, b"\x00\xff", "00-ab-cd-01")
 
 
-def job(tenant: str, new: NewOperation, place: int = 0) -> Job:
-    return Job(tenant, "lan", new.operation_id, new.recording_ids[place])
+def job(tenant: str, new: NewOperation, place: int = 0, attempt: int = 1) -> Job:
+    return Job(tenant, "lan", new.operation_id, new.recording_ids[place], attempt)
 
 
 async def operation_of(store: Store, tenant: str, new: NewOperation) -> Operation:
@@ -153,8 +153,8 @@ async def test_a_file_that_failed_begins_anew_where_it_was(store: Store, acme: s
     progress = Progress(str(uuid.uuid4()), 60_000, 32_000, 7)
     for _ in range(3):
         await store.begin(job(acme, new))
-    await store.advance(job(acme, new), progress)
-    await store.fail(job(acme, new), UNDECODABLE)
+    await store.advance(job(acme, new, attempt=3), progress)
+    await store.fail(job(acme, new, attempt=3), UNDECODABLE)
     failed = (await operation_of(store, acme, new)).files[0]
     assert failed.failure == Failure(3, "AUDIO_UNDECODABLE", str(UNDECODABLE))
     assert (failed.state, failed.tries) == (FileState.FAILED, 3)
@@ -171,9 +171,44 @@ async def test_a_file_that_is_put_back_waits_and_the_try_counts_or_not(
     await store.add(acme, new, [])
     await store.begin(job(acme, new))
     await store.begin(job(acme, new))
-    await store.put_back(job(acme, new), counted)
+    await store.put_back(job(acme, new, attempt=2), counted)
     file = (await operation_of(store, acme, new)).files[0]
     assert (file.state, file.tries) == (FileState.QUEUED, tries)
+
+
+async def test_only_the_newest_try_may_say_what_became_of_a_file(store: Store, acme: str) -> None:
+    new = new_operation()
+    await store.add(acme, new, [])
+    stale, newest = job(acme, new, attempt=1), job(acme, new, attempt=2)
+    for _ in range(2):
+        await store.begin(stale)
+    for change in (
+        store.holds(stale),
+        store.advance(stale, Progress(done_ms=1)),
+        store.succeed(stale),
+        store.fail(stale, UNDECODABLE),
+        store.put_back(stale, True),
+    ):
+        with pytest.raises(TakenOver):
+            await change
+    assert await store.holds(newest)
+    assert await store.advance(newest, Progress(done_ms=2))
+    await store.succeed(newest)
+    assert not await store.holds(stale), "what is done is no more to be transcribed by anybody"
+    assert await states(store, acme, new) == [FileState.SUCCEEDED]
+
+
+async def test_what_is_deleted_never_comes_back(store: Store, acme: str) -> None:
+    new = new_operation()
+    await store.add(acme, new, [])
+    await store.cancel(acme, new.operation_id)
+    assert await store.delete(acme, new.operation_id)
+    assert await store.add(acme, new, []) is None
+    assert await store.operation(acme, new.operation_id) is None
+    assert await store.operations(acme, None, None, 10) == []
+    assert await store.begin(job(acme, new)) is None
+    assert not await store.cancel(acme, new.operation_id)
+    assert not await store.delete(acme, new.operation_id)
 
 
 async def test_what_is_cancelled_makes_no_more_progress(store: Store, acme: str) -> None:

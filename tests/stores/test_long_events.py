@@ -51,6 +51,22 @@ async def test_what_is_being_worked_on_is_not_delivered_again(nats: NatsServer) 
     assert (begun, done) == (["a"], ["a"])
 
 
+async def test_of_what_is_handled_elsewhere_nothing_is_said(nats: NatsServer) -> None:
+    begun: list[float] = []
+
+    async def handle(event: RecordingUploaded) -> None:
+        begun.append(asyncio.get_running_loop().time())
+        if len(begun) == 1:
+            raise events.HandledElsewhere
+
+    async with events.connected(nats.url) as bus:
+        await publish(bus, "a")
+        running = asyncio.create_task(consumer(bus, handle).run())
+        await come_true(lambda: len(begun) == 2)
+        await _ended(running)
+    assert begun[1] - begun[0] > 0.8 * ACK_WAIT_S, "neither given back, nor done"
+
+
 async def test_no_more_is_taken_than_there_are_slots(nats: NatsServer) -> None:
     begun: list[tuple[str, str]] = []
     enough = asyncio.Event()

@@ -13,7 +13,7 @@ import google_crc32c
 import pytest
 
 from servers.common import objects
-from servers.common.errors import DependencyUnavailable
+from servers.common.errors import DependencyUnavailable, Overloaded
 from servers.common.objects import ObjectMissing, ObjectStore, TransferCorrupted
 from servers.common.retries import Retries
 from tests.stores.object_server import ObjectServer, failing_line
@@ -47,6 +47,12 @@ async def test_what_is_uploaded_is_there_with_the_checksum_of_the_store(store: O
     assert (info.size_bytes, info.crc32c, info.metadata) == (len(CONTENT), CRC32C, {"sha256": "ab"})
     assert await store.download("audio/acme/a", tmp_path / "a") == len(CONTENT)
     assert (tmp_path / "a").read_bytes() == CONTENT
+
+
+async def test_a_full_disk_here_is_no_fault_of_the_store(store: ObjectStore) -> None:
+    await put(store, "a")
+    with pytest.raises(Overloaded, match="no room on this server's disk"):
+        await store.download("a", Path("/dev/full"))
 
 
 async def test_the_store_itself_refuses_bytes_that_do_not_fit_their_checksum(

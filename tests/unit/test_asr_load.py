@@ -151,8 +151,16 @@ def test_a_slow_machine_lets_in_fewer_of_those_it_has_not_heard(
 ) -> None:
     for _ in range(200):
         load.note(0.0, each_s)
-    clock.now += 100 * Load.MEMORY_S  # nobody speaks any more
+    load._worked = 0.0  # of a model that has nothing to do
     assert admitted(load) == let_in
+
+
+def test_a_moment_in_which_the_model_was_very_slow_keeps_nobody_out_for_long(load: Load, clock: Clock) -> None:
+    for _ in range(50):
+        load.note(0.0, 100 * USUAL_S)
+    assert admitted(load) == 0
+    clock.now += 60 * 60.0
+    assert admitted(load) >= 15
 
 
 def test_a_busy_model_lets_nobody_in_and_says_why(load: Load, clock: Clock) -> None:

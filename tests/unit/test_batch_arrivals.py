@@ -8,8 +8,9 @@ from ai2text.events.v1.recording_events_pb2 import RecordingUploaded
 from ai2text.events.v1.transcription_events_pb2 import TranscriptionRequested
 
 from servers.asr.batch.arrivals import Arrivals
-from servers.asr.batch.progress import Job
+from servers.asr.batch.progress import Job, TakenOver
 from servers.common.errors import InvalidInput
+from servers.common.events import HandledElsewhere
 from tests.fakes.operation_store import MemoryOperations
 
 RECORDING = str(uuid.UUID(int=7))
@@ -28,6 +29,17 @@ class Arrived:
 
     async def take(self, job: Job) -> None:
         self.jobs.append(job)
+
+
+async def test_a_job_that_another_has_taken_over_is_left_to_it() -> None:
+    async def taken_over(job: Job) -> None:
+        raise TakenOver
+
+    arrivals = Arrivals(MemoryOperations(), taken_over)
+    with pytest.raises(HandledElsewhere):
+        await arrivals.uploaded(RecordingUploaded(**UPLOADED))
+    with pytest.raises(HandledElsewhere):
+        await arrivals.requested(TranscriptionRequested(**REQUESTED))
 
 
 async def test_an_upload_has_one_operation_however_often_it_is_told_of() -> None:

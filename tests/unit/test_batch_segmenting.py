@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from servers.asr.batch.segmenting import LONGEST_CHARACTERS, LONGEST_MS, PAUSE_MS, passages
+from servers.asr.batch.segmenting import LONGEST_CHARACTERS, LONGEST_MS, PAUSE_MS, is_whole, passages
 from servers.asr.results import TimedWord
 
 
@@ -82,3 +82,19 @@ def test_every_word_is_in_one_segment_and_every_segment_fits_a_screen(seed: int)
     for passage in found:
         assert passage.end_ms - passage.start_ms <= LONGEST_MS
         assert len(passage.text) <= LONGEST_CHARACTERS
+
+
+def test_pieces_of_a_sentence_that_is_too_long_are_not_whole() -> None:
+    text = (
+        "Hôm qua trời vẫn còn rất đẹp. "
+        "Khi mưa kéo dài suốt ba ngày liền trên khắp các tỉnh miền trung nước sông lại dâng lên rất nhanh "
+        "và tràn qua các con đê. Ai cũng lo cho nhà mình."
+    )
+    found = passages(text, spoken(text))
+    assert [is_whole(found, place) for place in range(len(found))] == [True, False, False, True]
+
+
+def test_a_pause_ends_a_sentence_without_a_full_stop() -> None:
+    text = "hôm nay trời rất đẹp chúng ta cùng đi"
+    found = passages(text, spoken(text, pauses={5: PAUSE_MS}))
+    assert [is_whole(found, place) for place in (0, 1)] == [True, True]

@@ -10,7 +10,7 @@ import pytest
 from servers.asr.audio import SAMPLE_RATE, Samples
 from servers.asr.batch.hearing import Hearing, Refiner, Segment
 from servers.asr.batch.operations import NewOperation, of_upload, transcript_of
-from servers.asr.batch.progress import File, FileState, Job
+from servers.asr.batch.progress import File, FileState, Job, Progress, TakenOver
 from servers.asr.batch.rounds import Round, rounds
 from servers.asr.batch.transcription import MAX_TRIES, Recording, Tools, Transcriber
 from servers.asr.recognition import Hypothesis, Recognizer, Word
@@ -256,14 +256,44 @@ async def test_after_a_death_the_segments_are_those_without_one(at_request: int)
     assert len(world.recognizer.asked) == 10 - at_request // 3 * 3
 
 
-async def test_what_was_stored_but_not_noted_is_stored_again_under_the_same_indexes(world: World) -> None:
+async def test_what_was_stored_but_not_noted_is_noted_and_not_heard_again(world: World) -> None:
+    undisturbed = World()
+    await undisturbed.add()
+    await undisturbed.transcriber().transcribe(JOB)
+
+    class Forgetful(MemoryOperations):
+        """Is away when the second round is to be noted."""
+
+        rounds = 0
+
+        async def advance(self, job: Job, progress: Progress) -> bool:
+            self.rounds += 1
+            if self.rounds == 2:
+                raise DependencyUnavailable("postgres")
+            return await super().advance(job, progress)
+
+    world = World(ledger=Forgetful())
+    await world.add()
+    with pytest.raises(DependencyUnavailable):
+        await world.transcriber().transcribe(JOB)
+    assert (world.file.progress.segment_count, len(world.shelf.segments)) == (3, 6)
     await world.transcriber().transcribe(JOB)
-    before = dict(world.shelf.segments)
-    fresh = World(ledger=MemoryOperations(), shelf=world.shelf)
-    await fresh.add()
-    await fresh.transcriber().transcribe(JOB)
-    assert world.shelf.segments == before
-    assert len(world.shelf.appended) == 8
+    assert world.shelf.segments == undisturbed.shelf.segments
+    assert world.shelf.appended == undisturbed.shelf.appended
+    assert len(world.recognizer.asked) == len(undisturbed.recognizer.asked)
+    assert world.file.state is FileState.SUCCEEDED
+
+
+async def test_who_was_taken_over_stores_nothing_more_and_says_nothing(world: World) -> None:
+    def take_over(count: int) -> None:
+        if count == 4:
+            world.ledger._put(JOB, replace(world.file, attempt=world.file.attempt + 1))
+
+    world.recognizer.before = take_over
+    with pytest.raises(TakenOver):
+        await world.transcriber().transcribe(JOB)
+    assert world.shelf.appended == [[0, 1, 2]]
+    assert (world.file.state, world.file.tries) == (FileState.RUNNING, 1)
 
 
 @pytest.mark.parametrize(

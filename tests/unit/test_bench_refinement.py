@@ -1,5 +1,10 @@
 """What the benchmark of refinement counts, and how it takes texts apart."""
 
+import unicodedata
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 from bench import refinement, spoken_numbers
@@ -40,6 +45,44 @@ def test_words_count_as_wrong_where_a_text_has_another_number_of_them() -> None:
 @pytest.mark.parametrize(("new", "old"), [("hòa", "hoà"), ("THỦY", "THUỶ"), ("quý", "quý"), ("toàn", "toàn")])
 def test_the_old_place_of_the_tone_mark(new: str, old: str) -> None:
     assert refinement.old_place(new) == old
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("hoà", "hòa"), ("THUỶ", "THỦY"), ("nghoẻ", "nghỏe"), ("quý", "quý"), ("Chloé", "Chloé"), ("toàn", "toàn")],
+)
+def test_the_modern_place_of_the_tone_mark_of_syllables(old: str, new: str) -> None:
+    assert refinement.new_place(old) == new
+
+
+def test_only_marks_that_stood_at_the_old_place_may_be_moved() -> None:
+    assert refinement.modern("Hoà bình, Chloé!") == "Hòa bình, Chloé!"
+    assert refinement.moved_back("Hoà bình ở Huế", "Hòa bình ở Huế.") == "Hoà bình ở Huế."
+    for was, now in (("quý", "qúy"), ("Chloé", "Chlóe"), ("hòa", "hoà"), ("hoà bình", "hòa"), ("hoà", "hóa")):
+        assert refinement.moved_back(was, now) == now
+
+
+class Spoiler:
+    """A refiner that moves every tone mark of "oa", wherever it stood."""
+
+    def refined(self, request: Any) -> Any:
+        return SimpleNamespace(text=request.text.replace("oà", "òa").replace("uý", "úy"))
+
+
+def test_texts_that_must_be_left_alone_count_a_rule_that_goes_too_far() -> None:
+    refiner: Any = Spoiler()
+    rows = refinement.Bench(refiner).untouched("some", ["Hoà bình.", "Vàng và bạc quý."])
+    assert {row.after for row in rows if row.measure == "texts changed"} == {0.5}
+    assert all(row.after == 0 for row in refinement.Bench(refiner).untouched("some", ["Hoà bình."]))
+
+
+def test_sentences_are_left_as_they_are_written(tmp_path: Path) -> None:
+    for name in ("tatoeba/dev.vie", "sib200/vie_dev.tsv", "sib200/vie_train.tsv", "xquad_retrieval/corpus.vi.jsonl",
+                 "xquad_retrieval/queries.vi.jsonl"):  # fmt: skip
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("", encoding="utf-8")
+    (tmp_path / "tatoeba/dev.vie").write_text(unicodedata.normalize("NFD", "Hoà  bình ở đây."), encoding="utf-8")
+    assert refinement.corpora(tmp_path)["tatoeba"] == ["Hoà bình ở đây."]
 
 
 def test_the_peers_way_of_writing_becomes_ours() -> None:

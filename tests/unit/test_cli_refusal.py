@@ -57,6 +57,11 @@ def of_server(error: Exception) -> grpc.aio.AioRpcError:
             "`ai2text recordings list` shows what there is.",
         ),
         (
+            of_server(errors.OperationNotFound("there is no operation x")),
+            "There is no operation x (NOT_FOUND, OPERATION_NOT_FOUND)",
+            "`ai2text jobs` shows what there is.",
+        ),
+        (
             of_server(errors.Overloaded("this server is full")),
             "This server is full (RESOURCE_EXHAUSTED, OVERLOADED)",
             "Try again in 1 s.",

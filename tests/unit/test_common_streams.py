@@ -41,9 +41,13 @@ def test_a_replay_leads_back_to_its_subject(topic: streams.Topic) -> None:
     assert streams.topic(topic.subject) is topic
 
 
-def test_what_has_its_truth_elsewhere_is_bounded_and_what_an_index_is_built_from_is_not() -> None:
+def test_what_has_its_truth_elsewhere_is_bounded_and_what_nobody_would_tell_again_is_not() -> None:
     bounds = {stream.name: (stream.max_age, stream.max_bytes) for stream in streams.STREAMS}
-    assert {name for name, bound in bounds.items() if bound == (0, -1)} == {"RECORDINGS", "EMBEDDINGS"}
+    assert {name for name, bound in bounds.items() if bound == (0, -1)} == {
+        "RECORDINGS",
+        "EMBEDDINGS",
+        "TRANSCRIPTIONS",
+    }
     assert bounds[streams.DLQ][0] == 90 * 24 * 3600
     assert sum(size for _, size in bounds.values() if size and size > 0) < 2 << 30, "the mesh's NATS has 4 GiB"
     assert all((stream.max_age or 10**9) > stream.duplicate_window for stream in streams.STREAMS)

@@ -12,11 +12,25 @@ from servers.ingestion.places import Places, free_bytes
 
 def test_places_are_taken_and_given_back() -> None:
     places = Places(Path("/"), 2, 0)
-    with places.place():
-        with places.place(), pytest.raises(Overloaded), places.place():
+    with places.place("a"):
+        with places.place("b"), pytest.raises(Overloaded), places.place("c"):
             pass
-        with places.place():
+        with places.place("c"):
             pass
+
+
+def test_one_tenant_has_half_of_the_places_and_others_still_get_in() -> None:
+    places = Places(Path("/"), 5, 0)
+    with places.place("a"), places.place("a"):
+        with pytest.raises(Overloaded, match="of this tenant"), places.place("a"):
+            pass
+        with places.place("b"):
+            pass
+    with places.place("a"):
+        pass
+    assert not places._taken
+    with Places(Path("/"), 1, 0).place("a"):
+        pass
 
 
 def test_room_is_promised_once_and_a_reserve_stays() -> None:

@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 import pytest
 
-from servers.common.errors import AudioTooLarge, AudioUndecodable
+from servers.common.errors import AudioTooLarge, AudioUndecodable, Overloaded
 from servers.ingestion import probing
 from servers.ingestion.files import Media
 from servers.ingestion.probing import AvProber
@@ -93,6 +93,13 @@ def test_a_probe_that_nobody_waits_for_any_more_stops() -> None:
         opened.append(io.BytesIO(media.wav()))
         return opened[0]
 
-    with pytest.raises(AudioUndecodable, match="takes too long"):
+    with pytest.raises(Overloaded, match="takes too long"):
         probing.probed(opening, stop)
     assert opened[0].closed
+
+
+async def test_a_file_that_cannot_be_looked_through_in_time_may_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probing, "TIME_LIMIT_S", -1.0)
+    with pytest.raises(Overloaded, match="takes too long") as told:
+        await probed(media.wav())
+    assert told.value.retry_after_s

@@ -1,5 +1,6 @@
 """Accents, tone marks, capitals: letter by letter."""
 
+import timeit
 import unicodedata
 from pathlib import Path
 
@@ -103,6 +104,32 @@ def test_a_text_with_accents_or_in_another_language_or_too_short_is_left_alone(t
     assert list(accents.changes(text, LEXICON)) == []
 
 
+SHARES = {
+    "lần": 0.003,
+    "lan": 0.001,
+    "xem": 0.001,
+    "phim": 0.001,
+    "tôi": 0.02,
+    "toi": 4e-5,
+    "tiếng": 0.002,
+    "anh": 0.01,
+}
+NAMES_TOO = Lexicon(SHARES, [["xem", "phim"]])
+
+
+@pytest.mark.parametrize("text", ["Lan xem phim", "anh Lan xem phim", "Lan Anh xem"])
+def test_words_that_are_well_without_accents_get_none(text: str) -> None:
+    assert list(accents.changes(text, NAMES_TOO)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [("toi xem phim", "tôi xem phim"), ("anh xem tieng", "anh xem tiếng"), ("lan toi xem", "lần tôi xem")],
+)
+def test_one_syllable_that_is_hardly_ever_plain_shows_that_accents_are_lacking(text: str, wanted: str) -> None:
+    assert changed(text, list(accents.changes(text, NAMES_TOO))) == wanted
+
+
 def test_unknown_words_stay_among_those_that_are_known() -> None:
     assert LEXICON.restored(["toi", "brrr", "hoc"]) == ["tôi", "brrr", "học"]
 
@@ -157,6 +184,111 @@ def test_sentences_and_names_begin_with_capitals(text: str, wanted: str) -> None
 )
 def test_what_may_be_meant_so_stays_small(text: str) -> None:
     assert capitalised(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Hai anh em cao bằng nhau",
+        "Công nghệ an toàn",
+        "An ninh mạng",
+        "Một xã hội an toàn",
+        "Nhà trường sa thải giáo viên",
+        "Thị trường sa sút",
+        "Không biết ai cập nhật",
+        "Miền nam cực kỳ nóng",
+        "Miền bắc kinh tế phát triển",
+        "Người miền nam định cư ở Mỹ",
+        "An ninh bình thường",
+        "Các nước anh em",
+        "Nước anh ấy uống",
+        "Một phần lan rộng",
+        "Một người đức độ",
+        "Công nghệ an sinh xã hội",
+        "Thuyền không ai cập bến",
+        "Không cần thơ mộng quá",
+        "Mừng sinh nhật bản thân",
+        "Cập nhật bản vá",
+        "Tập trung đông người",
+        "Đô la mã hóa",
+        "Các chuyên gia lai tạo giống lúa",
+        "Quốc gia lai căng",
+        "Triệu phú quốc tế",
+        "Cuộc sống phong phú yên vui",
+        "Xử lý âm thanh hóa ra dễ",
+        "Trạng thái nguyên vẹn",
+        "Phương tây nguyên thủ",
+        "Bưu điện biên giới",
+        "Kiểm lâm đồng loạt ra quân",
+        "Thiên hạ long trọng đón",
+        "Hương hoa kỳ lạ",
+        "Hai nam phi công trẻ",
+        "Duyên hải phòng thủ",
+        "Phục hưng yên bình",
+        "Quốc khánh hòa nhạc",
+        "Dấu ấn độ bền",
+        "Hình thái lan rộng",
+        "Xây nhà nước pháp quyền",
+        "Người chăm chỉ",
+        "Người chăm sóc bà",
+        "Tiếng lào xào",
+        "Nổi tiếng anh hùng",
+        "Người hoa hậu ấy",
+        "Tiếng trung thực",
+    ],
+)
+def test_no_place_or_people_is_found_inside_ordinary_words(text: str) -> None:
+    assert capitalised(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Cô ấy là vũ công chuyên nghiệp",
+        "Đây là đoàn công tác của bộ",
+        "Đây là đoàn thanh tra",
+        "Cơ quan quản lý thị thực",
+    ],
+)
+def test_what_someone_is_is_not_their_name(text: str) -> None:
+    assert capitalised(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("Tôi ở cao bằng", "Tôi ở Cao Bằng"),
+        ("Quê nghệ an sinh năm ngoái", "Quê Nghệ An sinh năm ngoái"),
+        ("Phố cổ hội an", "Phố cổ Hội An"),
+        ("Quần đảo trường sa và hoàng sa", "Quần đảo Trường Sa và Hoàng Sa"),
+        ("Người ai cập", "Người Ai Cập"),
+        ("Bay đến bắc kinh", "Bay đến Bắc Kinh"),
+        ("Tỉnh ninh bình thường xuyên mưa", "Tỉnh Ninh Bình thường xuyên mưa"),
+        ("Chính phủ nam phi công bố", "Chính phủ Nam Phi công bố"),
+        ("Tỉnh gia lai tạo điều kiện", "Tỉnh Gia Lai tạo điều kiện"),
+        ("Từ phần lan sang nước anh", "Từ Phần Lan sang nước Anh"),
+        ("Người nhật bản thân thiện", "Người Nhật Bản thân thiện"),
+        ("Tỉnh lai châu", "Tỉnh Lai Châu"),
+        ("Tương lai châu á và châu âu", "Tương lai châu Á và châu Âu"),
+        ("Ở trung đông và trung quốc", "Ở Trung Đông và Trung Quốc"),
+        ("Người đức học tiếng anh", "Người Đức học tiếng Anh"),
+        ("Người chăm ở bình thuận", "Người Chăm ở Bình Thuận"),
+        ("Anh ấy tên là lê quang hải", "Anh ấy tên là Lê Quang Hải"),
+        ("Cô vũ thị hà", "Cô Vũ Thị Hà"),
+    ],
+)
+def test_names_beside_ordinary_words_have_capitals(text: str, wanted: str) -> None:
+    assert capitalised(text) == wanted
+
+
+def test_a_long_run_of_dots_takes_time_in_proportion_to_its_length() -> None:
+    def took(dots: int) -> float:
+        text = "a" + "." * dots + "! b"
+        return min(timeit.repeat(lambda: capitalised(text), number=1, repeat=3))
+
+    assert capitalised("a" + "." * 8000 + "! b") == "A" + "." * 8000 + "! B"
+    assert capitalised("Chờ..... rồi đi") == "Chờ..... rồi đi"
+    assert took(8000) < 40 * max(took(1000), 0.0005)
 
 
 def test_english_says_i() -> None:

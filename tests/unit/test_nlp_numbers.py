@@ -128,6 +128,54 @@ def test_what_may_be_something_else_stays_in_words(text: str) -> None:
     assert written(text) == text
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "đông hơn lớp năm nay",
+        "lớp năm ngoái",
+        "tầng lớp một cách rõ rệt",
+        "tầng lớp hai",
+        "chia lớp một cách hợp lý",
+        "hạ tầng một cách đồng bộ",
+        "thời trang hai mùa",
+        "nền văn chương ba miền",
+        "một phần tư tưởng của ông",
+        "một phần tư liệu đã mất",
+        "một phần tư duy",
+        "một phần tư cách",
+        "một phần tư pháp",
+        "một phần tư vấn",
+        "một phần tư thế ngồi",
+        "mười tư thế yoga",
+        "mười tư vấn viên",
+        "mười tư liệu quý",
+        "mười tư tưởng lớn",
+        "mười tư duy mới",
+        "hai mươi tư thế yoga",
+    ],
+)
+def test_words_that_a_label_or_a_four_begins_stay_words(text: str) -> None:
+    assert written(text) == text
+
+
+@pytest.mark.parametrize(
+    ("spoken", "wanted"),
+    [
+        ("một phần tư nhân loại", "1/4 nhân loại"),
+        ("một phần tư thế kỷ", "1/4 thế kỷ"),
+        ("một phần tư thế giới", "1/4 thế giới"),
+        ("mười tư thế kỷ", "14 thế kỷ"),
+        ("hai mươi tư người", "24 người"),
+        ("lớp một cách đây hai mươi năm", "lớp 1 cách đây 20 năm"),
+        ("lớp năm trường làng", "lớp 5 trường làng"),
+        ("tầng hai", "tầng 2"),
+        ("trang một", "trang 1"),
+    ],
+)
+def test_labels_and_fours_beside_those_words_are_numbers(spoken: str, wanted: str) -> None:
+    assert written(spoken) == wanted
+
+
 @given(st.integers(10, 10**12 - 1))
 def test_every_cardinal_is_understood(value: int) -> None:
     keys = spoken_numbers.cardinal(value).split()

@@ -5,10 +5,12 @@ import json
 from typing import Annotated
 
 import typer
+from ai2text.admin.v1 import dead_letter_service_pb2
 from rich.text import Text
 
 from clients.cli import dead_letters, running, terminal
 from clients.cli.commands.options import AsJson
+from clients.cli.connection import Connection
 from clients.cli.dead_letters import Choice, DeadLetters
 from clients.cli.problem import UsageProblem
 
@@ -89,9 +91,12 @@ def replay(
     What fails again comes back as a new one.
     """
     choice = _chosen(ids, every, subject, consumer, tenant)
-    done = running.connected_run(
-        running.setup_of(context), "ai2text dlq replay", lambda c: DeadLetters(c).replay(choice)
-    )
+
+    async def send_back(connection: Connection) -> dead_letter_service_pb2.ReplayDeadLettersResponse:
+        letters = DeadLetters(connection)
+        return await letters.replay(await letters.meant(choice) if every else choice)
+
+    done = running.connected_run(running.setup_of(context), "ai2text dlq replay", send_back)
     if as_json:
         print(json.dumps({"replayed": done.replayed_count, "orphaned": done.orphaned_count}))
         return
@@ -117,12 +122,13 @@ def discard(
     """Remove some for good."""
     choice = _chosen(ids, every, subject, consumer, tenant)
     setup = running.setup_of(context)
-    if not yes:
-        count = running.connected_run(setup, "ai2text dlq count", lambda c: DeadLetters(c).count(choice))
-        if not count or not typer.confirm(f"Remove {count} for good?", err=True):
-            terminal.notes().print("nothing was removed", style="dim")
-            return
-    removed = running.connected_run(setup, "ai2text dlq discard", lambda c: DeadLetters(c).discard(choice))
+    meant = choice
+    if every or not yes:  # what is buried while the question stands must not go unseen
+        meant = running.connected_run(setup, "ai2text dlq count", lambda c: DeadLetters(c).meant(choice))
+    if not yes and not (meant.ids and typer.confirm(f"Remove {len(meant.ids)} for good?", err=True)):
+        terminal.notes().print("nothing was removed", style="dim")
+        return
+    removed = running.connected_run(setup, "ai2text dlq discard", lambda c: DeadLetters(c).discard(meant))
     terminal.output().print(json.dumps({"discarded": removed}) if as_json else f"{removed} discarded")
 
 

@@ -55,7 +55,9 @@ def list_(
     order: Annotated[Order, typer.Option("--order", help="Which come first.")] = Order.NEWEST,
     after: Annotated[
         str,
-        typer.Option("--after", metavar="TIME", help="Only those made then or later, such as 2026-11-25 or T14:30."),
+        typer.Option(
+            "--after", metavar="TIME", help="Only those made then or later, such as 2026-11-25 or 2026-11-25T14:30."
+        ),
     ] = "",
     before: Annotated[str, typer.Option("--before", metavar="TIME", help="Only those made before that.")] = "",
     as_json: AsJson = False,

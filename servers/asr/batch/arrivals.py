@@ -7,8 +7,9 @@ from contextlib import suppress
 from ai2text.events.v1 import recording_events_pb2, transcription_events_pb2
 
 from servers.asr.batch.operations import NewOperation, OperationStore, of_upload
-from servers.asr.batch.progress import Job
+from servers.asr.batch.progress import Job, TakenOver
 from servers.common.errors import FieldInvalid, InvalidInput
+from servers.common.events import HandledElsewhere
 
 Transcribe = Callable[[Job], Awaitable[None]]
 
@@ -27,7 +28,7 @@ class Arrivals:
 
     async def uploaded(self, event: recording_events_pb2.RecordingUploaded) -> None:
         """Make the operation of an upload, if it is not there, and transcribe. InvalidInput: it never can be."""
-        await self._transcribe(await self._operation(event))
+        await self._transcribed(await self._operation(event))
 
     async def _operation(self, event: recording_events_pb2.RecordingUploaded) -> Job:
         _check(tenant=event.tenant, subject=event.subject)
@@ -41,7 +42,13 @@ class Arrivals:
         _check(tenant=event.tenant, subject=event.subject)
         operation_id = _identifier("operation_id", event.operation_id)
         recording_id = _identifier("recording_id", event.recording_id)
-        await self._transcribe(Job(event.tenant, event.subject, operation_id, recording_id))
+        await self._transcribed(Job(event.tenant, event.subject, operation_id, recording_id))
+
+    async def _transcribed(self, job: Job) -> None:
+        try:
+            await self._transcribe(job)
+        except TakenOver as error:
+            raise HandledElsewhere from error
 
 
 def _check(**required: str) -> None:

@@ -12,7 +12,7 @@ from opentelemetry import metrics
 from servers.asr import guards
 from servers.asr.audio import SAMPLE_RATE
 from servers.asr.batch.rounds import Chunk, Round
-from servers.asr.batch.segmenting import Passage, passages
+from servers.asr.batch.segmenting import Passage, is_whole, passages
 from servers.asr.recognition import Hypothesis, Recognizer, Request
 from servers.asr.results import TimedWord, placed
 
@@ -32,8 +32,8 @@ R = TypeVar("R")
 class Refiner(Protocol):
     """Makes a text better to read."""
 
-    async def refine(self, text: str, language: str) -> str:
-        """The better text, or the same; never fails."""
+    async def refine(self, text: str, language: str, whole: bool) -> str:
+        """The better text, or the same; never fails. Unless it is `whole`, it is a piece of a sentence that goes on."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,16 @@ class Segment:
     words: tuple[TimedWord, ...]
 
 
+@dataclass(frozen=True)
+class Found:
+    """A passage that was said."""
+
+    passage: Passage
+    language: str
+    whole: bool
+    """Whether it is no piece of a sentence."""
+
+
 class Hearing:
     """From sound to segments."""
 
@@ -64,18 +74,18 @@ class Hearing:
         found = [passage for of_chunk in heard for passage in of_chunk]
         slots = asyncio.Semaphore(REFINED_AT_ONCE)
 
-        async def refined(passage: Passage, its_language: str) -> str:
+        async def refined(found: Found) -> str:
             async with slots:
-                return await self._refiner.refine(passage.text, its_language)
+                return await self._refiner.refine(found.passage.text, found.language, found.whole)
 
-        texts = await _all(found, lambda pair: refined(*pair))
+        texts = await _all(found, refined)
         return [
-            _segment(index, passage, text, its_language)
-            for index, ((passage, its_language), text) in enumerate(zip(found, texts, strict=True), first_index)
+            _segment(index, one.passage, text, one.language)
+            for index, (one, text) in enumerate(zip(found, texts, strict=True), first_index)
         ]
 
-    async def _chunk(self, chunk: Chunk, language: str) -> list[tuple[Passage, str]]:
-        """What is said in a chunk, and in which language."""
+    async def _chunk(self, chunk: Chunk, language: str) -> list[Found]:
+        """What is said in a chunk."""
         request = Request(chunk.audio, language, careful=True, background=True, word_times=True)
         hypothesis = await self._recognizer.recognize(request)
         length_s = len(chunk.audio) / SAMPLE_RATE
@@ -88,7 +98,11 @@ class Hearing:
             return []
         words = placed(hypothesis.words, chunk.start, chunk.start, chunk.start + len(chunk.audio))
         found = passages(hypothesis.text, words)
-        return [(passage, hypothesis.language) for passage in found if _is_believed(passage, hypothesis)]
+        return [
+            Found(passage, hypothesis.language, is_whole(found, place))
+            for place, passage in enumerate(found)
+            if _is_believed(passage, hypothesis)
+        ]
 
 
 def _is_believed(passage: Passage, hypothesis: Hypothesis) -> bool:

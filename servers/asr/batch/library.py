@@ -58,13 +58,15 @@ class RemoteLibrary:
         """Raise unless there is such a recording, with a file."""
         await self._recording(tenant, subject, recording_id)
 
-    async def create_transcript(self, job: Job, transcript_id: str) -> None:
+    async def create_transcript(self, job: Job, transcript_id: str) -> int:
         """See Library."""
         request = transcript_service_pb2.CreateTranscriptRequest(
             recording_id=job.recording_id, transcript_id=transcript_id, model=self._model
         )
         caller = Caller(job.tenant, job.subject, frozenset({"recordings.write"}))
-        await self._call("create_transcript", self._transcripts.CreateTranscript, request, caller, job.recording_id)
+        create = self._transcripts.CreateTranscript
+        answer = await self._call("create_transcript", create, request, caller, job.recording_id)
+        return int(answer.transcript.segment_count)
 
     async def append(self, job: Job, transcript_id: str, segments: Sequence[Segment]) -> None:
         """See Library."""

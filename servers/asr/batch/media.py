@@ -14,12 +14,14 @@ import numpy as np
 import structlog
 
 from servers.asr.audio import SAMPLE_RATE, Samples
-from servers.common.errors import AudioUndecodable, RecordingWithoutFile
+from servers.common.errors import AudioTooLarge, AudioUndecodable, RecordingWithoutFile
 from servers.common.objects import ObjectMissing
 
 log = structlog.get_logger(__name__)
 
 PIECE = 30 * SAMPLE_RATE
+LONGEST = 12 * 3600 * SAMPLE_RATE
+"""A header may say less than there is."""
 
 
 class Store(Protocol):
@@ -30,7 +32,7 @@ class Store(Protocol):
 
 
 class StoredMedia:
-    """A Media. Each file lies in a folder of its own below `folder` while it is open."""
+    """A Media. Each file lies in `folder` while it is open; None: in the system's folder for such files."""
 
     def __init__(self, store: Store, folder: Path | None) -> None:
         self._store = store
@@ -39,8 +41,8 @@ class StoredMedia:
     @asynccontextmanager
     async def opened(self, object_key: str) -> AsyncIterator[AsyncIterator[Samples]]:
         """See Media."""
-        with tempfile.TemporaryDirectory(prefix="ai2text-batch-", dir=self._folder) as folder:
-            path = Path(folder, "file")
+        with tempfile.TemporaryFile(dir=self._folder) as file:  # it has no name, so that nothing remains after a kill
+            path = Path(f"/proc/self/fd/{file.fileno()}")
             try:
                 await self._store.download(object_key, path)
             except ObjectMissing as error:
@@ -60,7 +62,8 @@ async def _in(thread: ThreadPoolExecutor, pieces: Iterator[Samples]) -> AsyncIte
 
 
 def decoded(path: Path) -> Generator[Samples, None, None]:
-    """The first audio of a file, all its channels mixed into one at 16 kHz, in pieces of 30 s. AudioUndecodable.
+    """The first audio of a file, all its channels mixed into one at 16 kHz, in pieces of 30 s. AudioUndecodable or
+    AudioTooLarge.
 
     Packets that are damaged are left out, as players do; a file of which nothing can be decoded is refused.
     """
@@ -70,6 +73,8 @@ def decoded(path: Path) -> Generator[Samples, None, None]:
         for samples in _samples(path):
             heard.append(samples)
             length += len(samples)
+            if total + length > LONGEST:
+                raise AudioTooLarge("the audio is longer than 12 hours", limit_seconds=str(LONGEST // SAMPLE_RATE))
             if length >= PIECE:
                 yield np.concatenate(heard)
                 total, length, heard = total + length, 0, []
@@ -86,7 +91,7 @@ def decoded(path: Path) -> Generator[Samples, None, None]:
 def _samples(path: Path) -> Iterator[Samples]:
     with av.open(str(path), metadata_errors="ignore") as opened:
         stream = opened.streams.audio[0]
-        resampler = av.AudioResampler(format="fltp", layout="mono", rate=SAMPLE_RATE)
+        resampler, shape = _resampler(), None
         for packet in opened.demux(stream):
             try:
                 frames = packet.decode()
@@ -94,8 +99,16 @@ def _samples(path: Path) -> Iterator[Samples]:
                 continue
             for frame in frames:
                 assert isinstance(frame, av.AudioFrame)
+                if shape not in (None, of_frame := (frame.format.name, frame.layout.name, frame.sample_rate)):
+                    yield from (_clean(part) for part in resampler.resample(None))
+                    resampler = _resampler()  # streams that were joined change their rate or channels midway
+                shape = of_frame
                 yield from (_clean(part) for part in resampler.resample(frame))
         yield from (_clean(part) for part in resampler.resample(None))
+
+
+def _resampler() -> av.AudioResampler:
+    return av.AudioResampler(format="fltp", layout="mono", rate=SAMPLE_RATE)
 
 
 def _clean(frame: av.AudioFrame) -> Samples:

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import re
 import uuid
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -24,6 +25,7 @@ from servers.common.errors import (
 PREFIX = "operations/"
 MOST_RECORDINGS = 1000
 MOST_WAITING = 200
+MOST_WAITING_OF_TENANT = 50
 LONGEST_WAIT_S = 60.0
 CHECKED_AT_ONCE = 16
 
@@ -69,7 +71,7 @@ class OperationStore(Protocol):
         """Every file that is not done is cancelled. Whether there is such an operation."""
 
     async def delete(self, tenant: str, operation_id: str) -> bool:
-        """Whether there was such an operation and it was done."""
+        """Whether there was such an operation and it was done. Its id is never given again."""
 
 
 Announce = Callable[[str, NewOperation], Sequence[Event]]
@@ -89,7 +91,7 @@ class Operations:
         self._announce = announce
         self._check_recording = check_recording
         self._languages = languages
-        self._waiting = 0
+        self._waiting: Counter[str] = Counter()
 
     async def start(
         self, tenant: str, subject: str, request_id: str, recording_ids: Sequence[str], language_code: str
@@ -106,7 +108,7 @@ class Operations:
             await self._check_recordings(tenant, subject, ids)
             known = await self._store.add(tenant, new, self._announce(tenant, new))
         if known is None or not _is_same(known, new):
-            raise AlreadyExists("this request_id was used for other recordings")
+            raise AlreadyExists("this request_id was used before: for other recordings, or it is deleted")
         return known
 
     async def get(self, tenant: str, name: str) -> Operation:
@@ -139,13 +141,14 @@ class Operations:
         OperationNotFound, Overloaded."""
         if timeout_s < 0:
             raise FieldInvalid("timeout", "must not be negative")
-        if self._waiting >= MOST_WAITING:
+        if self._waiting.total() >= MOST_WAITING or self._waiting[tenant] >= MOST_WAITING_OF_TENANT:
             raise Overloaded("too many callers wait for operations")
-        self._waiting += 1
+        self._waiting[tenant] += 1
         try:
             return await self._wait(tenant, name, min(timeout_s, LONGEST_WAIT_S))
         finally:
-            self._waiting -= 1
+            self._waiting[tenant] -= 1
+            self._waiting += Counter()  # forgets tenants of whom nobody waits
 
     async def _wait(self, tenant: str, name: str, timeout_s: float) -> Operation:
         loop = asyncio.get_running_loop()

@@ -6,6 +6,10 @@ from datetime import datetime
 from enum import Enum
 
 
+class TakenOver(Exception):
+    """Another try has begun the file since: whoever meets this has to leave it alone."""
+
+
 class FileState(Enum):
     """See `ai2text.asr.v1.BatchFileState`."""
 
@@ -53,6 +57,8 @@ class File:
     state: FileState = FileState.QUEUED
     progress: Progress = Progress()
     tries: int = 0
+    attempt: int = 0
+    """Counts every beginning, also those that are no try."""
     failure: Failure | None = None
 
     @property
@@ -107,3 +113,5 @@ class Job:
     subject: str
     operation_id: str
     recording_id: str
+    attempt: int = 0
+    """Which beginning of the file this is; 0 before it is begun."""

@@ -4,7 +4,7 @@ import asyncio
 
 import grpc
 import structlog
-from ai2text.nlp.v1 import text_service_pb2, text_service_pb2_grpc
+from ai2text.nlp.v1 import refinement_pb2, text_service_pb2, text_service_pb2_grpc
 from opentelemetry import metrics
 
 from servers.common.identity import Caller
@@ -16,6 +16,12 @@ REFINED = _METER.create_counter("ai2text.batch.refined", description="Texts, by 
 
 CALLER = Caller("ai2text", "batch", frozenset({"speech"}))
 """nlp keeps nothing of anybody, so it need not know whose text it is."""
+WITHIN = (
+    refinement_pb2.REFINEMENT_STEP_DIACRITICS,
+    refinement_pb2.REFINEMENT_STEP_TONE_PLACEMENT,
+    refinement_pb2.REFINEMENT_STEP_NUMBERS,
+)
+"""For a piece of a sentence, which has neither the sentence's capital nor its full stop."""
 REST_S = 5.0
 """After a call that failed, so long nobody asks again: each would wait for nothing."""
 
@@ -28,13 +34,13 @@ class RemoteRefiner:
         self._timeout_s = timeout_s
         self._rests_until = 0.0
 
-    async def refine(self, text: str, language: str) -> str:
+    async def refine(self, text: str, language: str, whole: bool) -> str:
         """See Refiner."""
         loop = asyncio.get_running_loop()
         if loop.time() < self._rests_until:
             REFINED.add(1, {"outcome": "skipped"})
             return text
-        request = text_service_pb2.RefineRequest(text=text, language_code=language)
+        request = text_service_pb2.RefineRequest(text=text, language_code=language, steps=() if whole else WITHIN)
         try:
             answer = await self._texts.Refine(request, timeout=self._timeout_s, metadata=CALLER.metadata())
         except grpc.aio.AioRpcError as error:

@@ -49,6 +49,20 @@ def passages(text: str, words: Sequence[TimedWord]) -> list[Passage]:
     return [_passage(written, part) for part in _joined(parts)]
 
 
+def is_whole(found: Sequence[Passage], place: int) -> bool:
+    """Whether the passage at a place begins and ends where sentences do, and not in the midst of one that was too long
+    for a segment."""
+    return _ends_at(found, place - 1) and _ends_at(found, place)
+
+
+def _ends_at(found: Sequence[Passage], place: int) -> bool:
+    """Whether a sentence ends with the passage at a place: so it does before the first, and with the last."""
+    if not 0 <= place < len(found) - 1:
+        return True
+    here, following = found[place], found[place + 1]
+    return here.text.rstrip(_QUOTES).endswith(_ENDS) or following.start_ms - here.end_ms >= PAUSE_MS
+
+
 @dataclass(frozen=True)
 class _Part:
     """Words from `first` to before `last` of all."""

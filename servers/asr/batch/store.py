@@ -8,7 +8,7 @@ from typing import Any
 
 from servers.asr.batch.operations import Event, NewOperation
 from servers.asr.batch.pages import Place
-from servers.asr.batch.progress import Failure, File, FileState, Job, Operation, Progress
+from servers.asr.batch.progress import Failure, File, FileState, Job, Operation, Progress, TakenOver
 from servers.common import status
 from servers.common.errors import Ai2TextError
 from servers.common.postgres import Connection, Database
@@ -18,7 +18,7 @@ SELECT operation_id::text, subject, language_code, cancelled, create_time, updat
 """
 _FILE = """
 SELECT recording_id::text, state, coalesce(transcript_id::text, ''), duration_ms, done_ms, segment_count, tries,
-       error_code, error_reason, error_message
+       attempt, error_code, error_reason, error_message
 FROM operation_files
 """
 _UNFINISHED = "state IN ('queued', 'running')"
@@ -47,6 +47,7 @@ _BEGIN = """
 UPDATE operation_files
 SET state = 'running',
     tries = CASE WHEN state = 'failed' THEN 1 ELSE tries + 1 END,
+    attempt = attempt + 1,
     error_code = 0, error_reason = '', error_message = '', update_time = clock_timestamp()
 WHERE operation_id = %s AND recording_id = %s AND state IN ('queued', 'running', 'failed')
 """
@@ -81,7 +82,7 @@ class PostgresOperations:
 
     async def operations(self, tenant: str, done: bool | None, after: Place | None, limit: int) -> Sequence[Operation]:
         """See OperationStore."""
-        conditions, values = ["true"], list[Any]()
+        conditions, values = ["NOT deleted"], list[Any]()
         if after is not None:
             conditions.append("(create_time, operation_id) < (%s, %s)")
             values += [after.create_time, after.operation_id]
@@ -115,8 +116,11 @@ class PostgresOperations:
         """See OperationStore."""
         async with self._database.transaction(tenant) as connection:
             deleted = await connection.execute(
-                f"DELETE FROM operations WHERE operation_id = %s AND {_IS_DONE}", (operation_id,)
+                f"UPDATE operations SET deleted = true WHERE operation_id = %s AND NOT deleted AND {_IS_DONE}",
+                (operation_id,),
             )
+            if deleted.rowcount:
+                await connection.execute("DELETE FROM operation_files WHERE operation_id = %s", (operation_id,))
             return deleted.rowcount > 0
 
     async def begin(self, job: Job) -> File | None:
@@ -147,6 +151,10 @@ class PostgresOperations:
             (progress.transcript_id, progress.duration_ms, progress.done_ms, progress.segment_count),
         )
 
+    async def holds(self, job: Job) -> bool:
+        """See Ledger."""
+        return await self._change(job, "state = 'running'", ())
+
     async def succeed(self, job: Job) -> None:
         """See Ledger."""
         await self._change(job, "state = 'succeeded'", ())
@@ -161,24 +169,38 @@ class PostgresOperations:
         await self._change(job, f"state = 'queued', tries = tries - {0 if counted else 1}", ())
 
     async def _change(self, job: Job, assignments: str, values: tuple[Any, ...]) -> bool:
-        """Change a file that is being transcribed; whether it still is."""
+        """Change a file that this try transcribes: False when there is nothing left to transcribe. TakenOver."""
         async with self._database.transaction(job.tenant) as connection:
             await connection.execute(_TOUCH, (job.operation_id,))
             changed = await connection.execute(
                 f"UPDATE operation_files SET {assignments}, update_time = clock_timestamp()"
-                " WHERE operation_id = %s AND recording_id = %s AND state = 'running'",
-                (*values, job.operation_id, job.recording_id),
+                " WHERE operation_id = %s AND recording_id = %s AND attempt = %s AND state = 'running'",
+                (*values, job.operation_id, job.recording_id, job.attempt),
             )
+            if not changed.rowcount:
+                await _refuse_if_taken_over(connection, job)
             return changed.rowcount > 0
 
 
+async def _refuse_if_taken_over(connection: Connection, job: Job) -> None:
+    cursor = await connection.execute(
+        f"SELECT attempt FROM operation_files WHERE operation_id = %s AND recording_id = %s AND {_UNFINISHED}",
+        (job.operation_id, job.recording_id),
+    )
+    row = await cursor.fetchone()
+    if row is not None and row[0] != job.attempt:
+        raise TakenOver
+
+
 async def _lock(connection: Connection, operation_id: str) -> bool:
-    cursor = await connection.execute("SELECT FROM operations WHERE operation_id = %s FOR UPDATE", (operation_id,))
+    cursor = await connection.execute(
+        "SELECT FROM operations WHERE operation_id = %s AND NOT deleted FOR UPDATE", (operation_id,)
+    )
     return cursor.rowcount > 0
 
 
 async def _one(connection: Connection, operation_id: str) -> Operation | None:
-    cursor = await connection.execute(f"{_OPERATION} WHERE operation_id = %s", (operation_id,))
+    cursor = await connection.execute(f"{_OPERATION} WHERE operation_id = %s AND NOT deleted", (operation_id,))
     row = await cursor.fetchone()
     if row is None:
         return None
@@ -218,6 +240,6 @@ def _operation(row: tuple[Any, ...], files: Sequence[File]) -> Operation:
 
 
 def _file(row: tuple[Any, ...]) -> File:
-    recording_id, state, transcript_id, duration_ms, done_ms, segment_count, tries, code, reason, message = row
+    recording_id, state, transcript_id, duration_ms, done_ms, segment_count, tries, attempt, *failure = row
     progress = Progress(transcript_id, duration_ms, done_ms, segment_count)
-    return File(recording_id, FileState(state), progress, tries, Failure(code, reason, message) if code else None)
+    return File(recording_id, FileState(state), progress, tries, attempt, Failure(*failure) if failure[0] else None)

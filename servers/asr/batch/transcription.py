@@ -1,6 +1,7 @@
 """Transcribes one file after another, round by round; each round is stored and noted before the next begins.
 
-What was stored but not noted when a server died is stored again under the same names, which changes nothing.
+What was stored but not noted when a server died is found in the transcript, and noted by who goes on: heard again, the
+round might read otherwise, because what Triton decodes together pads it differently.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from servers.asr import audio
 from servers.asr.audio import Samples
 from servers.asr.batch.hearing import Hearing, Segment
 from servers.asr.batch.operations import transcript_of
-from servers.asr.batch.progress import File, FileState, Job, Progress
+from servers.asr.batch.progress import File, FileState, Job, Progress, TakenOver
 from servers.asr.batch.rounds import Detector, rounds
 from servers.asr.changes import Changes
 from servers.common.errors import (
@@ -48,8 +49,11 @@ class Ledger(Protocol):
     async def language(self, job: Job) -> str:
         """The language that the operation asks for; empty: as the recording says."""
 
+    async def holds(self, job: Job) -> bool:
+        """Whether the file is still to be transcribed: False when it was cancelled. TakenOver."""
+
     async def advance(self, job: Job, progress: Progress) -> bool:
-        """Note it; False when the file was cancelled."""
+        """Note it; False when the file was cancelled. TakenOver, as all that follow."""
 
     async def succeed(self, job: Job) -> None:
         """All of it is transcribed."""
@@ -77,8 +81,8 @@ class Library(Protocol):
     async def recording(self, job: Job) -> Recording:
         """RecordingWithoutFile."""
 
-    async def create_transcript(self, job: Job, transcript_id: str) -> None:
-        """May be repeated."""
+    async def create_transcript(self, job: Job, transcript_id: str) -> int:
+        """How many segments it has: it may have been there before."""
 
     async def append(self, job: Job, transcript_id: str, segments: Sequence[Segment]) -> None:
         """A segment whose index is there already stays as it is."""
@@ -129,6 +133,7 @@ class Transcriber:
         file = await self._tools.ledger.begin(job)
         if file is None or file.state is not FileState.RUNNING:
             return
+        job = replace(job, attempt=file.attempt)
         async with self._working(), self._accounted(job, file):
             if file.tries > MAX_TRIES:
                 raise InvalidInput(f"the server failed {MAX_TRIES} times while it transcribed this file")
@@ -155,8 +160,10 @@ class Transcriber:
         except Ai2TextError as error:
             await ledger.put_back(job, counted=error.retry_after_s is None)
             raise
+        except TakenOver:
+            raise
         except asyncio.CancelledError:
-            with suppress(DependencyUnavailable):
+            with suppress(DependencyUnavailable, TakenOver):
                 await ledger.put_back(job, counted=False)
             raise
         except Exception as error:
@@ -180,28 +187,35 @@ class Transcriber:
             transcript_id=transcript_of(job.operation_id, job.recording_id),
             duration_ms=max(recording.duration_ms, file.progress.duration_ms),
         )
-        await tools.library.create_transcript(job, progress.transcript_id)
+        stored = await tools.library.create_transcript(job, progress.transcript_id)
         async with tools.media.opened(recording.object_key) as pieces:
-            if await self._all_rounds(job, progress, pieces, language):
+            if await self._all_rounds(job, progress, stored, pieces, language):
                 await tools.ledger.succeed(job)
                 FILES.add(1, {"outcome": "succeeded"})
 
-    async def _all_rounds(self, job: Job, progress: Progress, pieces: AsyncIterator[Samples], language: str) -> bool:
-        """Whether all were heard: False when the file was cancelled."""
+    async def _all_rounds(
+        self, job: Job, progress: Progress, stored: int, pieces: AsyncIterator[Samples], language: str
+    ) -> bool:
+        """Whether all were heard: False when the file was cancelled. `stored` segments are in the transcript: if they
+        are more than the progress says, the next round was stored and not noted."""
         tools = self._tools
         start = audio.samples(progress.done_ms)
         async with aclosing(rounds(pieces, tools.detector, start, tools.chunks)) as found:
             async for round_ in found:
-                segments = await tools.hearing.hear(round_, language, progress.segment_count)
-                if segments:
-                    await tools.library.append(job, progress.transcript_id, segments)
+                if stored <= progress.segment_count:
+                    segments = await tools.hearing.hear(round_, language, progress.segment_count)
+                    if not await tools.ledger.holds(job):
+                        FILES.add(1, {"outcome": "cancelled"})
+                        return False
+                    if segments:
+                        await tools.library.append(job, progress.transcript_id, segments)
+                    stored = progress.segment_count + len(segments)
+                    SEGMENTS.add(len(segments))
                 done_ms = audio.milliseconds(round_.end)
                 AUDIO.add((done_ms - progress.done_ms) / 1000)
-                SEGMENTS.add(len(segments))
                 progress = replace(
-                    progress, done_ms=done_ms, segment_count=progress.segment_count + len(segments),
-                    duration_ms=max(progress.duration_ms, done_ms),
-                )  # fmt: skip
+                    progress, done_ms=done_ms, segment_count=stored, duration_ms=max(progress.duration_ms, done_ms)
+                )
                 if not await tools.ledger.advance(job, progress):
                     FILES.add(1, {"outcome": "cancelled"})
                     return False

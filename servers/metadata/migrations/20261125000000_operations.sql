@@ -8,10 +8,12 @@ CREATE TABLE operations (
     subject text NOT NULL,
     language_code text NOT NULL DEFAULT '',
     cancelled boolean NOT NULL DEFAULT false,
+    deleted boolean NOT NULL DEFAULT false,
     create_time timestamptz NOT NULL DEFAULT clock_timestamp(),
     update_time timestamptz NOT NULL DEFAULT clock_timestamp(),
     UNIQUE (tenant, operation_id)
 );
+COMMENT ON COLUMN operations.deleted IS 'Its files are gone and nobody sees it; its id is never given again.';
 COMMENT ON COLUMN operations.subject IS 'Who asked for it; the server acts in the name of this subject.';
 CREATE INDEX operations_newest ON operations (tenant, create_time DESC, operation_id DESC);
 
@@ -26,6 +28,7 @@ CREATE TABLE operation_files (
     done_ms bigint NOT NULL DEFAULT 0,
     segment_count bigint NOT NULL DEFAULT 0,
     tries integer NOT NULL DEFAULT 0,
+    attempt bigint NOT NULL DEFAULT 0,
     error_code integer NOT NULL DEFAULT 0,
     error_reason text NOT NULL DEFAULT '',
     error_message text NOT NULL DEFAULT '',
@@ -34,6 +37,7 @@ CREATE TABLE operation_files (
     UNIQUE (operation_id, recording_id),
     FOREIGN KEY (tenant, operation_id) REFERENCES operations (tenant, operation_id) ON DELETE CASCADE
 );
+COMMENT ON COLUMN operation_files.attempt IS 'Counts every beginning; only the newest may change the file.';
 COMMENT ON COLUMN operation_files.place IS 'Counts the files of an operation from 0, in the order in which they were named.';
 
 ALTER TABLE operations ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
