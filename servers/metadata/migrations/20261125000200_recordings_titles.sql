@@ -1,6 +1,6 @@
 -- Recordings by title, by code points whatever the locale of the database is.
 -- Built while writes go on, which is one statement in no transaction. Where it breaks off it leaves an invalid index:
--- drop that before the next try.
+-- the next start drops it first.
 
 -- migrate:up transaction:false
 CREATE INDEX CONCURRENTLY recordings_titles ON recordings (tenant, title COLLATE "C", recording_id);

@@ -1,6 +1,6 @@
 -- Recordings from one source, the newest first.
 -- Built while writes go on, which is one statement in no transaction. Where it breaks off it leaves an invalid index:
--- drop that before the next try.
+-- the next start drops it first.
 
 -- migrate:up transaction:false
 CREATE INDEX CONCURRENTLY recordings_sources ON recordings (tenant, source, create_time DESC, recording_id DESC);
