@@ -2,7 +2,6 @@
 
 import os
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +15,7 @@ from bench.clips import pcm16
 from mesh.parts import ASR_REPLICAS
 from mesh.supervision import Supervisor
 from tests.mesh.running_mesh import Client, RunningMesh, eventually
-from tests.mesh.speaking import clips, found, requests, speak
+from tests.mesh.speaking import Spoken, clips, found, requests, speak
 from tests.rpc import refusals
 
 TENANT = "faults"
@@ -49,21 +48,26 @@ def stopped(running: RunningMesh, part: str) -> Iterator[None]:
         supervisor.start(part)
 
 
-def spoken_and_found(client: Client, running: RunningMesh, clip: Path) -> str:
-    """`live` and `search` work again, after refusals that say when to retry; returns the recording."""
+def spoken_in_the_end(client: Client, running: RunningMesh, clip: Path) -> Spoken:
+    """`live` works, after refusals that say when to retry: a replica may not know yet that all is well again."""
 
-    def attempt() -> str:
+    def attempt() -> Spoken | str | None:
         try:
-            spoken = speak(client, running, clip, "vi", TENANT)
+            return speak(client, running, clip, "vi", TENANT)
         except grpc.RpcError as error:
             retryable = error.code() == grpc.StatusCode.UNAVAILABLE or refusals.of(error).retry_s
-            return "" if retryable else str(error)
-        found(client, running, spoken.finals[0].text, spoken.recording_id, TENANT)
-        return spoken.recording_id
+            return None if retryable else str(error)
 
-    recording = str(eventually(attempt, bool, within_s=90))
-    uuid.UUID(recording)  # anything else is an error that no retry would mend
-    return recording
+    spoken = eventually(attempt, bool, within_s=90)
+    assert isinstance(spoken, Spoken), spoken  # anything else is an error that no retry would mend
+    return spoken
+
+
+def spoken_and_found(client: Client, running: RunningMesh, clip: Path) -> Spoken:
+    """`live` and `search` work again."""
+    spoken = spoken_in_the_end(client, running, clip)
+    found(client, running, spoken.finals[0].text, spoken.recording_id, TENANT)
+    return spoken
 
 
 def segments(client: Client, running: RunningMesh, transcript_id: str) -> list[str]:
@@ -76,8 +80,7 @@ def segments(client: Client, running: RunningMesh, transcript_id: str) -> list[s
 @pytest.mark.parametrize("part", PARTS)
 def test_a_killed_process_comes_back(client: Client, running: RunningMesh, speech_folder: Path, part: str) -> None:
     clip, _ = clips(speech_folder, "vi")[0]
-    before = speak(client, running, clip, "vi", TENANT)
-    found(client, running, before.finals[0].text, before.recording_id, TENANT)
+    before = spoken_and_found(client, running, clip)
     pid = running.kill(part)
     eventually(running.parts, lambda parts: parts[part]["well"] and parts[part]["pid"] != pid, within_s=90)
     spoken_and_found(client, running, clip)
@@ -140,7 +143,7 @@ def test_with_postgres_down_finals_reach_the_client_and_are_stored_later(
 ) -> None:
     clip, _ = clips(speech_folder, "vi")[0]
     with stopped(running, "postgres"):
-        spoken = speak(client, running, clip, "vi", TENANT)
+        spoken = spoken_in_the_end(client, running, clip)
         assert spoken.finals
         with pytest.raises(grpc.RpcError) as info:
             segments(client, running, spoken.transcript_id)
