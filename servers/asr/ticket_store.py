@@ -13,12 +13,13 @@ from dataclasses import replace
 
 import structlog
 from pydantic import TypeAdapter, ValidationError
-from valkey.asyncio import BlockingConnectionPool, Valkey
+from valkey.asyncio import Valkey
 from valkey.commands.core import AsyncScript
 from valkey.exceptions import ValkeyError
 
 from servers.asr.results import Final
 from servers.asr.tickets import KEPT_FINALS, Found, Ticket
+from servers.common import valkey
 from servers.common.errors import DependencyUnavailable
 
 log = structlog.get_logger(__name__)
@@ -149,21 +150,6 @@ def _owner(tenant: str, subject: str, secret: str) -> str:
 
 @asynccontextmanager
 async def connect(url: str, ttl_s: float = 300.0, timeout_s: float = 0.3) -> AsyncIterator[ValkeyTickets]:
-    """The tickets at `valkey://host:port`, until the end of the block.
-
-    It connects at the first use, and again after each failure; no call is tried twice.
-    """
-    pool = BlockingConnectionPool.from_url(
-        url,
-        max_connections=MAX_CONNECTIONS,
-        timeout=timeout_s,
-        socket_timeout=timeout_s,
-        socket_connect_timeout=timeout_s,
-        lib_name=None,
-        lib_version=None,
-    )
-    client = Valkey.from_pool(pool)
-    try:
+    """The tickets at `valkey://host:port`, until the end of the block."""
+    async with valkey.connected(url, timeout_s, MAX_CONNECTIONS) as client:
         yield ValkeyTickets(client, ttl_s, timeout_s)
-    finally:
-        await client.aclose()

@@ -9,9 +9,10 @@ from typing import TypeVar
 import numpy as np
 import structlog
 from opentelemetry import metrics
-from valkey.asyncio import BlockingConnectionPool, Valkey
+from valkey.asyncio import Valkey
 from valkey.exceptions import ValkeyError
 
+from servers.common import valkey
 from servers.embeddings.embedding import Kind, Vector
 
 log = structlog.get_logger(__name__)
@@ -86,21 +87,6 @@ def _read(raw: bytes | None) -> Vector | None:
 
 @asynccontextmanager
 async def connect(url: str, model: str, ttl_s: float, timeout_s: float) -> AsyncIterator[ValkeyVectors]:
-    """The vectors of `model` at `valkey://host:port`, until the end of the block.
-
-    It connects at the first use, and again after each failure; no call is tried twice.
-    """
-    pool = BlockingConnectionPool.from_url(
-        url,
-        max_connections=MAX_CONNECTIONS,
-        timeout=timeout_s,
-        socket_timeout=timeout_s,
-        socket_connect_timeout=timeout_s,
-        lib_name=None,
-        lib_version=None,
-    )
-    client = Valkey.from_pool(pool)
-    try:
+    """The vectors of `model` at `valkey://host:port`, until the end of the block."""
+    async with valkey.connected(url, timeout_s, MAX_CONNECTIONS) as client:
         yield ValkeyVectors(client, model, ttl_s, timeout_s)
-    finally:
-        await client.aclose()

@@ -4,10 +4,10 @@ import asyncio
 from contextlib import AsyncExitStack
 
 from servers.common import events, lifecycle, postgres, telemetry
+from servers.common.outbox import Event
 from servers.metadata import announcement, service
 from servers.metadata.exports import Exports
 from servers.metadata.library import Library
-from servers.metadata.outbox import Event
 from servers.metadata.outbox_store import PostgresOutbox
 from servers.metadata.relay import Relay
 from servers.metadata.settings import Settings

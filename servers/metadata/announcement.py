@@ -9,7 +9,7 @@ from ai2text.events.v1 import recording_events_pb2, transcript_events_pb2
 from google.protobuf.message import Message
 
 from servers.common import events
-from servers.metadata.outbox import Event
+from servers.common.outbox import Event
 from servers.metadata.recordings import NewRecording, Recording
 from servers.metadata.transcripts import Segment, Transcript
 

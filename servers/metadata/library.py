@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from servers.common.errors import AlreadyExists, FieldInvalid, RecordingNotFound
+from servers.common.outbox import Event
 from servers.metadata import fields, files, labels, pages
 from servers.metadata.files import MediaInfo, StoredObject
 from servers.metadata.listings import Place, Selection
-from servers.metadata.outbox import Event
 from servers.metadata.pages import Page
 from servers.metadata.recordings import TITLE_LENGTH, Change, NewRecording, Recording, Source
 

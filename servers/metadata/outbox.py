@@ -5,19 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """An event to publish, with the trace that it belongs to."""
-
-    event_id: str
-    """A UUID that depends on the event's content alone."""
-    subject: str
-    ordering_key: str
-    """Events of one key are published in the order in which they were kept."""
-    payload: bytes
-    traceparent: str
-    """W3C trace context of the call that made the event; empty when it had none."""
+from servers.common.outbox import Event
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,9 @@
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 
+from servers.common.outbox import Event
 from servers.common.postgres import Connection, Database
-from servers.metadata.outbox import Backlog, Event, Kept
+from servers.metadata.outbox import Backlog, Kept
 
 _HOLD = """
 WITH held AS MATERIALIZED (
@@ -19,28 +20,6 @@ WHERE NOT EXISTS (
 )
 ORDER BY sequence
 """
-_ADD = """
-INSERT INTO outbox (tenant, event_id, subject, ordering_key, payload, traceparent)
-SELECT %s, event_id, subject, ordering_key, payload, traceparent
-FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::bytea[], %s::text[])
-    WITH ORDINALITY AS event (event_id, subject, ordering_key, payload, traceparent, place)
-ORDER BY place
-"""
-
-
-async def add(connection: Connection, tenant: str, events: Sequence[Event]) -> None:
-    """Keep events of a tenant, in their order, in its transaction."""
-    await connection.execute(
-        _ADD,
-        (
-            tenant,
-            [event.event_id for event in events],
-            [event.subject for event in events],
-            [event.ordering_key for event in events],
-            [event.payload for event in events],
-            [event.traceparent for event in events],
-        ),
-    )
 
 
 class PostgresBatch:

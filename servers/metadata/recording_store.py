@@ -5,11 +5,11 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from servers.common import outbox
+from servers.common.outbox import Event
 from servers.common.postgres import Connection, Database
-from servers.metadata import outbox_store
 from servers.metadata.files import File, MediaInfo, StoredObject
 from servers.metadata.listings import Order, Place, Selection
-from servers.metadata.outbox import Event
 from servers.metadata.recordings import Change, NewRecording, Recording, Source
 
 DELETE_TIMEOUT_S = 60
@@ -70,7 +70,7 @@ class PostgresRecordings:
                 await connection.execute("DELETE FROM recordings WHERE recording_id = %s", (new.recording_id,))
                 return None
             if added and event:
-                await outbox_store.add(connection, tenant, [event])
+                await outbox.add(connection, tenant, [event])
             return await _one(connection, new.recording_id)
 
     async def recording(self, tenant: str, recording_id: str) -> Recording | None:
@@ -122,7 +122,7 @@ class PostgresRecordings:
             await connection.execute(
                 "INSERT INTO deleted_recordings (recording_id, tenant) VALUES (%s, %s)", (recording_id, tenant)
             )
-            await outbox_store.add(connection, tenant, [event])
+            await outbox.add(connection, tenant, [event])
             return True
 
     async def objects_in_use(self, tenant: str, keys: Sequence[str]) -> Collection[str]:

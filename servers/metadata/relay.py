@@ -14,7 +14,8 @@ from opentelemetry import metrics
 
 from servers.common import backoff
 from servers.common.errors import DependencyUnavailable
-from servers.metadata.outbox import Event, Kept, Outbox
+from servers.common.outbox import Event
+from servers.metadata.outbox import Kept, Outbox
 
 log = structlog.get_logger(__name__)
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from servers.common import outbox
 from servers.common.errors import RecordingNotFound
 from servers.common.postgres import Connection, Database
-from servers.metadata import outbox_store
 from servers.metadata.transcripts import Addition, NewTranscript, Segment, Transcript, Word
 
 _TRANSCRIPT = """
@@ -78,7 +78,7 @@ class PostgresTranscripts:
                 return None
             added = await _insert_segments(connection, tenant, transcript.transcript_id, additions)
             if added:
-                await outbox_store.add(connection, tenant, [addition.event for addition in added])
+                await outbox.add(connection, tenant, [addition.event for addition in added])
                 await _count(connection, transcript, [addition.segment for addition in added])
             return len(added)
 

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Protocol
 
 from servers.common.errors import AlreadyExists, FieldInvalid, PageTokenInvalid, TranscriptNotFound
+from servers.common.outbox import Event
 from servers.metadata import fields, pages
 from servers.metadata.library import Library
-from servers.metadata.outbox import Event
 
 MODEL_LENGTH = 100
 TEXT_LENGTH = 8192

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from servers.common.errors import DependencyUnavailable, RecordingNotFound
+from servers.common.outbox import Event
 from servers.metadata.labels import Wanted
 from servers.metadata.listings import Order, Place, Selection, folded
-from servers.metadata.outbox import Backlog, Event, Kept
+from servers.metadata.outbox import Backlog, Kept
 from servers.metadata.recordings import Change, NewRecording, Recording
 from servers.metadata.transcripts import Addition, NewTranscript, Segment, Transcript
 

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from servers.asr.batch.operations import Event, NewOperation
+from servers.asr.batch.operations import NewOperation
 from servers.asr.batch.pages import Place
 from servers.asr.batch.progress import Failure, File, FileState, Job, Operation, Progress, TakenOver
 from servers.common import status
 from servers.common.errors import Ai2TextError, DependencyUnavailable
+from servers.common.outbox import Event
 
 _BEGINNING = datetime(2026, 11, 25, tzinfo=UTC)
 

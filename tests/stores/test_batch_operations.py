@@ -7,12 +7,13 @@ from typing import Protocol
 
 import pytest
 
-from servers.asr.batch.operations import Event, NewOperation, OperationStore
+from servers.asr.batch.operations import NewOperation, OperationStore
 from servers.asr.batch.pages import Place
 from servers.asr.batch.progress import Failure, FileState, Job, Operation, Progress, TakenOver
 from servers.asr.batch.store import PostgresOperations
 from servers.asr.batch.transcription import Ledger
 from servers.common.errors import Ai2TextError, AudioUndecodable, DependencyUnavailable
+from servers.common.outbox import Event
 from servers.common.postgres import connected
 from tests.fakes.operation_store import MemoryOperations
 from tests.stores.postgres_server import PostgresServer

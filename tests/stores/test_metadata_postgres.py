@@ -10,9 +10,9 @@ import pytest
 
 from mesh import migrations
 from servers.common.errors import DependencyUnavailable, RecordingNotFound
+from servers.common.outbox import Event
 from servers.common.postgres import Database, connected
 from servers.metadata.files import File, MediaInfo, StoredObject
-from servers.metadata.outbox import Event
 from servers.metadata.outbox_store import PostgresOutbox
 from servers.metadata.recordings import NewRecording, Source
 from servers.metadata.store import PostgresStore

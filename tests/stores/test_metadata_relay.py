@@ -14,10 +14,10 @@ from opentelemetry import context, propagate, trace
 
 from servers.common import events
 from servers.common.events import Bus
+from servers.common.outbox import Event
 from servers.common.postgres import Database, connected
 from servers.metadata import announcement
 from servers.metadata.library import Draft, Library
-from servers.metadata.outbox import Event
 from servers.metadata.outbox_store import PostgresOutbox
 from servers.metadata.recordings import Source
 from servers.metadata.relay import Relay

@@ -8,12 +8,13 @@ from typing import Protocol
 import pytest
 
 from servers.common.errors import EtagMismatch, RecordingNotFound
+from servers.common.outbox import Event
 from servers.common.postgres import connected
 from servers.metadata.files import File, MediaInfo, StoredObject
 from servers.metadata.labels import Wanted
 from servers.metadata.library import RecordingStore
 from servers.metadata.listings import Order, Place, Selection
-from servers.metadata.outbox import Event, Outbox
+from servers.metadata.outbox import Outbox
 from servers.metadata.outbox_store import PostgresOutbox
 from servers.metadata.recordings import Change, NewRecording, Recording, Source
 from servers.metadata.store import PostgresStore

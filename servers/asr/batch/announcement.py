@@ -4,8 +4,9 @@ import uuid
 
 from ai2text.events.v1 import transcription_events_pb2 as pb
 
-from servers.asr.batch.operations import Event, NewOperation
+from servers.asr.batch.operations import NewOperation
 from servers.common import events
+from servers.common.outbox import Event
 
 
 def requested(tenant: str, new: NewOperation) -> list[Event]:

@@ -21,6 +21,7 @@ from servers.common.errors import (
     OperationRunning,
     Overloaded,
 )
+from servers.common.outbox import Event
 
 PREFIX = "operations/"
 MOST_RECORDINGS = 1000
@@ -31,17 +32,6 @@ CHECKED_AT_ONCE = 16
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _FILTERS = {"": None, "done=true": True, "done=false": False}
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """An event for the outbox; its id depends on what it tells alone."""
-
-    event_id: str
-    subject: str
-    ordering_key: str
-    payload: bytes
-    traceparent: str
 
 
 @dataclass(frozen=True, slots=True)

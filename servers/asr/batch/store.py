@@ -6,11 +6,12 @@ What is asked for goes into the outbox in the same transaction; the metadata ser
 from collections.abc import Sequence
 from typing import Any
 
-from servers.asr.batch.operations import Event, NewOperation
+from servers.asr.batch.operations import NewOperation
 from servers.asr.batch.pages import Place
 from servers.asr.batch.progress import Failure, File, FileState, Job, Operation, Progress, TakenOver
-from servers.common import status
+from servers.common import outbox, status
 from servers.common.errors import Ai2TextError
+from servers.common.outbox import Event
 from servers.common.postgres import Connection, Database
 
 _OPERATION = """
@@ -35,13 +36,6 @@ ON CONFLICT (operation_id) DO NOTHING RETURNING operation_id
 _ADD_FILES = """
 INSERT INTO operation_files (operation_id, tenant, place, recording_id)
 SELECT %s, %s, place - 1, recording_id FROM unnest(%s::uuid[]) WITH ORDINALITY AS file (recording_id, place)
-"""
-_ADD_EVENTS = """
-INSERT INTO outbox (tenant, event_id, subject, ordering_key, payload, traceparent)
-SELECT %s, event_id, subject, ordering_key, payload, traceparent
-FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::bytea[], %s::text[])
-    WITH ORDINALITY AS event (event_id, subject, ordering_key, payload, traceparent, place)
-ORDER BY place
 """
 _BEGIN = """
 UPDATE operation_files
@@ -72,7 +66,7 @@ class PostgresOperations:
             added = await connection.execute(_ADD, (new.operation_id, tenant, new.subject, new.language_code))
             if added.rowcount:
                 await connection.execute(_ADD_FILES, (new.operation_id, tenant, list(new.recording_ids)))
-                await _add_events(connection, tenant, events)
+                await outbox.add(connection, tenant, events)
             return await _one(connection, new.operation_id)
 
     async def operation(self, tenant: str, operation_id: str) -> Operation | None:
@@ -218,20 +212,6 @@ async def _files_of(connection: Connection, operation_ids: Sequence[str]) -> dic
     for operation_id, *row in await cursor.fetchall():
         found[operation_id].append(_file(tuple(row)))
     return found
-
-
-async def _add_events(connection: Connection, tenant: str, events: Sequence[Event]) -> None:
-    await connection.execute(
-        _ADD_EVENTS,
-        (
-            tenant,
-            [event.event_id for event in events],
-            [event.subject for event in events],
-            [event.ordering_key for event in events],
-            [event.payload for event in events],
-            [event.traceparent for event in events],
-        ),
-    )
 
 
 def _operation(row: tuple[Any, ...], files: Sequence[File]) -> Operation:
