@@ -42,7 +42,8 @@ def measure(
 
 @contextlib.contextmanager
 def busy(ground: Ground, clips: Sequence[Clip]) -> Iterator[None]:
-    """The batch transcriber works within the block, and has nothing left to do after it."""
+    """The batch transcriber works within the block, and has nothing left to do after it. RuntimeError when it does not
+    begin."""
     begun, over = threading.Event(), threading.Event()
     failures: list[BaseException] = []
 
@@ -57,7 +58,8 @@ def busy(ground: Ground, clips: Sequence[Clip]) -> Iterator[None]:
     thread = threading.Thread(target=run)
     thread.start()
     try:
-        begun.wait(BUSY_WITHIN_S)
+        if not begun.wait(BUSY_WITHIN_S) or failures:
+            raise RuntimeError("the batch transcriber has not begun") from (failures[0] if failures else None)
         yield
     finally:
         over.set()
