@@ -45,6 +45,7 @@ __all__ = [
     "TRANSCRIPT_FINALIZED",
     "Bus",
     "Consumer",
+    "HandledElsewhere",
     "connected",
     "publish",
     "trace_headers",

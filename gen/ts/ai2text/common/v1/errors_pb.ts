@@ -188,8 +188,8 @@ export enum ErrorReason {
   ETAG_MISMATCH = 23,
 
   /**
-   * DATA_LOSS: the bytes that arrived, or those that were stored, are not those that were announced; nothing of them is
-   * kept. Metadata: `checksum` ("sha256", "crc32c" or "size"), `expected`, `actual`.
+   * DATA_LOSS: the bytes that arrived are not those that were announced; nothing of them is kept.
+   * Metadata: `checksum` ("sha256", "crc32c" or "size"), `expected`, `actual`.
    *
    * @generated from enum value: ERROR_REASON_CHECKSUM_MISMATCH = 24;
    */
