@@ -40,8 +40,8 @@ class IngestionServiceStub:
     def __new__(cls, channel: _aio.Channel) -> IngestionServiceAsyncStub: ...
     UploadRecording: _grpc.StreamUnaryMultiCallable[_ingestion_service_pb2.UploadRecordingRequest, _ingestion_service_pb2.UploadRecordingResponse]
     """UploadRecording takes one file as a stream: first `file`, then its bytes in any number of pieces. Answers when the
-    file is verified, stored and registered. A sender that is silent for too long, or takes far longer than its size
-    explains, is ended with ERROR_REASON_STREAM_IDLE; one tenant may use half of a server's places. A file that is not what was announced is ERROR_REASON_CHECKSUM_MISMATCH, one
+    file is verified, stored and registered. A sender that is silent for too long, or takes longer than 2 GiB do at
+    64 KiB a second, is ended with ERROR_REASON_STREAM_IDLE; one tenant may use half of a server's places. A file that is not what was announced is ERROR_REASON_CHECKSUM_MISMATCH, one
     without audio ERROR_REASON_AUDIO_UNDECODABLE; neither leaves anything behind.
     """
     CreateUpload: _grpc.UnaryUnaryMultiCallable[_ingestion_service_pb2.CreateUploadRequest, _ingestion_service_pb2.CreateUploadResponse]
@@ -63,8 +63,8 @@ class IngestionServiceAsyncStub(IngestionServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     UploadRecording: _aio.StreamUnaryMultiCallable[_ingestion_service_pb2.UploadRecordingRequest, _ingestion_service_pb2.UploadRecordingResponse]  # type: ignore[assignment]
     """UploadRecording takes one file as a stream: first `file`, then its bytes in any number of pieces. Answers when the
-    file is verified, stored and registered. A sender that is silent for too long, or takes far longer than its size
-    explains, is ended with ERROR_REASON_STREAM_IDLE; one tenant may use half of a server's places. A file that is not what was announced is ERROR_REASON_CHECKSUM_MISMATCH, one
+    file is verified, stored and registered. A sender that is silent for too long, or takes longer than 2 GiB do at
+    64 KiB a second, is ended with ERROR_REASON_STREAM_IDLE; one tenant may use half of a server's places. A file that is not what was announced is ERROR_REASON_CHECKSUM_MISMATCH, one
     without audio ERROR_REASON_AUDIO_UNDECODABLE; neither leaves anything behind.
     """
     CreateUpload: _aio.UnaryUnaryMultiCallable[_ingestion_service_pb2.CreateUploadRequest, _ingestion_service_pb2.CreateUploadResponse]  # type: ignore[assignment]
@@ -89,8 +89,8 @@ class IngestionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_ingestion_service_pb2.UploadRecordingResponse, _abc.Awaitable[_ingestion_service_pb2.UploadRecordingResponse]]:
         """UploadRecording takes one file as a stream: first `file`, then its bytes in any number of pieces. Answers when the
-        file is verified, stored and registered. A sender that is silent for too long, or takes far longer than its size
-        explains, is ended with ERROR_REASON_STREAM_IDLE; one tenant may use half of a server's places. A file that is not what was announced is ERROR_REASON_CHECKSUM_MISMATCH, one
+        file is verified, stored and registered. A sender that is silent for too long, or takes longer than 2 GiB do at
+        64 KiB a second, is ended with ERROR_REASON_STREAM_IDLE; one tenant may use half of a server's places. A file that is not what was announced is ERROR_REASON_CHECKSUM_MISMATCH, one
         without audio ERROR_REASON_AUDIO_UNDECODABLE; neither leaves anything behind.
         """
 
