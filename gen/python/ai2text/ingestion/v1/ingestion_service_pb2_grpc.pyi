@@ -41,8 +41,9 @@ class IngestionServiceStub:
     UploadRecording: _grpc.StreamUnaryMultiCallable[_ingestion_service_pb2.UploadRecordingRequest, _ingestion_service_pb2.UploadRecordingResponse]
     """UploadRecording takes one file as a stream: first `file`, then its bytes in any number of pieces. Answers when the
     file is verified, stored and registered. A sender that is silent for too long, or takes longer than 2 GiB do at
-    64 KiB a second, is ended with ERROR_REASON_STREAM_IDLE; one tenant may use half of a server's places. A file that is not what was announced is ERROR_REASON_CHECKSUM_MISMATCH, one
-    without audio ERROR_REASON_AUDIO_UNDECODABLE; neither leaves anything behind.
+    64 KiB a second, is ended with ERROR_REASON_STREAM_IDLE; one tenant may use half of a server's places. A file that is
+    not what was announced is ERROR_REASON_CHECKSUM_MISMATCH, one without audio ERROR_REASON_AUDIO_UNDECODABLE; neither
+    leaves anything behind.
     """
     CreateUpload: _grpc.UnaryUnaryMultiCallable[_ingestion_service_pb2.CreateUploadRequest, _ingestion_service_pb2.CreateUploadResponse]
     """CreateUpload begins an upload in parts that go straight to the object store, with PUT to presigned addresses. Called
@@ -64,8 +65,9 @@ class IngestionServiceAsyncStub(IngestionServiceStub):
     UploadRecording: _aio.StreamUnaryMultiCallable[_ingestion_service_pb2.UploadRecordingRequest, _ingestion_service_pb2.UploadRecordingResponse]  # type: ignore[assignment]
     """UploadRecording takes one file as a stream: first `file`, then its bytes in any number of pieces. Answers when the
     file is verified, stored and registered. A sender that is silent for too long, or takes longer than 2 GiB do at
-    64 KiB a second, is ended with ERROR_REASON_STREAM_IDLE; one tenant may use half of a server's places. A file that is not what was announced is ERROR_REASON_CHECKSUM_MISMATCH, one
-    without audio ERROR_REASON_AUDIO_UNDECODABLE; neither leaves anything behind.
+    64 KiB a second, is ended with ERROR_REASON_STREAM_IDLE; one tenant may use half of a server's places. A file that is
+    not what was announced is ERROR_REASON_CHECKSUM_MISMATCH, one without audio ERROR_REASON_AUDIO_UNDECODABLE; neither
+    leaves anything behind.
     """
     CreateUpload: _aio.UnaryUnaryMultiCallable[_ingestion_service_pb2.CreateUploadRequest, _ingestion_service_pb2.CreateUploadResponse]  # type: ignore[assignment]
     """CreateUpload begins an upload in parts that go straight to the object store, with PUT to presigned addresses. Called
@@ -90,8 +92,9 @@ class IngestionServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_ingestion_service_pb2.UploadRecordingResponse, _abc.Awaitable[_ingestion_service_pb2.UploadRecordingResponse]]:
         """UploadRecording takes one file as a stream: first `file`, then its bytes in any number of pieces. Answers when the
         file is verified, stored and registered. A sender that is silent for too long, or takes longer than 2 GiB do at
-        64 KiB a second, is ended with ERROR_REASON_STREAM_IDLE; one tenant may use half of a server's places. A file that is not what was announced is ERROR_REASON_CHECKSUM_MISMATCH, one
-        without audio ERROR_REASON_AUDIO_UNDECODABLE; neither leaves anything behind.
+        64 KiB a second, is ended with ERROR_REASON_STREAM_IDLE; one tenant may use half of a server's places. A file that is
+        not what was announced is ERROR_REASON_CHECKSUM_MISMATCH, one without audio ERROR_REASON_AUDIO_UNDECODABLE; neither
+        leaves anything behind.
         """
 
     @_abc_1.abstractmethod

@@ -313,8 +313,9 @@ export const IngestionService: GenService<{
   /**
    * UploadRecording takes one file as a stream: first `file`, then its bytes in any number of pieces. Answers when the
    * file is verified, stored and registered. A sender that is silent for too long, or takes longer than 2 GiB do at
-   * 64 KiB a second, is ended with ERROR_REASON_STREAM_IDLE; one tenant may use half of a server's places. A file that is not what was announced is ERROR_REASON_CHECKSUM_MISMATCH, one
-   * without audio ERROR_REASON_AUDIO_UNDECODABLE; neither leaves anything behind.
+   * 64 KiB a second, is ended with ERROR_REASON_STREAM_IDLE; one tenant may use half of a server's places. A file that is
+   * not what was announced is ERROR_REASON_CHECKSUM_MISMATCH, one without audio ERROR_REASON_AUDIO_UNDECODABLE; neither
+   * leaves anything behind.
    *
    * @generated from rpc ai2text.ingestion.v1.IngestionService.UploadRecording
    */
