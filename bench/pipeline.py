@@ -9,6 +9,7 @@ import sys
 import uuid
 from collections import Counter
 
+import uvloop
 from rich.console import Console
 from rich.table import Table
 
@@ -86,7 +87,7 @@ def main() -> int:
     console.print(report.machine())
     errors: list[str] = []
     if "writes" in wanted:
-        found = asyncio.run(written(ground, options.rate, options.seconds))
+        found = uvloop.run(written(ground, options.rate, options.seconds))
         console.print(shown_writes(found, options.rate))
         told(console, found.errors)
         p95 = round(found.spread.p95, 1)

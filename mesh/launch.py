@@ -25,6 +25,7 @@ def main(name: str) -> None:
     starts.note(home, name)
     if part.prepare:
         part.prepare()
+    os.nice(part.niceness)
     if part.user:
         _become(part.user)
     os.execve(part.command[0], part.command, environment(part))

@@ -29,6 +29,10 @@ SERVICES = {
 ASR_REPLICAS = {"asr-1": "stable", "asr-2": "stable", "asr-canary": "canary"}
 """The parts that run `asr`, each with its version: two of one, so that a session survives its server, and the next."""
 
+NOBODY_WAITS_FOR = ("admin", "batch")
+"""Servers whose work is beside that of the others."""
+MAKES_WAY = 10
+
 
 @dataclass(frozen=True)
 class Part:
@@ -50,6 +54,8 @@ class Part:
     """Whom to become before the command runs; None stays who we are."""
     patience_s: float = 30
     """How long after its start silence is not yet a fault."""
+    niceness: int = 0
+    """Of its process: what nobody waits for makes way for what somebody does (0 to 19)."""
     stop_signal: str = "TERM"
     stop_wait_s: int = 15
     kill_signal: str = "KILL"
@@ -74,6 +80,7 @@ def _stores(ports: Ports, home: Home) -> list[Part]:
             command=[str(BIN / "python"), "-m", "mesh.collector"],
             ports=("otlp_grpc", "otlp_http"),
             check=health.http(ports.otlp_http, "/healthz", "collects spans"),
+            niceness=MAKES_WAY,
         ),
         Part(
             name="postgres",
@@ -176,7 +183,9 @@ def _servers(ports: Ports, home: Home) -> list[Part]:
 
 def _asr(replica: str, version: str, ports: Ports, home: Home) -> Part:
     does = f"live and recorded speech to text, the {version} version (gRPC)"
-    return _server("asr", does, ("triton", "metadata", "valkey"), ports, home, replica, {"AI2TEXT_VERSION": version})
+    return _server(
+        "asr", does, ("triton", "metadata", "nlp", "valkey"), ports, home, replica, {"AI2TEXT_VERSION": version}
+    )
 
 
 def _server(
@@ -201,6 +210,7 @@ def _server(
         env=own | addresses(ports, home) | (env or {}),
         needs=needs,
         prepare=prepare,
+        niceness=MAKES_WAY if part in NOBODY_WAITS_FOR else 0,
         check=health.grpc_server(getattr(ports, port), SERVICES[name]),
         patience_s=90,
         stop_wait_s=30,  # asr gives its sessions 8 s to go elsewhere, and its calls 10 s to end

@@ -32,14 +32,15 @@ class Event:
 
 async def add(connection: "Connection", tenant: str, events: Sequence[Event]) -> None:
     """Keep events of a tenant, in their order, in its transaction."""
-    await connection.execute(
-        _ADD,
-        (
-            tenant,
-            [event.event_id for event in events],
-            [event.subject for event in events],
-            [event.ordering_key for event in events],
-            [event.payload for event in events],
-            [event.traceparent for event in events],
-        ),
+    await connection.execute(_ADD, (tenant, *columns(events)))
+
+
+def columns(events: Sequence[Event]) -> Sequence[Sequence[str | bytes]]:
+    """What each event has, as the columns of the outbox from `event_id` on."""
+    return (
+        [event.event_id for event in events],
+        [event.subject for event in events],
+        [event.ordering_key for event in events],
+        [event.payload for event in events],
+        [event.traceparent for event in events],
     )

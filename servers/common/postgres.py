@@ -1,15 +1,17 @@
 """A pool of connections to Postgres whose transactions see the rows of one tenant only."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, LiteralString, TypeVar
 
 import psycopg
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from servers.common.errors import DependencyUnavailable
+
+T = TypeVar("T")
 
 Connection = psycopg.AsyncConnection[TupleRow]
 
@@ -31,11 +33,58 @@ class Database:
         is away, or does not answer within the statement's time.
         """
         try:
-            async with self._pool.connection(timeout=self._wait_s) as connection, connection.transaction():
-                await connection.execute("SELECT set_config('ai2text.tenant', %s, true)", (tenant or "",))
-                yield connection
+            connection = await self._begun(tenant or "")
+            try:
+                async with connection:  # commits, or rolls back
+                    yield connection
+            finally:
+                await self._pool.putconn(connection)
         except UNAVAILABLE as error:
             raise DependencyUnavailable("postgres") from error
+
+    async def idempotent(self, statement: LiteralString, values: Sequence[Any]) -> Any:
+        """What one statement answers in its first column, None without a row. It is a transaction of its own.
+
+        It must say itself as which tenant it runs, and bear being run twice: a connection that has died in the pool
+        shows only when it is used. DependencyUnavailable as above.
+        """
+
+        async def ask(connection: Connection) -> Any:
+            row = await (await connection.execute(statement, values)).fetchone()
+            return row[0] if row else None
+
+        try:
+            connection, answer = await self._alive(ask)
+        except UNAVAILABLE as error:
+            raise DependencyUnavailable("postgres") from error
+        await self._pool.putconn(connection)
+        return answer
+
+    async def _begun(self, tenant: str) -> Connection:
+        """A connection in a transaction as `tenant`."""
+
+        async def begin(connection: Connection) -> None:
+            async with connection.pipeline():  # both statements on one way
+                await connection.execute("BEGIN")
+                await connection.execute("SELECT set_config('ai2text.tenant', %s, true)", (tenant,))
+
+        return (await self._alive(begin))[0]
+
+    async def _alive(self, use: Callable[[Connection], Awaitable[T]]) -> tuple[Connection, T]:
+        """A connection that could be used, and what came of it.
+
+        Connections die in the pool: all have when Postgres was started anew. That shows at the first use, which loses
+        nothing; so none is asked beforehand whether it lives, which would be one more way to Postgres.
+        """
+        for _ in range(self._pool.max_size + 1):  # all may have died
+            connection: Connection = await self._pool.getconn(self._wait_s)
+            try:
+                return connection, await use(connection)
+            except BaseException as error:
+                await self._pool.putconn(connection)
+                if not (isinstance(error, psycopg.OperationalError) and connection.closed):
+                    raise
+        raise DependencyUnavailable("postgres")
 
     async def check(self) -> None:
         """Raise when Postgres does not answer."""
@@ -58,9 +107,9 @@ async def connected(
         max_size=max_size,
         max_waiting=100,
         open=False,
-        check=AsyncConnectionPool.check_connection,
         reconnect_timeout=1.0,
         kwargs={
+            "autocommit": True,  # transactions begin where `Database` says so
             "connect_timeout": 3,
             # A host that is gone says nothing: notice it in seconds, not after the kernel's quarter of an hour.
             "tcp_user_timeout": 5000,

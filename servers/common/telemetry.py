@@ -10,7 +10,7 @@ import structlog
 from opentelemetry import metrics, trace
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
-from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -77,7 +77,11 @@ def started(server: str, settings: ServerSettings) -> Iterator[None]:
         tracers.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=500))
         logging.getLogger("opentelemetry.exporter.otlp").setLevel(logging.CRITICAL)
     trace.set_tracer_provider(tracers)
-    meters = MeterProvider(resource=resource, metric_readers=[PrometheusMetricReader()])
+    meters = MeterProvider(
+        resource=resource,
+        metric_readers=[PrometheusMetricReader()],
+        exemplar_filter=AlwaysOffExemplarFilter(),  # Prometheus' exporter drops them, and each measurement pays
+    )
     metrics.set_meter_provider(meters)
     if settings.metrics_port:
         start_http_server(settings.metrics_port, addr=settings.listen.rpartition(":")[0])

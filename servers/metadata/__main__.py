@@ -1,7 +1,8 @@
 """Compose and run the metadata server."""
 
-import asyncio
 from contextlib import AsyncExitStack
+
+import uvloop
 
 from servers.common import events, lifecycle, postgres, telemetry
 from servers.common.outbox import Event
@@ -40,4 +41,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    uvloop.run(main())

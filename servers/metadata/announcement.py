@@ -11,17 +11,17 @@ from google.protobuf.message import Message
 from servers.common import events
 from servers.common.outbox import Event
 from servers.metadata.recordings import NewRecording, Recording
-from servers.metadata.transcripts import Segment, Transcript
+from servers.metadata.transcripts import NewTranscript, Segment
 
 
-def finalized(tenant: str, transcript: Transcript, segment: Segment) -> Event:
+def finalized(tenant: str, transcript: NewTranscript, segment: Segment) -> Event:
     """The event `transcript.finalized`."""
     segment_id = segment.id_in(transcript.transcript_id)
     message = transcript_events_pb2.TranscriptFinalized(
         event_id=_event_id(segment_id, events.TRANSCRIPT_FINALIZED),
         tenant=tenant,
         segment=transcript_events_pb2.SegmentContent(
-            recording_id=transcript.content.recording_id,
+            recording_id=transcript.recording_id,
             transcript_id=transcript.transcript_id,
             segment_id=segment_id,
             start_ms=segment.start_ms,

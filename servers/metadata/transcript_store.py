@@ -18,25 +18,12 @@ _SEGMENT = """
 SELECT segment_index, text, start_ms, end_ms, language_code, confidence, words, raw_text
 FROM segments
 """
-_ADD_SEGMENTS = """
-INSERT INTO segments (
-    tenant, transcript_id, segment_index, text, start_ms, end_ms, language_code, confidence, words, raw_text
+_APPEND = """
+SELECT append_segments(
+    %s, %s, %s, %s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::real[], %s::jsonb[], %s::text[],
+    %s::uuid[], %s::text[], %s::text[], %s::bytea[], %s::text[]
 )
-SELECT %s, %s, * FROM unnest(
-    %s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::real[], %s::jsonb[], %s::text[]
-)
-ON CONFLICT (transcript_id, segment_index) DO NOTHING
-RETURNING segment_index
 """
-_COUNT_IN_RECORDING = """
-UPDATE recordings
-SET segment_count = segment_count + %(count)s,
-    duration_ms = greatest(duration_ms, %(end_ms)s),
-    heard_language_code = coalesce(nullif(heard_language_code, ''), %(language)s),
-    update_time = clock_timestamp()
-WHERE recording_id = %(recording_id)s
-"""
-_COUNT_IN_TRANSCRIPT = "UPDATE transcripts SET segment_count = segment_count + %s WHERE transcript_id = %s"
 
 
 class PostgresTranscripts:
@@ -72,15 +59,12 @@ class PostgresTranscripts:
             return [_transcript(row) for row in await cursor.fetchall()]
 
     async def add_segments(self, tenant: str, transcript: NewTranscript, additions: Sequence[Addition]) -> int | None:
-        """See TranscriptStore. Appends to one recording wait for each other: its row is locked first."""
-        async with self._database.transaction(tenant) as connection:
-            if not await _locked(connection, transcript.recording_id, "UPDATE"):
-                return None
-            added = await _insert_segments(connection, tenant, transcript.transcript_id, additions)
-            if added:
-                await outbox.add(connection, tenant, [addition.event for addition in added])
-                await _count(connection, transcript, [addition.segment for addition in added])
-            return len(added)
+        """See TranscriptStore. Appends to one recording wait for each other: the function locks its row first."""
+        segments, events = [one.segment for one in additions], [one.event for one in additions]
+        to = (transcript.recording_id, transcript.transcript_id)
+        values = (tenant, *to, *_columns(segments), *outbox.columns(events))
+        added: int | None = await self._database.idempotent(_APPEND, values)
+        return added
 
     async def segments(self, tenant: str, transcript_id: str, after: int, limit: int) -> Sequence[Segment]:
         """See TranscriptStore."""
@@ -104,41 +88,18 @@ async def _one_transcript(connection: Connection, transcript_id: str) -> Transcr
     return _transcript(row) if row else None
 
 
-async def _insert_segments(
-    connection: Connection, tenant: str, transcript_id: str, additions: Sequence[Addition]
-) -> list[Addition]:
-    """The additions whose index was not taken."""
-    segments = [addition.segment for addition in additions]
-    cursor = await connection.execute(
-        _ADD_SEGMENTS,
-        (
-            tenant,
-            transcript_id,
-            [segment.index for segment in segments],
-            [segment.text for segment in segments],
-            [segment.start_ms for segment in segments],
-            [segment.end_ms for segment in segments],
-            [segment.language_code for segment in segments],
-            [segment.confidence for segment in segments],
-            [_words_as_json(segment) for segment in segments],
-            [segment.raw_text for segment in segments],
-        ),
+def _columns(segments: Sequence[Segment]) -> Sequence[Sequence[Any]]:
+    """In the order of the function's parameters."""
+    return (
+        [segment.index for segment in segments],
+        [segment.text for segment in segments],
+        [segment.start_ms for segment in segments],
+        [segment.end_ms for segment in segments],
+        [segment.language_code for segment in segments],
+        [segment.confidence for segment in segments],
+        [_words_as_json(segment) for segment in segments],
+        [segment.raw_text for segment in segments],
     )
-    new = {row[0] for row in await cursor.fetchall()}
-    return [addition for addition in additions if addition.segment.index in new]
-
-
-async def _count(connection: Connection, transcript: NewTranscript, segments: Sequence[Segment]) -> None:
-    await connection.execute(
-        _COUNT_IN_RECORDING,
-        {
-            "count": len(segments),
-            "end_ms": max(segment.end_ms for segment in segments),
-            "language": next((segment.language_code for segment in segments if segment.language_code), ""),
-            "recording_id": transcript.recording_id,
-        },
-    )
-    await connection.execute(_COUNT_IN_TRANSCRIPT, (len(segments), transcript.transcript_id))
 
 
 def _transcript(row: tuple[Any, ...]) -> Transcript:

@@ -18,6 +18,8 @@ MOST_SEGMENTS = 500
 """In one append."""
 MOST_TRANSCRIPTS = 100
 """In the list of a recording's transcripts."""
+KNOWN = 10_000
+"""Transcripts whose recording is remembered."""
 DEFAULT_PAGE = 200
 PAGE_CHARACTERS = 1_000_000
 """A page ends early when its segments hold more than this, so that any client can receive it."""
@@ -115,7 +117,7 @@ class TranscriptStore(Protocol):
         """At most `limit` segments whose index is greater than `after`, in order of their index."""
 
 
-Announce = Callable[[str, Transcript, Segment], Event]
+Announce = Callable[[str, NewTranscript, Segment], Event]
 """Writes the event that tells of a new segment of a transcript of a tenant."""
 
 
@@ -130,6 +132,7 @@ class Transcripts:
         self._store = store
         self._announce = announce
         self._stored = stored
+        self._known: dict[tuple[str, str], NewTranscript] = {}
 
     async def create(self, tenant: str, recording_id: str, transcript_id: str, model: str) -> Transcript:
         """Begin a transcript; `transcript_id` may be empty. Repeating a call finds what the first one made.
@@ -162,14 +165,28 @@ class Transcripts:
     async def append(self, tenant: str, transcript_id: str, segments: Sequence[Segment]) -> int:
         """Keep segments whose index is new, and announce them; how many. FieldInvalid or TranscriptNotFound."""
         checked = _checked(segments)
-        transcript = await self.get(tenant, transcript_id)
-        additions = [Addition(segment, self._announce(tenant, transcript, segment)) for segment in checked]
-        added = await self._store.add_segments(tenant, transcript.content, additions)
-        if added is None:
-            raise _missing(transcript.transcript_id)
+        transcript_id = fields.identifier("transcript_id", transcript_id)
+        known = self._known.get((tenant, transcript_id))
+        added = await self._added(tenant, known, checked) if known else None
+        if added is None:  # not known yet, or deleted since; then the id may have been given again
+            found = (await self.get(tenant, transcript_id)).content
+            added = await self._added(tenant, found, checked)
+            if added is None:
+                raise _missing(transcript_id)
+            self._know(tenant, found)
         if added:
             self._stored()
         return added
+
+    async def _added(self, tenant: str, to: NewTranscript, segments: Sequence[Segment]) -> int | None:
+        additions = [Addition(segment, self._announce(tenant, to, segment)) for segment in segments]
+        return await self._store.add_segments(tenant, to, additions)
+
+    def _know(self, tenant: str, transcript: NewTranscript) -> None:
+        """What a transcript is never changes, so appends need not ask for it again; the longest known is forgotten."""
+        if len(self._known) >= KNOWN:
+            del self._known[next(iter(self._known))]
+        self._known[tenant, transcript.transcript_id] = transcript
 
     async def page(self, tenant: str, transcript_id: str, asked: int, token: str) -> pages.Page[Segment]:
         """A page of `asked` segments (0: the default) in order of their index; it ends early at PAGE_CHARACTERS.

@@ -10,7 +10,11 @@ import grpc
 import pytest
 from ai2text.events.v1 import transcript_events_pb2
 from ai2text.metadata.v1 import recording_pb2, transcript_service_pb2
-from ai2text.metadata.v1.recording_service_pb2 import CreateRecordingRequest, GetRecordingRequest
+from ai2text.metadata.v1.recording_service_pb2 import (
+    CreateRecordingRequest,
+    DeleteRecordingRequest,
+    GetRecordingRequest,
+)
 from ai2text.metadata.v1.transcript_pb2 import Segment, SegmentWord, Transcript
 from ai2text.metadata.v1.transcript_service_pb2 import (
     AppendSegmentsRequest,
@@ -20,6 +24,7 @@ from ai2text.metadata.v1.transcript_service_pb2 import (
     ListTranscriptsRequest,
 )
 
+from servers.common.streams import TRANSCRIPT_FINALIZED
 from servers.metadata import transcripts as stored
 from tests.fakes.metadata_store import MemoryStore
 from tests.rpc.metadata_server import Served, headers, served
@@ -106,6 +111,25 @@ async def test_a_bad_field_of_a_transcript_is_named(server: Served, fields: dict
     refused = await refusal(create(server, **fields))
     assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID")
     assert refused.field == field
+
+
+async def test_a_transcript_whose_id_was_given_again_gets_its_segments(server: Served) -> None:
+    await create(server)
+    assert await append(server, segment(0)) == 1
+    await server.recordings.DeleteRecording(DeleteRecordingRequest(recording_id=RECORDING_ID), metadata=headers())
+    refused = await refusal(append(server, segment(1)))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.NOT_FOUND, "TRANSCRIPT_NOT_FOUND")
+    other = str(uuid.uuid4())
+    await create_recording(server, "acme", other)
+    await create(server, recording_id=other)
+    assert await append(server, segment(0)) == 1
+    assert [event.recording_id for event in finalized(server)] == [RECORDING_ID, other]
+
+
+def finalized(server: Served) -> list[transcript_events_pb2.SegmentContent]:
+    """The segments that were announced."""
+    told = [kept.event for kept in server.store.events if kept.event.subject == TRANSCRIPT_FINALIZED]
+    return [transcript_events_pb2.TranscriptFinalized.FromString(event.payload).segment for event in told]
 
 
 async def test_segments_are_appended_once_and_listed_in_order(server: Served) -> None:

@@ -129,6 +129,50 @@ async def test_a_tenant_cannot_hang_a_transcript_on_a_recording_of_another(datab
         )
 
 
+async def test_a_tenant_appends_nothing_to_a_transcript_of_another(database: Database) -> None:
+    victim = f"victim-{uuid.uuid4()}"
+    theirs = await filled(database, victim)
+    more = Addition(Segment(7, "xin", 0, 1, "", 1.0), Event(str(uuid.uuid4()), "transcript.x", "k", b"x", ""))
+    assert await PostgresStore(database).add_segments("attacker", theirs.content, [more]) is None
+    assert await counts(database, victim) == dict.fromkeys(TABLES, 1) | {"outbox": 0}
+
+
+async def test_appending_leaves_no_tenant_behind_on_its_connection(postgres: PostgresServer) -> None:
+    async with connected(postgres.app(), max_size=1) as database:
+        await filled(database, f"acme-{uuid.uuid4()}")
+        seen = await database.idempotent("SELECT count(*) FROM segments", ())
+    assert seen == 0
+
+
+async def test_connections_that_died_in_the_pool_are_replaced_unseen(postgres: PostgresServer) -> None:
+    async with connected(postgres.app(), max_size=3) as database:
+        await fill_pool(database)
+        await disconnect_all(postgres)
+        assert await database.idempotent("SELECT 7", ()) == 7
+        await fill_pool(database)
+        await disconnect_all(postgres)
+        async with database.transaction("acme") as connection:
+            cursor = await connection.execute("SELECT current_setting('ai2text.tenant')")
+            assert await cursor.fetchone() == ("acme",)
+
+
+async def fill_pool(database: Database) -> None:
+    """Until it has as many connections as calls at once."""
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(3):
+            tasks.create_task(database.idempotent("SELECT pg_sleep(0.3)", ()))
+
+
+async def disconnect_all(postgres: PostgresServer) -> None:
+    """As a Postgres that is started anew does."""
+    async with await psycopg.AsyncConnection.connect(postgres.app(), autocommit=True) as connection:
+        cursor = await connection.execute(
+            "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity"
+            " WHERE usename = current_user AND pid <> pg_backend_pid()"
+        )
+        assert await cursor.fetchall()
+
+
 async def test_a_tenant_changes_no_rows_of_another(database: Database) -> None:
     victim = f"victim-{uuid.uuid4()}"
     await filled(database, victim)

@@ -68,6 +68,11 @@ def test_a_replica_has_ports_and_a_version_of_its_own(
     assert part.env["AI2TEXT_VERSION"] == version
 
 
+def test_what_nobody_waits_for_makes_way(home: Home, ports: Ports) -> None:
+    polite = {part.name for part in parts(ports, home) if part.niceness > 0}
+    assert polite == {"traces", "admin", "batch"}
+
+
 def test_the_supervisors_configuration(home: Home, ports: Ports) -> None:
     path = write_config(home, ports, parts(ports, home))
     assert path.stat().st_mode & 0o077 == 0
