@@ -13,7 +13,7 @@ class Tally:
     def __init__(self) -> None:
         self.session = speech_service_pb2.SessionStarted()
         self.finals: list[result_pb2.FinalResult] = []
-        """As they came, and as they are stored."""
+        """As they came."""
         self._refinements: dict[int, result_pb2.RefinementResult] = {}
         self.latencies_ms: list[int] = []
         self.processed_ms = 0
@@ -32,7 +32,7 @@ class Tally:
 
     @property
     def refined(self) -> list[result_pb2.FinalResult]:
-        """The finals with the better texts that came for some; without those whose words went to a neighbour."""
+        """The finals with the newest of the better texts that came; without those whose words went to a neighbour."""
         refined = (_refined(final, self._refinements.get(final.final_index)) for final in self.finals)
         return [final for final in refined if final.text]
 

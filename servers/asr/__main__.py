@@ -9,6 +9,7 @@ from servers.asr.conversation import Conversations
 from servers.asr.live import Limits, Sessions
 from servers.asr.load import Load, LoadLimits
 from servers.asr.pushing import PushedSessions, PushLimits
+from servers.asr.refiner import RemoteRefiner
 from servers.asr.scheduling import Lanes, Scheduler
 from servers.asr.session import SessionRules
 from servers.asr.settings import Settings
@@ -21,16 +22,18 @@ async def main(settings: Settings) -> None:
         stack.enter_context(telemetry.started("asr", settings))
         triton = await stack.enter_async_context(channel.connect(settings.triton))
         metadata = await stack.enter_async_context(channel.connect(settings.metadata))
+        nlp = await stack.enter_async_context(channel.connect(settings.nlp))
         tickets = await stack.enter_async_context(ticket_store.connect(settings.valkey_url, settings.ticket_s))
         whisper = TritonWhisper(triton, settings.final_beam, settings.refinement_beam, settings.inference_timeout_s)
         load = Load(LoadLimits(settings.model_instances, settings.max_busy, settings.max_wait_s))
         lanes = Lanes.of(settings.model_instances, settings.in_flight)
         scheduler = Scheduler(whisper, lanes, load, settings.retry_s)
-        archive = Archive(metadata, settings.model_name, settings.max_unsaved)
+        refiner = RemoteRefiner(nlp, settings.refine_timeout_s)
+        archive = Archive(metadata, settings.model_name, refiner, settings.max_unsaved)
         stack.push_async_callback(archive.close)
         model = vad.load()
         limits = Limits(max_sessions=settings.max_sessions, idle_s=settings.idle_s, parked_s=settings.parked_s)
-        sessions = Sessions(scheduler, lambda: vad.SileroDetector(model), LANGUAGES, tickets, limits)
+        sessions = Sessions(scheduler, lambda: vad.SileroDetector(model), LANGUAGES, tickets, refiner, limits)
         stack.push_async_callback(sessions.close)
         defaults = SessionRules(partial_every_ms=settings.partial_every_ms)
         conversations = Conversations(sessions, archive, defaults, settings.version)

@@ -1,7 +1,8 @@
 """Stores finals through the metadata server: in order, at least once, without holding up the speech.
 
-While the metadata server is away, finals wait in memory and are tried again; every call may be repeated, since
-recording, transcript and segments carry identifiers that were chosen here.
+Each is refined just before, if that is done at once. While the metadata server is away, finals wait in memory and are
+tried again; every call may be repeated, since recording, transcript and segments carry identifiers that were chosen
+here. A segment that is there already stays as it is.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import grpc
 import structlog
@@ -25,6 +27,7 @@ from ai2text.metadata.v1 import (
 from opentelemetry import context, metrics
 
 from servers.asr.results import Final
+from servers.asr.wording import NoRefiner, Refiner, reads_whole
 from servers.common import backoff
 from servers.common.errors import DependencyUnavailable, Overloaded
 from servers.common.identity import Caller
@@ -54,10 +57,11 @@ RETRYABLE = frozenset(
 class Archive:
     """All recordings that this server writes."""
 
-    def __init__(self, channel: grpc.aio.Channel, model: str, max_unsaved: int) -> None:
+    def __init__(self, channel: grpc.aio.Channel, model: str, refiner: Refiner, max_unsaved: int) -> None:
         self.recordings = recording_service_pb2_grpc.RecordingServiceStub(channel)
         self.transcripts = transcript_service_pb2_grpc.TranscriptServiceStub(channel)
         self.model = model
+        self._refiner = refiner
         self._max_unsaved = max_unsaved
         self._unsaved = 0
         self._writers: set[asyncio.Task[None]] = set()
@@ -81,7 +85,8 @@ class Archive:
             raise Overloaded("too many transcripts wait to be stored")
         names = transcript_ids or tuple(str(uuid.uuid4()) for _ in range(channels))
         recording_id = recording_id or str(uuid.uuid4())
-        return RecordingWriter(self, caller, config.title, config.language_code, recording_id, names)
+        refiner = NoRefiner() if config.refinements_disabled else self._refiner
+        return RecordingWriter(self, caller, refiner, config.title, config.language_code, recording_id, names)
 
     def begin(self, writing: Awaitable[None]) -> None:
         """Keep a writer going until it is done."""
@@ -126,6 +131,7 @@ class RecordingWriter:
         self,
         archive: Archive,
         caller: Caller,
+        refiner: Refiner,
         title: str,
         language: str,
         recording_id: str,
@@ -133,10 +139,13 @@ class RecordingWriter:
     ) -> None:
         self._archive = archive
         self._metadata = Caller(caller.tenant, caller.subject, frozenset({"recordings.write"})).metadata()
+        self._refiner = refiner
         self._title = title
         self._language = language
         self._waiting: deque[Final] = deque()
         self._created = False
+        self._stored = [0] * len(transcript_ids)
+        """How many segments each transcript had when the writing began: all that another server told it to store."""
         self._busy = False
         self._context = context.get_current()
         self.recording_id = recording_id
@@ -165,12 +174,14 @@ class RecordingWriter:
 
     async def _persist(self, batch: list[Final]) -> None:
         """Try until it is stored, or refused for good."""
+        segments: list[transcript_pb2.Segment] = []
         for delay in backoff.delays(first_s=0.2, longest_s=3.0):
             try:
                 if not self._created:
                     await self._create()
                     self._created = True
-                await self._append(batch)
+                segments = segments or await self._refined(batch)
+                await self._append(batch, segments)
                 return
             except DependencyUnavailable:
                 await asyncio.sleep(delay)
@@ -199,22 +210,38 @@ class RecordingWriter:
             language_code=self._language,
         )
         await self._call(self._archive.recordings.CreateRecording, recording)
-        for transcript_id in self.transcript_ids:
+        for channel, transcript_id in enumerate(self.transcript_ids):
             transcript = transcript_service_pb2.CreateTranscriptRequest(
                 recording_id=self.recording_id, transcript_id=transcript_id, model=self._archive.model
             )
-            await self._call(self._archive.transcripts.CreateTranscript, transcript)
+            answer = await self._call(self._archive.transcripts.CreateTranscript, transcript)
+            self._stored[channel] = answer.transcript.segment_count
 
-    async def _append(self, batch: list[Final]) -> None:
+    async def _refined(self, batch: list[Final]) -> list[transcript_pb2.Segment]:
+        texts = await asyncio.gather(*(self._text(final) for final in batch))
+        return [_segment(final, text) for final, text in zip(batch, texts, strict=True)]
+
+    async def _text(self, final: Final) -> str:
+        """What is stored of a final, as it reads best.
+
+        Who resumes a session hands on again what another server stored, up to 64 finals, and that stays as it is: to
+        refine them anew would be a flood when a server stops. Finals are stored in order, so all with a number below
+        the count of segments are there.
+        """
+        if final.final_index < self._stored[final.channel]:
+            return final.text
+        return await self._refiner.refine(final.text, final.language, reads_whole(final.text))
+
+    async def _append(self, batch: list[Final], segments: list[transcript_pb2.Segment]) -> None:
         for channel, transcript_id in enumerate(self.transcript_ids):
-            segments = [_segment(final) for final in batch if final.channel == channel]
-            if segments:
-                request = transcript_service_pb2.AppendSegmentsRequest(transcript_id=transcript_id, segments=segments)
+            own = [segment for final, segment in zip(batch, segments, strict=True) if final.channel == channel]
+            if own:
+                request = transcript_service_pb2.AppendSegmentsRequest(transcript_id=transcript_id, segments=own)
                 await self._call(self._archive.transcripts.AppendSegments, request)
 
-    async def _call(self, method: Callable[..., Awaitable[object]], request: object) -> None:
+    async def _call(self, method: Callable[..., Awaitable[Any]], request: object) -> Any:
         try:
-            await method(request, metadata=self._metadata, timeout=TIMEOUT_S)
+            return await method(request, metadata=self._metadata, timeout=TIMEOUT_S)
         except grpc.aio.AioRpcError as error:
             if error.code() in RETRYABLE:
                 log.warning("metadata away", code=error.code().name, recording=self.recording_id)
@@ -222,10 +249,11 @@ class RecordingWriter:
             raise
 
 
-def _segment(final: Final) -> transcript_pb2.Segment:
+def _segment(final: Final, text: str) -> transcript_pb2.Segment:
     return transcript_pb2.Segment(
         segment_index=final.final_index,
-        text=final.text,
+        text=text,
+        raw_text=final.text if text != final.text else "",
         start_ms=final.start_ms,
         end_ms=final.end_ms,
         language_code=final.language,

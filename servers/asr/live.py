@@ -18,6 +18,7 @@ from servers.asr.scheduling import Scheduler
 from servers.asr.session import NoKeeper, Progress, Session, SessionRules
 from servers.asr.tickets import Found, Ticket, TicketStore
 from servers.asr.track import VoiceDetector
+from servers.asr.wording import NoRefiner, Refiner
 from servers.common.errors import (
     Ai2TextError,
     Draining,
@@ -113,12 +114,14 @@ class Sessions:
         detector: Callable[[], VoiceDetector],
         languages: frozenset[str],
         tickets: TicketStore,
+        refiner: Refiner,
         limits: Limits,
     ) -> None:
         self._scheduler = scheduler
         self._detector = detector
         self._languages = languages
         self._tickets = tickets
+        self._refiner = refiner
         self._limits = limits
         self._count = 0
         self._closing = False
@@ -160,7 +163,9 @@ class Sessions:
         """
         leave = await self._enter(resumed=opening.ticket.epoch > 0)
         keeper = TicketKeeper(self._tickets, opening.ticket, opening.store_final)
-        session = Session(opening.rules, opening.decoder, self._detector, self._scheduler, keeper, opening.progress)
+        session = Session(
+            opening.rules, opening.decoder, self._detector, self._scheduler, self._refiner, keeper, opening.progress
+        )
         live = LiveSession(session, opening.finals)
         runner = _failing_into(session, asyncio.create_task(session.run()))
         beside = [
@@ -185,7 +190,7 @@ class Sessions:
     async def recognize(self, rules: SessionRules, decoder: Decoder, data: bytes) -> tuple[list[Final], int]:
         """The finals of one whole recording, and how long it is in milliseconds."""
         leave = await self._enter(resumed=False)
-        session = Session(rules, decoder, self._detector, self._scheduler, NoKeeper())
+        session = Session(rules, decoder, self._detector, self._scheduler, NoRefiner(), NoKeeper())
         runner = _failing_into(session, asyncio.create_task(session.run()))
         feeder = _failing_into(session, asyncio.create_task(_feed_whole(session, data)))
         try:

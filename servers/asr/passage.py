@@ -26,14 +26,23 @@ class Passage:
     utterances: list[Utterance] = field(default_factory=list)
     finals: dict[Utterance, Final | None] = field(default_factory=dict)
     complete: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when nothing is added any more and each utterance has its final, or has turned out to be none."""
+    """Set when nothing is added any more and the final of each utterance is told, or it has turned out to be none."""
     heard: Samples | None = None
     """Its audio, once it is closed."""
+    shown: dict[int, asyncio.Task[str]] = field(default_factory=dict)
+    """For each final, by its index, what will make known the text that the client has of it."""
+    over: bool = False
+    """Whether silence followed it; else what was said may go on in the next one."""
 
     @property
     def begin(self) -> int | None:
         """The position of its first sample; None while it has none."""
         return max(0, self.utterances[0].start - PADDING) if self.utterances else None
+
+    @property
+    def told(self) -> list[Final]:
+        """Its finals, in their order."""
+        return [final for final in self.finals.values() if final is not None]
 
     def takes(self, utterance: Utterance) -> bool:
         """Whether an utterance that has ended goes on with what is here."""
@@ -50,8 +59,9 @@ class Passage:
         last = self.utterances[-1].end if self.utterances else None
         return last is not None and audio.milliseconds(position - last) >= GAP_MS
 
-    def close(self, buffer: SampleBuffer) -> None:
+    def close(self, buffer: SampleBuffer, *, over: bool) -> None:
         """Nothing is added any more."""
+        self.over = over
         begin, end = self.begin, self.utterances[-1].end
         assert begin is not None
         assert end is not None
@@ -59,7 +69,7 @@ class Passage:
         self._look()
 
     def settle(self, utterance: Utterance, final: Final | None) -> None:
-        """The final of one utterance is made; None when it was no speech."""
+        """The final of one utterance is told; None when it was no speech."""
         self.finals[utterance] = final
         self._look()
 
@@ -68,13 +78,12 @@ class Passage:
             self.complete.set()
 
 
-async def refine(passage: Passage, scheduler: Scheduler, manner: Manner) -> list[Refinement]:
-    """Hear a closed passage as one: a refinement of each of its finals, none when it has fewer than two.
+async def hear_again(passage: Passage, scheduler: Scheduler, manner: Manner) -> list[Refinement]:
+    """Hear a complete passage as one: a refinement of each of its finals, none when it has fewer than two.
 
     Raises DependencyUnavailable.
     """
-    await passage.complete.wait()
-    finals = [final for final in passage.finals.values() if final is not None]
+    finals = passage.told
     if len(finals) < 2 or len({final.language for final in finals}) > 1:
         return []
     assert passage.heard is not None

@@ -13,10 +13,12 @@ import numpy as np
 from servers.asr import audio
 from servers.asr.audio import Decoder, Samples
 from servers.asr.endpointing import EndpointRules
+from servers.asr.refinements import Refinements
 from servers.asr.results import Cursors, Event, Final, Happening, Partial, Status
 from servers.asr.scheduling import Scheduler
 from servers.asr.track import STATE_EVERY, Track, VoiceDetector
 from servers.asr.utterance import Manner, Utterance, seen
+from servers.asr.wording import Refiner
 from servers.common.errors import InvalidInput, SessionTakenOver, StreamIdle
 
 MAX_FINISHED = 4
@@ -102,6 +104,7 @@ class Session:
         decoder: Decoder,
         detector: Callable[[], VoiceDetector],
         scheduler: Scheduler,
+        refiner: Refiner,
         keeper: Keeper,
         progress: Progress | None = None,
     ) -> None:
@@ -118,8 +121,9 @@ class Session:
         self._language = progress.language
         self._tracks = [
             Track(
-                channel, settled, self._begin, rules.endpoint, rules.manner, rules.refinements, progress.language,
-                own, scheduler, self._tell, self._end,
+                channel, settled, self._begin, rules.endpoint, rules.manner,
+                Refinements(refiner, scheduler, rules.manner, self._tell, wanted=rules.refinements),
+                progress.language, own, scheduler, self._tell, self._end,
             )
             for channel, (settled, own) in enumerate(zip(progress.settled, _detectors(detector, progress), strict=True))
         ]  # fmt: skip
@@ -274,8 +278,9 @@ class Session:
     async def _make_final(self, track: Track, utterance: Utterance) -> None:
         final = await utterance.final(self._final_index)
         made = time.perf_counter()
-        track.settle(utterance, final)
+        track.settle(utterance)
         if final is None:
+            track.note_told(utterance, None)
             return
         self._final_index += 1
         self._language = track.language = final.language
@@ -283,6 +288,7 @@ class Session:
         self._sent = self._final_index
         times = replace(final.times, post_s=final.times.post_s + time.perf_counter() - made)
         await self._tell(replace(final, times=times))
+        track.note_told(utterance, final)
 
     def _partial_every_ms(self) -> float:
         """Under load partials become rarer, by powers of two."""

@@ -14,6 +14,8 @@ class Settings(ServerSettings):
     """Triton's gRPC address, `host:port`."""
     metadata: str
     """The metadata server's address, `host:port`."""
+    nlp: str
+    """The address of the server that refines texts, `host:port`; while it is away they stay as they are."""
     whisper_model: str = "whisper-base"
     """The speech model on Triton: a folder's name, or its path."""
 
@@ -53,6 +55,9 @@ class Settings(ServerSettings):
     """Beam of the finals; partials are greedy."""
     refinement_beam: int = Field(default=5, ge=1, le=10)
     """Beam of the refinements, which nobody waits for."""
+    refine_timeout_s: float = Field(default=0.3, gt=0)
+    """How long the text of a final may take to be refined before it is stored as it is, in seconds. The final itself is
+    told before."""
     partial_every_ms: int = Field(default=600, ge=100)
     """Audio between the partials of an utterance while the model has time for all, in milliseconds."""
     max_unsaved: int = Field(default=10_000, ge=1)

@@ -10,8 +10,9 @@ import numpy as np
 from servers.asr import audio
 from servers.asr.audio import SampleBuffer, Samples
 from servers.asr.endpointing import Change, Ended, Endpointer, EndpointRules, Paused, Resumed, Started
-from servers.asr.passage import Passage, refine
-from servers.asr.results import Final, Happening, SpeechEnded, SpeechStarted
+from servers.asr.passage import Passage
+from servers.asr.refinements import Refinements, Tell
+from servers.asr.results import Final, SpeechEnded, SpeechStarted
 from servers.asr.scheduling import Scheduler
 from servers.asr.utterance import PADDING, Manner, Utterance, seen
 from servers.common.errors import Ai2TextError
@@ -23,8 +24,6 @@ STATE_EVERY = audio.samples(1_024)
 there on then finds the same beginnings and ends."""
 MAX_STATES = 64
 """That is a minute: no utterance is longer than half of one, and its final is given up on after another half."""
-MAX_REFINING = 2
-"""Passages that may wait to be refined; those beyond are left as they are."""
 
 
 class VoiceDetector(Protocol):
@@ -43,8 +42,6 @@ class VoiceDetector(Protocol):
         ...
 
 
-Tell = Callable[[Happening], Awaitable[None]]
-"""Tells the client; waits while too much is untold."""
 End = Callable[["Track", Utterance], Awaitable[None]]
 """Takes an utterance that has ended; waits while too many have."""
 
@@ -59,7 +56,7 @@ class Track:
         begin: int,
         rules: EndpointRules,
         manner: Manner,
-        refinements: bool,
+        refinements: Refinements,
         language: str,
         detector: VoiceDetector,
         scheduler: Scheduler,
@@ -84,7 +81,6 @@ class Track:
         self._refinements = refinements
         self._passage = Passage()
         self._passages: dict[Utterance, Passage] = {}
-        self._refining: set[asyncio.Task[None]] = set()
         self._changing = asyncio.Lock()
         self._grown = asyncio.Event()
         self._speculating: asyncio.Task[None] | None = None
@@ -102,7 +98,7 @@ class Track:
                 for probability in self._detector.probabilities(part):
                     await self._apply(self._endpointer.window(probability))
             if self._endpointer.start is None and self._passage.is_over(self._endpointer.position):
-                self._close_passage()
+                self._close_passage(over=True)
             self._forget()
         self._grown.set()
 
@@ -134,23 +130,27 @@ class Track:
                 if partial is not None and utterance is self._open:
                     await self._tell(partial)
 
-    def settle(self, utterance: Utterance, final: Final | None) -> None:
-        """The final of an utterance that ended is made; None when it was no speech."""
+    def settle(self, utterance: Utterance) -> None:
+        """The final of an utterance that ended is made, or it was no speech."""
         assert utterance.end is not None
-        self._passages.pop(utterance).settle(utterance, final)
         self.settled = max(self.settled, utterance.end)
+
+    def note_told(self, utterance: Utterance, final: Final | None) -> None:
+        """The client has the final of an utterance; None when it was no speech."""
+        passage = self._passages.pop(utterance)
+        if final is not None:
+            self._refinements.of_final(passage, final)
+        passage.settle(utterance, final)
 
     async def refined(self, timeout_s: float) -> None:
         """No more audio comes: wait for the last refinements, for a while."""
         if self._passage.utterances:
-            self._close_passage()
-        if self._refining:
-            await asyncio.wait(self._refining, timeout=timeout_s)
+            self._close_passage(over=True)
+        await self._refinements.done(timeout_s)
 
     def close(self) -> None:
         """Stop everything."""
-        for task in self._refining:
-            task.cancel()
+        self._refinements.close()
         if self._open is not None:
             self._open.abandon()
         if self._speculating is not None:
@@ -202,23 +202,14 @@ class Track:
 
     def _add_to_passage(self, utterance: Utterance) -> None:
         if not self._passage.takes(utterance):
-            self._close_passage()
+            self._close_passage(over=self._passage.is_over(utterance.start))
         self._passage.utterances.append(utterance)
         self._passages[utterance] = self._passage
 
-    def _close_passage(self) -> None:
+    def _close_passage(self, *, over: bool) -> None:
         passage, self._passage = self._passage, Passage()
-        passage.close(self._buffer)
-        wanted = self._refinements and len(passage.utterances) > 1
-        if wanted and len(self._refining) < MAX_REFINING and not self._scheduler.load.hurried:
-            task = asyncio.create_task(self._refine(passage))
-            self._refining.add(task)
-            task.add_done_callback(self._refining.discard)
-            task.add_done_callback(seen)
-
-    async def _refine(self, passage: Passage) -> None:
-        for refinement in await refine(passage, self._scheduler, self._manner):
-            await self._tell(refinement)
+        passage.close(self._buffer, over=over)
+        self._refinements.of_passage(passage)
 
     def _forget(self) -> None:
         """Free audio that no utterance needs any more; what is in silence is settled."""

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ class Spoken:
     transcript_id: str
     finals: list[result_pb2.FinalResult]
     partials: int
+    refinements: list[result_pb2.RefinementResult]
 
     @property
     def text(self) -> str:
@@ -36,10 +37,14 @@ def clips(folder: Path, language: str) -> list[tuple[Path, str]]:
     return sorted(chosen, key=lambda clip: clip[0].stat().st_size)
 
 
-def requests(pcm: bytes, language: str, pace: float = 0) -> Iterator[speech_service_pb2.StreamingRecognizeRequest]:
+def requests(
+    pcm: bytes, language: str, pace: float = 0, hotwords: Sequence[str] = ()
+) -> Iterator[speech_service_pb2.StreamingRecognizeRequest]:
     """A session's messages; `pace` 1 is real time, 0 as fast as it goes."""
     linear = audio_pb2.AudioFormat(encoding=audio_pb2.AUDIO_ENCODING_LINEAR16, sample_rate_hz=16_000)
-    config = speech_service_pb2.StreamingConfig(format=linear, language_code=language, title="mesh test")
+    config = speech_service_pb2.StreamingConfig(
+        format=linear, language_code=language, title="mesh test", hotwords=hotwords
+    )
     yield speech_service_pb2.StreamingRecognizeRequest(config=config)
     for begin in range(0, len(pcm), CHUNK):
         yield speech_service_pb2.StreamingRecognizeRequest(audio=pcm[begin : begin + CHUNK])
@@ -47,15 +52,22 @@ def requests(pcm: bytes, language: str, pace: float = 0) -> Iterator[speech_serv
 
 
 def speak(
-    client: Client, running: RunningMesh, clip: Path, language: str, tenant: str = "acme", pace: float = 0
+    client: Client,
+    running: RunningMesh,
+    clip: Path,
+    language: str,
+    tenant: str = "acme",
+    pace: float = 0,
+    hotwords: Sequence[str] = (),
 ) -> Spoken:
     """Speak one clip, and return what came back."""
-    asked = requests(pcm16(clip), language, pace)
+    asked = requests(pcm16(clip), language, pace, hotwords)
     responses = list(client.speech.StreamingRecognize(asked, metadata=running.bearer(tenant), timeout=90))
     session = responses[0].session_started
     finals = [response.final for response in responses if response.HasField("final")]
     partials = sum(response.HasField("partial") for response in responses)
-    return Spoken(session.recording_id, session.transcript_id, finals, partials)
+    refinements = [response.refinement for response in responses if response.HasField("refinement")]
+    return Spoken(session.recording_id, session.transcript_id, finals, partials, refinements)
 
 
 def found(client: Client, running: RunningMesh, query: str, recording_id: str, tenant: str = "acme") -> object:

@@ -71,9 +71,10 @@ def spoken_and_found(client: Client, running: RunningMesh, clip: Path) -> Spoken
 
 
 def segments(client: Client, running: RunningMesh, transcript_id: str) -> list[str]:
+    """What the model wrote, as it is stored."""
     request = transcript_service_pb2.ListSegmentsRequest(transcript_id=transcript_id)
     answer = client.transcripts.ListSegments(request, metadata=running.bearer(TENANT), timeout=10)
-    return [segment.text for segment in answer.segments]
+    return [segment.raw_text or segment.text for segment in answer.segments]
 
 
 @pytest.mark.timeout(240)

@@ -124,7 +124,7 @@ def assert_nothing_is_lost(client: Client, running: RunningMesh, talk: Talk, und
 
     def stored() -> list[str]:
         answer = client.transcripts.ListSegments(request, metadata=running.bearer(TENANT), timeout=10)
-        return [segment.text for segment in answer.segments]
+        return [segment.raw_text or segment.text for segment in answer.segments]
 
     eventually(stored, lambda texts: texts == [final.text for final in talk.finals])
 

@@ -4,11 +4,11 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from ai2text.metadata.v1 import recording_service_pb2, transcript_service_pb2
+from ai2text.metadata.v1 import recording_service_pb2, transcript_pb2, transcript_service_pb2
 from ai2text.search.v1 import hit_pb2, search_service_pb2
 
 from bench import scoring
-from tests.mesh.running_mesh import Client, RunningMesh, eventually
+from tests.mesh.running_mesh import Client, RunningMesh
 from tests.mesh.speaking import Spoken, clips, found, speak
 
 
@@ -31,20 +31,35 @@ def test_the_text_is_near_to_what_was_said(spoken: Spoken, speech_folder: Path) 
     assert all(final.words and final.end_ms > final.start_ms for final in spoken.finals)
 
 
-def test_the_finals_are_stored_as_they_were_shown(spoken: Spoken, client: Client, running: RunningMesh) -> None:
+def segments(spoken: Spoken, client: Client, running: RunningMesh) -> list[transcript_pb2.Segment]:
     request = transcript_service_pb2.ListSegmentsRequest(transcript_id=spoken.transcript_id)
+    return list(client.transcripts.ListSegments(request, metadata=running.bearer(), timeout=10).segments)
 
-    def stored() -> list[str]:
-        answer = client.transcripts.ListSegments(request, metadata=running.bearer(), timeout=10)
-        return [segment.text for segment in answer.segments]
 
-    found(client, running, spoken.finals[0].text, spoken.recording_id)
-    assert eventually(stored, bool) == [final.text for final in spoken.finals]
+def test_the_finals_are_stored_as_they_were_shown(spoken: Spoken, client: Client, running: RunningMesh) -> None:
+    found(client, running, spoken.finals[-1].text, spoken.recording_id)
+    stored = segments(spoken, client, running)
+    assert [segment.raw_text or segment.text for segment in stored] == [final.text for final in spoken.finals]
     recording = client.recordings.GetRecording(
         recording_service_pb2.GetRecordingRequest(recording_id=spoken.recording_id), metadata=running.bearer()
     ).recording
     assert recording.segment_count == len(spoken.finals)
     assert recording.language_code == "vi"
+
+
+def test_what_the_text_service_writes_otherwise_is_told_and_stored_beside_the_raw_text(
+    client: Client, running: RunningMesh, speech_folder: Path
+) -> None:
+    clip = speech_folder / "vieneu" / "vinh-nam-mien-nam.wav"
+    spoken = speak(client, running, clip, "vi", hotwords=["thương mại hoá"])  # as the mark stood of old
+    place, final = next((place, final) for place, final in enumerate(spoken.finals) if "hoá" in final.text)
+    refined = final.text.replace("hoá", "hóa")
+    better = [each.text for each in spoken.refinements if each.final_index == final.final_index]
+    assert better[0] == refined
+    assert all("hoá" not in text for text in better)
+    found(client, running, refined, spoken.recording_id)
+    segment = segments(spoken, client, running)[place]
+    assert (segment.text, segment.raw_text) == (refined, final.text)
 
 
 def test_a_phrase_is_found_with_and_without_accents(spoken: Spoken, client: Client, running: RunningMesh) -> None:

@@ -1,4 +1,4 @@
-"""How the batch server asks metadata, nlp and Triton, over real ports."""
+"""How the batch server asks metadata and Triton, over real ports."""
 
 import uuid
 from collections.abc import AsyncIterator
@@ -11,19 +11,15 @@ import pytest
 from ai2text.metadata.v1 import media_pb2, recording_pb2
 from ai2text.metadata.v1.recording_service_pb2 import CreateRecordingRequest, DeleteRecordingRequest
 from ai2text.metadata.v1.transcript_service_pb2 import ListSegmentsRequest, ListTranscriptsRequest
-from ai2text.nlp.v1 import refinement_pb2, text_service_pb2, text_service_pb2_grpc
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from servers.asr.batch import refiner
 from servers.asr.batch.hearing import Segment
 from servers.asr.batch.library import RemoteLibrary
 from servers.asr.batch.progress import Job
-from servers.asr.batch.refiner import RemoteRefiner
 from servers.asr.batch.transcription import Recording
 from servers.asr.batch.whisper import BatchWhisper, ModelFailed
 from servers.asr.recognition import Request
 from servers.asr.results import TimedWord
-from servers.common import identity
 from servers.common.errors import DependencyUnavailable, InvalidInput, RecordingNotFound, RecordingWithoutFile
 from servers.common.retries import Retries
 from tests.rpc.embeddings_server import serving
@@ -129,75 +125,6 @@ async def test_without_metadata_a_retry_helps() -> None:
         library._retries = Retries("metadata", tries=2, first_s=0.001)
         with pytest.raises(DependencyUnavailable):
             await library.check("acme", "lan", str(uuid.uuid4()))
-
-
-class Texts(text_service_pb2_grpc.TextServiceServicer):
-    """Writes everything large; refuses what the test says."""
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-        self.steps: list[list[int]] = []
-        self.refuse: grpc.StatusCode | None = None
-
-    async def Refine(self, request: text_service_pb2.RefineRequest, context: Any) -> text_service_pb2.RefineResponse:
-        identity.require(context, "speech")
-        self.asked.append(f"{request.language_code} {request.text}")
-        self.steps.append(list(request.steps))
-        if self.refuse is not None:
-            await context.abort(self.refuse, "no")
-        return text_service_pb2.RefineResponse(text=request.text.upper())
-
-
-@pytest.fixture
-async def texts() -> AsyncIterator[tuple[Texts, RemoteRefiner]]:
-    servicer = Texts()
-
-    def mount(server: grpc.aio.Server) -> str:
-        text_service_pb2_grpc.add_TextServiceServicer_to_server(servicer, server)
-        return "ai2text.nlp.v1.TextService"
-
-    async with serving(mount) as address, grpc.aio.insecure_channel(address) as channel:
-        yield servicer, RemoteRefiner(channel, timeout_s=5)
-
-
-async def test_a_text_is_refined(texts: tuple[Texts, RemoteRefiner]) -> None:
-    servicer, remote = texts
-    assert await remote.refine("xin chào", "vi", True) == "XIN CHÀO"
-    assert servicer.asked == ["vi xin chào"]
-
-
-async def test_a_piece_of_a_sentence_gets_neither_marks_nor_capitals(texts: tuple[Texts, RemoteRefiner]) -> None:
-    servicer, remote = texts
-    for whole in (True, False):
-        await remote.refine("xin chào", "vi", whole)
-    assert servicer.steps[0] == []
-    unwanted = {
-        refinement_pb2.REFINEMENT_STEP_UNSPECIFIED,
-        refinement_pb2.REFINEMENT_STEP_PUNCTUATION,
-        refinement_pb2.REFINEMENT_STEP_CAPITALISATION,
-    }
-    assert set(servicer.steps[1]) == set(refinement_pb2.RefinementStep.values()) - unwanted
-
-
-async def test_a_text_that_is_refused_stays_and_the_next_is_refined(texts: tuple[Texts, RemoteRefiner]) -> None:
-    servicer, remote = texts
-    servicer.refuse = grpc.StatusCode.INVALID_ARGUMENT
-    assert await remote.refine("xin", "vi", True) == "xin"
-    servicer.refuse = None
-    assert await remote.refine("chào", "vi", True) == "CHÀO"
-
-
-async def test_a_refiner_that_is_away_is_left_in_peace_for_a_while(
-    texts: tuple[Texts, RemoteRefiner], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    servicer, remote = texts
-    servicer.refuse = grpc.StatusCode.UNAVAILABLE
-    assert [await remote.refine(text, "vi", True) for text in ("a", "b", "c")] == ["a", "b", "c"]
-    assert len(servicer.asked) == 1
-    servicer.refuse = None
-    monkeypatch.setattr(refiner, "REST_S", 0.0)
-    remote._rests_until = 0.0
-    assert await remote.refine("d", "vi", True) == "D"
 
 
 NUMBERS = {

@@ -13,11 +13,13 @@ from servers.asr.endpointing import WINDOW, EndpointRules
 from servers.asr.load import Load, LoadLimits
 from servers.asr.passage import GAP_MS, LONGEST_S
 from servers.asr.recognition import Hypothesis, Request, Word
+from servers.asr.refinements import Refinements
 from servers.asr.results import Final, Happening, Partial, Refinement, SpeechEnded, SpeechStarted
 from servers.asr.scheduling import Lanes, Scheduler
 from servers.asr.track import MEMORY_MS, STATE_EVERY, Track
 from servers.asr.utterance import Manner, Utterance
 from tests.fakes.recognizers import GatedRecognizer, come_true, heard, settled
+from tests.fakes.refiners import TaughtRefiner
 
 RULES = EndpointRules(pause_ms=128, silence_ms=448, long_utterance_ms=2_000, long_utterance_silence_ms=256)
 SECOND = audio.samples(1_000) // WINDOW * WINDOW
@@ -49,14 +51,16 @@ class Listener:
     model: GatedRecognizer
     told: list[Happening] = field(default_factory=list)
     ended: list[Utterance] = field(default_factory=list)
+    made: list[Final | None] = field(default_factory=list)
+    refiner: TaughtRefiner = field(default_factory=TaughtRefiner)
 
     def begin(self, settled: int = 0, begin: int = 0, *, refinements: bool = True, channel: int = 1) -> Track:
         self.load = Load(LoadLimits())
         scheduler = Scheduler(self.model, Lanes(), self.load, retry_s=0.0)
+        better = Refinements(self.refiner, scheduler, Manner(), self._tell, wanted=refinements)
         self.track = Track(
-            channel, settled, begin, RULES, Manner(), refinements, "", Loudness(), scheduler,
-            self._tell, self._end,
-        )  # fmt: skip
+            channel, settled, begin, RULES, Manner(), better, "", Loudness(), scheduler, self._tell, self._end
+        )
         return self.track
 
     async def _tell(self, happening: Happening) -> None:
@@ -77,12 +81,13 @@ class Listener:
 
     async def make_finals(self) -> list[Final | None]:
         """The finals of all that have ended, as a session makes them."""
-        finals = []
-        for utterance in self.ended:
-            finals.append(await utterance.final(len(finals)))
-            self.track.settle(utterance, finals[-1])
-        self.ended.clear()
-        return finals
+        before = len(self.made)
+        while self.ended:
+            utterance = self.ended.pop(0)
+            self.made.append(await utterance.final(len(self.made)))
+            self.track.settle(utterance)
+            self.track.note_told(utterance, self.made[-1])
+        return self.made[before:]
 
     @property
     def kept(self) -> int:
@@ -206,13 +211,16 @@ async def test_minutes_of_speech_with_its_finals_are_not_remembered(listener: Li
 
 
 class Echo(GatedRecognizer):
-    """Hears a word in each run of loud audio, where it is."""
+    """Hears a word in each run of loud audio, where it is: "w0 w1", or "v0 v1" when it hears a passage."""
+
+    again = "v"
 
     async def recognize(self, request: Request) -> Hypothesis:
         self.begun.append(request)
         loud = np.flatnonzero(np.abs(np.diff((np.abs(request.audio) > 0.1).astype(int), prepend=0, append=0)))
         runs = [(float(a) / SAMPLE_RATE, float(b) / SAMPLE_RATE) for a, b in loud.reshape(-1, 2)]
-        words = tuple(Word(f"w{n}", begin, end, 0.9) for n, (begin, end) in enumerate(runs))
+        letter = self.again if request.background and request.careful else "w"
+        words = tuple(Word(f"{letter}{n}", begin, end, 0.9) for n, (begin, end) in enumerate(runs))
         return Hypothesis(" ".join(word.text for word in words), "vi", words, -0.1, 0.0, 1.0, inference_s=0.01)
 
     async def check(self) -> None: ...
@@ -237,7 +245,7 @@ async def refined(listener: Listener) -> dict[int, str]:
 
 async def test_finals_with_little_silence_between_them_are_heard_again_as_one(echo: Listener) -> None:
     await echo.hear((0.5, 0.0), (1.0, 0.5), (0.55, 0.0), (1.5, 0.5), (0.55, 0.0), (1.0, 0.5))
-    assert await refined(echo) == {0: "w0", 1: "w1", 2: "w2"}
+    assert await refined(echo) == {0: "v0", 1: "v1", 2: "v2"}
     last = echo.model.begun[-1]
     assert len(last.audio) / SAMPLE_RATE == pytest.approx(1 + 0.55 + 1.5 + 0.55 + 1 + 2 * 0.288, abs=0.2)
     assert (last.language, last.careful, last.context) == ("vi", True, "")
@@ -245,14 +253,21 @@ async def test_finals_with_little_silence_between_them_are_heard_again_as_one(ec
 
 async def test_each_final_gets_the_words_that_are_in_it(echo: Listener) -> None:
     await echo.hear((1.0, 0.5), (0.1, 0.0), (1.0, 0.5), (0.55, 0.0), (1.0, 0.5))
-    assert await refined(echo) == {0: "w0 w1", 1: "w2"}
+    assert await refined(echo) == {0: "v0 v1", 1: "v2"}
     for refinement in echo.of(Refinement):
         assert isinstance(refinement, Refinement)
         assert [word.text for word in refinement.words] == refinement.text.split()
         assert refinement.channel == 1
 
 
-async def test_a_final_that_stands_alone_is_not_refined(echo: Listener) -> None:
+async def test_what_reads_as_before_is_not_told_again(echo: Listener) -> None:
+    echo.model.again = "w"  # type: ignore[attr-defined]
+    await echo.hear((1.0, 0.5), (0.5, 0.0), (1.0, 0.5))
+    assert await refined(echo) == {1: "w1"}
+    assert len(echo.model.begun) == 3
+
+
+async def test_a_final_that_stands_alone_is_not_heard_again(echo: Listener) -> None:
     await echo.hear((1.0, 0.5), ((GAP_MS + 100) / 1000, 0.0), (1.0, 0.5), (1.0, 0.0))
     assert await refined(echo) == {}
     assert len(echo.model.begun) == 2
@@ -270,23 +285,27 @@ async def test_what_is_no_speech_is_no_part_of_a_passage(echo: Listener) -> None
     await echo.hear((1.0, 0.5), (0.5, 0.0), (1.0, 0.5), (1.0, 0.0))
     first, second = echo.ended
     final = await first.final(0)
-    echo.track.settle(first, final)
+    echo.track.note_told(first, final)
     await second.final(1)
-    echo.track.settle(second, None)
+    echo.track.note_told(second, None)
     echo.ended.clear()
     assert await refined(echo) == {}
 
 
-async def test_nothing_is_refined_when_the_model_is_busy(echo: Listener) -> None:
+async def test_nothing_is_heard_again_when_the_model_is_busy_but_texts_are_refined(echo: Listener) -> None:
+    echo.refiner.taught["w0"] = "W0."
     echo.load.note(0.0, 100.0)
     await echo.hear((1.0, 0.5), (0.5, 0.0), (1.0, 0.5))
-    assert await refined(echo) == {}
+    assert await refined(echo) == {0: "W0.", 1: "W0."}
+    assert len(echo.model.begun) == 2
 
 
 async def test_nothing_is_refined_when_that_is_not_wanted(echo: Listener) -> None:
+    echo.refiner.taught["w0"] = "W0."
     echo.begin(refinements=False)
     await echo.hear((1.0, 0.5), (0.5, 0.0), (1.0, 0.5))
     assert await refined(echo) == {}
+    assert echo.refiner.asked == []
 
 
 async def test_a_passage_waits_for_all_its_finals(echo: Listener) -> None:

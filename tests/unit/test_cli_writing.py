@@ -221,12 +221,14 @@ def test_a_better_text_follows_its_final() -> None:
     )
 
 
-def test_better_texts_are_written_but_what_is_stored_stays() -> None:
+def test_the_newest_better_texts_are_written_and_what_came_stays() -> None:
     tally = Tally()
+    worse = result_pb2.RefinementResult(final_index=0, text="Xin chào 2.", words=FIRST.words)
     gone = result_pb2.RefinementResult(final_index=1)
     for response in (
         Response(final=FIRST),
         Response(final=SECOND),
+        Response(refinement=worse),
         Response(refinement=REFINED),
         Response(refinement=gone),
     ):

@@ -46,7 +46,7 @@ def live(
     silence_ms: Silence = None,
     no_partials: Annotated[bool, typer.Option("--no-partials", help="Show each utterance when it has ended.")] = False,
     no_refinements: Annotated[
-        bool, typer.Option("--no-refinements", help="Show no better texts of utterances that have ended.")
+        bool, typer.Option("--no-refinements", help="Leave the texts of utterances that have ended as they came.")
     ] = False,
     partial_words: Annotated[
         bool, typer.Option("--partial-words", help="With --json: partials have words with times.")
@@ -78,7 +78,7 @@ def live(
         pause_ms=pause_ms,
         silence_ms=silence_ms,
         partial_words_enabled=partial_words,
-        refinements_disabled=no_refinements or isinstance(captions, PlainCaptions),
+        refinements_disabled=no_refinements,  # not where none are shown: what is stored is refined too
         channel_count=source.channels,
     )
     tally: Tally = running.connecting_run(

@@ -1,4 +1,4 @@
-import type { FinalResult, PartialResult } from "../src/index.js";
+import type { FinalResult, PartialResult, RefinementResult } from "../src/index.js";
 
 /** How things stand; the page's colours follow it. */
 export type State = "idle" | "opening" | "live" | "resuming" | "finishing" | "done" | "failed";
@@ -12,6 +12,8 @@ export class Board {
   private readonly stable = element("stable", HTMLElement);
   private readonly unstable = element("unstable", HTMLElement);
   private readonly finals = element("finals", HTMLElement);
+  /** Where the words of each final stand. */
+  private readonly said = new Map<number, HTMLElement>();
   /** Where the utterance begins whose words are shown as being said. */
   private captionFrom = 0n;
 
@@ -33,6 +35,7 @@ export class Board {
   /** An empty board for a new session. */
   clear(): void {
     this.finals.replaceChildren();
+    this.said.clear();
     this.caption("", "");
   }
 
@@ -43,7 +46,7 @@ export class Board {
   }
 
   /** Words that have been said; the newest stand above. */
-  showFinal({ text, startMs, endMs }: FinalResult): void {
+  showFinal({ finalIndex, text, startMs, endMs }: FinalResult): void {
     if (endMs > this.captionFrom) {
       this.caption("", ""); // else the next utterance has begun
     }
@@ -54,6 +57,16 @@ export class Board {
     words.textContent = text;
     line.append(time, words);
     this.finals.prepend(line);
+    this.said.set(finalIndex, words);
+  }
+
+  /** Better words in place of those that were shown; none when they went to a neighbour. */
+  showRefinement({ finalIndex, text }: RefinementResult): void {
+    const words = this.said.get(finalIndex);
+    if (words) {
+      words.textContent = text;
+      words.parentElement!.hidden = text === "";
+    }
   }
 
   /** How loud it is, 0 to 1. Speech is mostly below a tenth, so the scale is that of decibels. */

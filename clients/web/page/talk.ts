@@ -70,6 +70,7 @@ export class Talk {
     return {
       partial: (partial) => this.board.showPartial(partial),
       final: (final) => this.board.showFinal(final),
+      refinement: (refinement) => this.board.showRefinement(refinement),
       status: (status) => {
         this.load = loadOf(status);
         this.tell(this.finishing ? "Finishing." : "Listening.");

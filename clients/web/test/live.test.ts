@@ -24,6 +24,19 @@ suite("a live session", () => {
     assert.deepEqual(sequences, sequences.map((_, index) => BigInt(index)));
   });
 
+  test("tells better texts of its finals as they come, and leaves those as they were", async () => {
+    const scene = Scene.with();
+    const session = await scene.open();
+    const audio = randomBytes(SECOND);
+    await say(session, audio);
+    await until(() => session.finals.length === 1);
+    for (const text of ["mười hai", "12", ""]) {
+      scene.asr.host.tell({ case: "refinement", value: { finalIndex: 0, text } });
+    }
+    assert.deepEqual(await textsAtTheEnd(session), textsOf(audio));
+    assert.deepEqual(scene.told, [...textsOf(audio), "better 0: mười hai", "better 0: 12", "better 0: "]);
+  });
+
   test("leads its calls to the server that opened it", async () => {
     const seen = new Set<string>();
     const note = (_: unknown, { requestHeader }: HandlerContext) =>

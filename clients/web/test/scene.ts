@@ -22,6 +22,7 @@ export class Scene {
   readonly told: string[] = [];
   private readonly handlers: LiveHandlers = {
     final: ({ text }) => this.told.push(text),
+    refinement: ({ finalIndex, text }) => this.told.push(`better ${finalIndex}: ${text}`),
     resuming: ({ reason }) => this.told.push(`resuming: ${ErrorReason[reason]}`),
     resumed: () => this.told.push("resumed"),
     failed: ({ reason }) => this.told.push(`failed: ${ErrorReason[reason]}`),

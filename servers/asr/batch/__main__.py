@@ -10,11 +10,11 @@ from servers.asr.batch.hearing import Hearing
 from servers.asr.batch.library import RemoteLibrary
 from servers.asr.batch.media import StoredMedia
 from servers.asr.batch.operations import Operations
-from servers.asr.batch.refiner import RemoteRefiner
 from servers.asr.batch.settings import Settings
 from servers.asr.batch.store import PostgresOperations
 from servers.asr.batch.transcription import Tools, Transcriber
 from servers.asr.batch.whisper import BatchWhisper
+from servers.asr.refiner import RemoteRefiner
 from servers.asr.whisper import LANGUAGES
 from servers.common import channel, events, lifecycle, objects, postgres, telemetry
 
@@ -38,7 +38,7 @@ async def main(settings: Settings) -> None:
         media = StoredMedia(files, settings.scratch_dir)
         model = vad.load()
         tools = Tools(store, library, media, hearing, lambda: vad.SileroDetector(model), settings.chunks_a_round)
-        transcriber = Transcriber(tools, LANGUAGES)
+        transcriber = Transcriber(tools, LANGUAGES, settings.file_tries, settings.file_timeout_s)
         arrivals = Arrivals(store, transcriber.transcribe)
         operations = Operations(store, announcement.requested, library.check, LANGUAGES)
         jobs = consumers.jobs(bus, arrivals, settings.files_at_once, settings.file_timeout_s)

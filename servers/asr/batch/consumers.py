@@ -12,9 +12,13 @@ DELIVERIES = 1000
 ACK_WAIT_S = 15.0
 """After so long without a sign of life from a server, its files go to another."""
 
+SPARE_S = 60.0
+"""So long a file whose time is over may take to be put back; then it is broken off, which counts as no try."""
+
 
 def jobs(bus: events.Bus, arrivals: Arrivals, files_at_once: int, file_timeout_s: float) -> dict[str, Job]:
-    """What runs beside the calls; uploads and requests each have so many files in work."""
+    """What runs beside the calls; uploads and requests each have so many files in work. The transcriber itself gives a
+    file up after `file_timeout_s`."""
     announcements = events.Consumer(
         bus,
         "RECORDINGS",
@@ -33,7 +37,7 @@ def jobs(bus: events.Bus, arrivals: Arrivals, files_at_once: int, file_timeout_s
         max_tries=DELIVERIES,
         concurrency=files_at_once,
         ack_wait_s=ACK_WAIT_S,
-        limit_s=file_timeout_s,
+        limit_s=file_timeout_s + SPARE_S,
     )
     requests = events.Consumer(
         bus,
@@ -45,6 +49,6 @@ def jobs(bus: events.Bus, arrivals: Arrivals, files_at_once: int, file_timeout_s
         max_tries=DELIVERIES,
         concurrency=files_at_once,
         ack_wait_s=ACK_WAIT_S,
-        limit_s=file_timeout_s,
+        limit_s=file_timeout_s + SPARE_S,
     )
     return {"announcements": announcements.run, "uploads": uploads.run, "requests": requests.run}

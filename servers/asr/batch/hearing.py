@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import structlog
@@ -15,6 +15,7 @@ from servers.asr.batch.rounds import Chunk, Round
 from servers.asr.batch.segmenting import Passage, is_whole, passages
 from servers.asr.recognition import Hypothesis, Recognizer, Request
 from servers.asr.results import TimedWord, placed
+from servers.asr.wording import Refiner
 
 log = structlog.get_logger(__name__)
 
@@ -27,13 +28,6 @@ REFINED_AT_ONCE = 4
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-class Refiner(Protocol):
-    """Makes a text better to read."""
-
-    async def refine(self, text: str, language: str, whole: bool) -> str:
-        """The better text, or the same; never fails. Unless it is `whole`, it is a piece of a sentence that goes on."""
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,9 @@ class OperationStore(Protocol):
     async def operation(self, tenant: str, operation_id: str) -> Operation | None:
         """None when there is none."""
 
+    async def is_done(self, tenant: str, operation_id: str) -> bool | None:
+        """Whether all its files are done, which is asked often while somebody waits; None when there is none."""
+
     async def operations(self, tenant: str, done: bool | None, after: Place | None, limit: int) -> Sequence[Operation]:
         """The newest first, behind `after`; only those that are done, or are not, unless `done` is None."""
 
@@ -128,7 +131,10 @@ class Operations:
 
     async def wait(self, tenant: str, name: str, timeout_s: float) -> Operation:
         """The operation once it is done, or as it is after `timeout_s`, at most LONGEST_WAIT_S. FieldInvalid,
-        OperationNotFound, Overloaded."""
+        OperationNotFound, Overloaded.
+
+        While it is waited for, only whether it is done is read, for it may have many files; it is read whole once.
+        """
         if timeout_s < 0:
             raise FieldInvalid("timeout", "must not be negative")
         if self._waiting.total() >= MOST_WAITING or self._waiting[tenant] >= MOST_WAITING_OF_TENANT:
@@ -141,15 +147,15 @@ class Operations:
             self._waiting += Counter()  # forgets tenants of whom nobody waits
 
     async def _wait(self, tenant: str, name: str, timeout_s: float) -> Operation:
+        operation_id = _id(name)
         loop = asyncio.get_running_loop()
         until = loop.time() + timeout_s
         for delay in backoff.delays(first_s=0.1, longest_s=1.0):
-            found = await self.get(tenant, name)
             left = until - loop.time()
-            if found.is_done or left <= 0:
-                return found
+            if left <= 0 or await self._store.is_done(tenant, operation_id) is not False:
+                break
             await asyncio.sleep(min(delay, left))
-        raise AssertionError("the delays are endless")
+        return await self.get(tenant, name)
 
     async def cancel(self, tenant: str, name: str) -> None:
         """What is done stays done. FieldInvalid, OperationNotFound."""

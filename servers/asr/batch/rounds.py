@@ -56,6 +56,7 @@ async def rounds(
         found, goes_on = await _round(sound, detector(), position, chunks)
         position = found.end
         yield found
+        del found  # its sound, before that of the next is gathered
 
 
 async def _round(sound: "_Sound", detector: Detector, begin: int, most: int) -> tuple[Round, bool]:

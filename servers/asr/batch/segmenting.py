@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from servers.asr.guards import MAX_WORDS_A_SECOND
 from servers.asr.results import TimedWord
+from servers.asr.wording import ends_sentence
 
 LONGEST_MS = 8_000
 LONGEST_CHARACTERS = 84
@@ -16,9 +17,7 @@ PAUSE_MS = 700
 SHORTEST_MS = 1_200
 """What is shorter goes with its neighbour, where there is no pause between them."""
 
-_ENDS = tuple(".?!…。？！")
 _BREATHS = tuple(",;:，、；：")
-_QUOTES = "\"'”’)]»"
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ def _ends_at(found: Sequence[Passage], place: int) -> bool:
     if not 0 <= place < len(found) - 1:
         return True
     here, following = found[place], found[place + 1]
-    return here.text.rstrip(_QUOTES).endswith(_ENDS) or following.start_ms - here.end_ms >= PAUSE_MS
+    return ends_sentence(here.text) or following.start_ms - here.end_ms >= PAUSE_MS
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,7 @@ def _sentences(words: Sequence[TimedWord]) -> list[_Part]:
 
 def _ends_sentence(word: TimedWord, following: TimedWord) -> bool:
     """A full stop before a small letter belongs to an abbreviation."""
-    return word.text.rstrip(_QUOTES).endswith(_ENDS) and not following.text[:1].islower()
+    return ends_sentence(word.text) and not following.text[:1].islower()
 
 
 def _fitting(part: _Part) -> list[_Part]:

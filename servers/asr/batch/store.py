@@ -74,6 +74,15 @@ class PostgresOperations:
         async with self._database.transaction(tenant) as connection:
             return await _one(connection, operation_id)
 
+    async def is_done(self, tenant: str, operation_id: str) -> bool | None:
+        """See OperationStore."""
+        async with self._database.transaction(tenant) as connection:
+            cursor = await connection.execute(
+                f"SELECT {_IS_DONE} FROM operations WHERE operation_id = %s AND NOT deleted", (operation_id,)
+            )
+            row = await cursor.fetchone()
+            return None if row is None else row[0]
+
     async def operations(self, tenant: str, done: bool | None, after: Place | None, limit: int) -> Sequence[Operation]:
         """See OperationStore."""
         conditions, values = ["NOT deleted"], list[Any]()

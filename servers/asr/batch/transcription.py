@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanage
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+import structlog
 from opentelemetry import metrics
 
 from servers.asr import audio
@@ -28,15 +29,19 @@ from servers.common.errors import (
     RecordingWithoutFile,
 )
 
+log = structlog.get_logger(__name__)
+
 _METER = metrics.get_meter("ai2text")
 FILES = _METER.create_counter("ai2text.batch.files", description="Files that were ended, by outcome.")
 AUDIO = _METER.create_counter("ai2text.batch.audio", unit="s", description="Audio that was transcribed, in seconds.")
 SEGMENTS = _METER.create_counter("ai2text.batch.segments", description="Segments that were stored.")
 
-MAX_TRIES = 10
-"""So often a file is begun before it is given up; waiting for something that is away does not count."""
 HOPELESS = (InvalidInput, NotFound, RecordingWithoutFile)
 """Whatever is tried, these stay."""
+
+
+class TooSlow(Ai2TextError):
+    """A file was not transcribed in its time. It goes on where it had come to, so another try may end it."""
 
 
 class Ledger(Protocol):
@@ -111,10 +116,13 @@ class Tools:
 class Transcriber:
     """Transcribes files, as many at once as it is asked to."""
 
-    def __init__(self, tools: Tools, languages: frozenset[str]) -> None:
-        """`languages` are those that the model knows; any other is detected anew."""
+    def __init__(self, tools: Tools, languages: frozenset[str], most_tries: int, limit_s: float) -> None:
+        """`languages` are those that the model knows; any other is detected anew. A file is begun `most_tries` times
+        before it is given up; waiting for something that is away does not count. Each may take `limit_s` seconds."""
         self._tools = tools
         self._languages = languages
+        self._most_tries = most_tries
+        self._limit_s = limit_s
         self._draining = False
         self._busy = 0
         self._changes = Changes()
@@ -135,9 +143,9 @@ class Transcriber:
             return
         job = replace(job, attempt=file.attempt)
         async with self._working(), self._accounted(job, file):
-            if file.tries > MAX_TRIES:
-                raise InvalidInput(f"the server failed {MAX_TRIES} times while it transcribed this file")
-            await self._transcribe(job, file)
+            if file.tries > self._most_tries:
+                raise InvalidInput(f"the server failed {self._most_tries} times while it transcribed this file")
+            await self._transcribe_in_time(job, file)
 
     @asynccontextmanager
     async def _working(self) -> AsyncIterator[None]:
@@ -157,9 +165,6 @@ class Transcriber:
         except HOPELESS as error:
             await self._fail(job, error)
             raise InvalidInput(f"{error.reason}: {error}") from error
-        except Ai2TextError as error:
-            await ledger.put_back(job, counted=error.retry_after_s is None)
-            raise
         except TakenOver:
             raise
         except asyncio.CancelledError:
@@ -167,15 +172,28 @@ class Transcriber:
                 await ledger.put_back(job, counted=False)
             raise
         except Exception as error:
-            if file.tries < MAX_TRIES:
-                await ledger.put_back(job, counted=True)
+            waits = isinstance(error, Ai2TextError) and error.retry_after_s is not None
+            if waits or file.tries < self._most_tries:
+                await ledger.put_back(job, counted=not waits)
                 raise
-            await self._fail(job, Ai2TextError(f"gave up after {file.tries} tries; the last error is logged"))
-            raise InvalidInput(f"gave up after {file.tries} tries: {type(error).__name__}") from error
+            log.exception("file given up", recording=job.recording_id, tries=file.tries)
+            told = str(error) if isinstance(error, Ai2TextError) else "the last error is logged"
+            await self._fail(job, Ai2TextError(f"gave up after {file.tries} tries: {told}"))
+            named = f"{type(error).__name__}: {error}" if isinstance(error, Ai2TextError) else type(error).__name__
+            raise InvalidInput(f"gave up after {file.tries} tries: {named}") from error
 
     async def _fail(self, job: Job, error: Ai2TextError) -> None:
         await self._tools.ledger.fail(job, error)
         FILES.add(1, {"outcome": "failed"})
+
+    async def _transcribe_in_time(self, job: Job, file: File) -> None:
+        try:
+            async with asyncio.timeout(self._limit_s) as limit:
+                await self._transcribe(job, file)
+        except TimeoutError as error:
+            if not limit.expired():  # then it is another's
+                raise
+            raise TooSlow(f"the file took longer than {self._limit_s:g} s") from error
 
     async def _transcribe(self, job: Job, file: File) -> None:
         tools = self._tools
@@ -212,6 +230,7 @@ class Transcriber:
                     stored = progress.segment_count + len(segments)
                     SEGMENTS.add(len(segments))
                 done_ms = audio.milliseconds(round_.end)
+                del round_  # its sound, before that of the next is gathered
                 AUDIO.add((done_ms - progress.done_ms) / 1000)
                 progress = replace(
                     progress, done_ms=done_ms, segment_count=stored, duration_ms=max(progress.duration_ms, done_ms)

@@ -19,9 +19,11 @@ from ai2text.asr.v1 import (
 from ai2text.metadata.v1 import (
     recording_service_pb2,
     recording_service_pb2_grpc,
+    transcript_pb2,
     transcript_service_pb2,
     transcript_service_pb2_grpc,
 )
+from ai2text.nlp.v1 import text_service_pb2, text_service_pb2_grpc
 
 from servers.asr import live_session_service, service
 from servers.asr.archive import Archive
@@ -31,9 +33,10 @@ from servers.asr.live import Limits, Sessions
 from servers.asr.load import Load, LoadLimits
 from servers.asr.pushing import PushedSessions, PushLimits
 from servers.asr.recognition import Hypothesis, Request, Word
+from servers.asr.refiner import RemoteRefiner
 from servers.asr.scheduling import Lanes, Scheduler
 from servers.asr.session import SessionRules
-from servers.common import channel, lifecycle
+from servers.common import channel, identity, lifecycle
 from servers.common.errors import DependencyUnavailable
 from servers.common.identity import Caller
 from tests.fakes.detectors import LevelDetector
@@ -98,7 +101,8 @@ class MetadataServer(
     away: bool = False
     recordings: list[recording_service_pb2.CreateRecordingRequest] = field(default_factory=list)
     transcripts: list[transcript_service_pb2.CreateTranscriptRequest] = field(default_factory=list)
-    segments: dict[tuple[str, int], str] = field(default_factory=dict)
+    stored: dict[tuple[str, int], transcript_pb2.Segment] = field(default_factory=dict)
+    """By transcript and number; what came first stays."""
     tenants: set[str] = field(default_factory=set)
 
     async def _admit(self, context: Any) -> None:
@@ -114,18 +118,46 @@ class MetadataServer(
     async def CreateTranscript(self, request: Any, context: Any) -> transcript_service_pb2.CreateTranscriptResponse:
         await self._admit(context)
         self.transcripts.append(request)
-        return transcript_service_pb2.CreateTranscriptResponse()
+        count = sum(transcript_id == request.transcript_id for transcript_id, _ in self.stored)
+        transcript = transcript_pb2.Transcript(transcript_id=request.transcript_id, segment_count=count)
+        return transcript_service_pb2.CreateTranscriptResponse(transcript=transcript)
 
     async def AppendSegments(self, request: Any, context: Any) -> transcript_service_pb2.AppendSegmentsResponse:
         await self._admit(context)
         for segment in request.segments:
-            self.segments.setdefault((request.transcript_id, segment.segment_index), segment.text)
+            self.stored.setdefault((request.transcript_id, segment.segment_index), segment)
         return transcript_service_pb2.AppendSegmentsResponse()
+
+    @property
+    def segments(self) -> dict[tuple[str, int], str]:
+        """The text of each segment, by transcript and number."""
+        return {key: segment.text for key, segment in self.stored.items()}
 
     @property
     def texts(self) -> list[str]:
         """The texts of all segments, by their number."""
         return [text for _, text in sorted(self.segments.items(), key=lambda segment: segment[0][1])]
+
+
+@dataclass
+class NlpServer(text_service_pb2_grpc.TextServiceServicer):
+    """Writes what it was taught, leaves the rest as it is; answers when it is `ready`."""
+
+    taught: dict[str, str] = field(default_factory=dict)
+    refusal: grpc.StatusCode | None = None
+    asked: list[text_service_pb2.RefineRequest] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.ready = asyncio.Event()
+        self.ready.set()
+
+    async def Refine(self, request: text_service_pb2.RefineRequest, context: Any) -> text_service_pb2.RefineResponse:
+        identity.require(context, "speech")
+        self.asked.append(request)
+        await self.ready.wait()
+        if self.refusal is not None:
+            await context.abort(self.refusal, "no")
+        return text_service_pb2.RefineResponse(text=self.taught.get(request.text, request.text))
 
 
 class Talk:
@@ -171,6 +203,7 @@ class Speech:
     pushing: live_session_service_pb2_grpc.LiveSessionServiceStub
     recognizer: CountingRecognizer
     metadata: MetadataServer
+    nlp: NlpServer
     tickets: MemoryTickets
     archive: Archive
     load: Load
@@ -220,6 +253,7 @@ class Surroundings:
     """What servers share."""
 
     metadata: MetadataServer
+    nlp: NlpServer
     address: str
     tickets: MemoryTickets
 
@@ -244,9 +278,10 @@ def rules() -> SessionRules:
 
 @pytest.fixture
 async def surroundings() -> AsyncIterator[Surroundings]:
-    metadata = MetadataServer()
-    async with serving(lambda server: _mount_metadata(server, metadata)) as address:
-        yield Surroundings(metadata, address, MemoryTickets())
+    metadata, nlp = MetadataServer(), NlpServer()
+    mounts = [lambda server: _mount_metadata(server, metadata), lambda server: _mount_nlp(server, nlp)]
+    async with serving(*mounts) as address:
+        yield Surroundings(metadata, nlp, address, MemoryTickets())
 
 
 @pytest.fixture
@@ -277,9 +312,11 @@ async def speaking(
     scheduler = Scheduler(recognizer, Lanes(), load, retry_s=0.3)
     languages = frozenset({"vi", "en"})
     async with AsyncExitStack() as stack:
-        archive = Archive(await stack.enter_async_context(channel.connect(around.address)), "counting", max_unsaved=5)
+        neighbours = await stack.enter_async_context(channel.connect(around.address))
+        refiner = RemoteRefiner(neighbours, timeout_s=0.3)
+        archive = Archive(neighbours, "counting", refiner, max_unsaved=5)
         stack.push_async_callback(archive.close, timeout_s=1)
-        sessions = Sessions(scheduler, LevelDetector, languages, around.tickets, limits)
+        sessions = Sessions(scheduler, LevelDetector, languages, around.tickets, refiner, limits)
         stack.push_async_callback(sessions.close)
         conversations = Conversations(sessions, archive, rules, version)
         pushed = PushedSessions(conversations, PushLimits())
@@ -295,7 +332,7 @@ async def speaking(
             address,
             speech_service_pb2_grpc.SpeechServiceStub(to),
             live_session_service_pb2_grpc.LiveSessionServiceStub(to),
-            recognizer, around.metadata, around.tickets, archive, load, sessions,
+            recognizer, around.metadata, around.nlp, around.tickets, archive, load, sessions,
         )  # fmt: skip
 
 
@@ -318,6 +355,11 @@ def _mount_metadata(server: grpc.aio.Server, metadata: MetadataServer) -> str:
     recording_service_pb2_grpc.add_RecordingServiceServicer_to_server(metadata, server)
     transcript_service_pb2_grpc.add_TranscriptServiceServicer_to_server(metadata, server)
     return "metadata"
+
+
+def _mount_nlp(server: grpc.aio.Server, nlp: NlpServer) -> str:
+    text_service_pb2_grpc.add_TextServiceServicer_to_server(nlp, server)
+    return "nlp"
 
 
 # What a client sends.

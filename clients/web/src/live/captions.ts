@@ -7,7 +7,7 @@ import { lost } from "./losses.js";
 
 /** What a session was told, over all its connections: passes on each event, and each final once. */
 export class Captions {
-  /** All finals so far. */
+  /** All finals so far, as they came. */
   readonly finals: FinalResult[] = [];
 
   constructor(private readonly handlers: LiveHandlers) {}
@@ -28,6 +28,8 @@ export class Captions {
         return this.tell("partial", event.value);
       case "status":
         return this.tell("status", event.value);
+      case "refinement":
+        return this.tell("refinement", event.value);
       case "final":
         return this.takeFinal(event.value);
     }

@@ -1,4 +1,4 @@
-import type { FinalResult, PartialResult } from "../../gen/ai2text/asr/v1/result_pb.js";
+import type { FinalResult, PartialResult, RefinementResult } from "../../gen/ai2text/asr/v1/result_pb.js";
 import type { SessionStatus } from "../../gen/ai2text/asr/v1/session_pb.js";
 import type { SessionStarted, SpeechEnded, SpeechStarted } from "../../gen/ai2text/asr/v1/speech_service_pb.js";
 import type { Failure } from "../failure.js";
@@ -13,6 +13,8 @@ export interface LiveHandlers {
   partial?(partial: PartialResult): void;
   /** The text of an utterance: each once and in order, whatever happens to the connection. */
   final?(final: FinalResult): void;
+  /** A better text of a final that was told before, by its index; the newest one counts. */
+  refinement?(refinement: RefinementResult): void;
   /** How the session stands with its server. */
   status?(status: SessionStatus): void;
   /** The connection was lost, or the server is about to stop: the session is being resumed. */

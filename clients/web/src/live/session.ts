@@ -81,7 +81,7 @@ export class LiveSession {
     return this.link.session;
   }
 
-  /** All finals so far. */
+  /** All finals so far, as they came. */
   get finals(): readonly FinalResult[] {
     return this.captions.finals;
   }

@@ -212,9 +212,12 @@ export const PartialResultSchema: GenMessage<PartialResult> = /*@__PURE__*/
   messageDesc(file_ai2text_asr_v1_result, 2);
 
 /**
- * RefinementResult is a better text of a final. Finals go out at once, also where the speaker only took breath; when it
- * is clear that some belong together, they are heard again as one, and each of them gets its share of that. A refinement
- * is the last word on its final; not every final gets one, and under load none does.
+ * RefinementResult is a better text of a final, and comes after it. Finals go out at once, as the model wrote them, also
+ * where the speaker only took breath. Then numbers, dates, tone marks, punctuation and capitals are put in order, as
+ * TextService does it; that may be the first refinement of a final, soon after it. When 700 ms of silence
+ * tell which finals belong together, they are heard again as one, and each gets its share of that, put in order too:
+ * that may be the second. Each replaces what came before, and is sent only where it reads otherwise; so a final gets
+ * none, one or two. Under load nothing is heard again.
  *
  * @generated from message ai2text.asr.v1.RefinementResult
  */
@@ -227,14 +230,14 @@ export type RefinementResult = Message<"ai2text.asr.v1.RefinementResult"> & {
   finalIndex: number;
 
   /**
-   * The text as the model wrote it; empty when its words went to a neighbour.
+   * The text to read; empty when its words went to a neighbour.
    *
    * @generated from field: string text = 2;
    */
   text: string;
 
   /**
-   * Its words in order of time.
+   * Its words in order of time, as the model heard them: a number in `text` may be several of them.
    *
    * @generated from field: repeated ai2text.asr.v1.Word words = 3;
    */
@@ -248,7 +251,8 @@ export type RefinementResult = Message<"ai2text.asr.v1.RefinementResult"> & {
   languageCode: string;
 
   /**
-   * exp of the mean log-probability of the tokens of all that was heard together, 0 to 1.
+   * exp of the mean log-probability of the tokens of all that was heard together, 0 to 1; that of the final when it was
+   * not heard again.
    *
    * @generated from field: float confidence = 5;
    */
@@ -262,7 +266,7 @@ export type RefinementResult = Message<"ai2text.asr.v1.RefinementResult"> & {
   channel: number;
 
   /**
-   * Where the time went that it took.
+   * Where the time went that it took; without `queue` and `inference` when it was not heard again.
    *
    * @generated from field: ai2text.asr.v1.ProcessingTimes processing_times = 7;
    */

@@ -163,7 +163,9 @@ export type StreamingConfig = Message<"ai2text.asr.v1.StreamingConfig"> & {
   partialWordsEnabled: boolean;
 
   /**
-   * True: finals are not refined. Default: they are, when the model has time. What is stored is the final as it was.
+   * True: finals are not refined, neither those that are sent nor those that are stored. Default: they are, see
+   * RefinementResult. What is stored is the final with its text put in order, and what the model wrote as `raw_text`;
+   * just that when the text is not ready at once. Nothing that is heard again is stored.
    *
    * @generated from field: bool refinements_disabled = 10;
    */
