@@ -1,0 +1,1 @@
+"""Search over ten million segments: vectors and sentences to search, drawn around real ones."""

@@ -1,0 +1,111 @@
+"""The ground of the search benchmark: drawn vectors, exact answers, how vectors lie, sentences."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from bench.search import shape as shapes
+from bench.search import texts as corpus
+from bench.search.sentences import LONGEST, SHORTEST, Sentences
+from bench.search.vectors import Cloud, nearest, recall
+
+RNG = np.random.default_rng(1)
+
+
+def unit(vectors: npt.NDArray[np.float64]) -> shapes.Matrix:
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
+
+
+ANCHORS = unit(RNG.standard_normal((300, 16)) * np.linspace(2, 0.1, 16) + 2)
+
+
+def test_a_block_is_the_same_whenever_it_is_made_and_no_other_is() -> None:
+    block = Cloud(ANCHORS, block=100).block(3)
+    assert np.array_equal(Cloud(ANCHORS, block=100).block(3), block)
+    assert not np.allclose(Cloud(ANCHORS, block=100).block(2), block)
+    assert not np.allclose(Cloud(ANCHORS, block=100, seed=6).block(3), block)
+
+
+def test_vectors_have_length_one_and_spread_as_far_as_the_real_ones() -> None:
+    drawn = Cloud(ANCHORS, block=5000).block(0)
+    assert np.allclose(np.linalg.norm(drawn, axis=1), 1, atol=1e-5)
+    assert np.linalg.norm(drawn.mean(axis=0)) == pytest.approx(np.linalg.norm(ANCHORS.mean(axis=0)), abs=0.03)
+
+
+def test_without_noise_they_are_the_anchors_and_with_more_they_are_farther_from_them() -> None:
+    def nearness(noise: float) -> float:
+        return float((Cloud(ANCHORS, block=500, noise=noise).block(0) @ ANCHORS.T).max(axis=1).mean())
+
+    assert nearness(0) == pytest.approx(1, abs=1e-5)
+    assert nearness(0.3) > nearness(0.9)
+
+
+def test_blocks_end_at_the_count() -> None:
+    firsts = [(first, len(block)) for first, block in Cloud(ANCHORS, block=100).blocks(250)]
+    assert firsts == [(0, 100), (100, 100), (200, 50)]
+
+
+def test_exact_search_by_blocks_is_that_of_all_at_once() -> None:
+    cloud, questions = Cloud(ANCHORS, block=64), ANCHORS[:7]
+    found = nearest(questions, cloud.blocks(150), 20)
+    products = questions @ np.vstack([cloud.block(0), cloud.block(1), cloud.block(2)])[:150].T
+    assert np.array_equal(found.ids, np.argsort(-products, axis=1, kind="stable")[:, :20])
+    assert np.allclose(found.cosines, -np.sort(-products, axis=1)[:, :20])
+
+
+def test_recall_counts_the_nearest_only() -> None:
+    exact = np.array([[1, 2, 3], [4, 5, 6]])
+    assert recall([[2, 1], [9, 6]], exact, within=2) == 0.5
+    assert recall([[], []], exact, within=2) == 0
+
+
+@pytest.mark.parametrize("dimensions", [4, 12])
+def test_both_estimates_tell_the_dimension_of_a_ball(dimensions: int) -> None:
+    """A cap of a sphere, turned into more dimensions, so small that it is nearly flat."""
+    flat = np.random.default_rng(2).standard_normal((2000, dimensions)) * 0.02
+    turn = np.linalg.qr(RNG.standard_normal((40, 40)))[0]
+    vectors = unit(np.hstack([np.ones((2000, 1)), flat, np.zeros((2000, 39 - dimensions))]) @ turn)
+    seen = shapes.shape(vectors, vectors)
+    assert seen.dimension == pytest.approx(dimensions, rel=0.25)
+    assert seen.two_nn == pytest.approx(dimensions, rel=0.25)
+    assert seen.first[1] > seen.tenth[1]
+
+
+def test_a_vector_is_not_its_own_neighbour() -> None:
+    vectors = np.eye(60, dtype=np.float32)
+    assert shapes.cosines(vectors, vectors, 1).max() == 0
+    assert shapes.cosines(vectors, vectors.copy(), 1).max() == 1
+
+
+REAL = ["Hệ thống đã dừng.", "hệ thống của tôi", "tôi có một hệ thống"]
+
+
+def test_sentences_are_the_same_whenever_they_are_made_and_pairs_of_words_are_real() -> None:
+    block = Sentences(REAL, block=400).block(1)
+    assert block == Sentences(REAL, block=400).block(1)
+    assert block != Sentences(REAL, block=400).block(2)
+    assert all(SHORTEST <= len(sentence.split()) <= LONGEST for sentence in block)
+    text = "\n".join(block)
+    assert "hệ thống đã dừng" in text
+    assert "dừng hệ" in text, "where a sentence ends, another begins"
+    assert " của một " not in text
+
+
+def test_texts_are_each_there_once_and_no_question_is_among_the_passages(tmp_path: Path) -> None:
+    xquad, tatoeba, sib = (tmp_path / name for name in ("xquad_retrieval", "tatoeba", "sib200"))
+    for folder in (xquad, tatoeba, sib):
+        folder.mkdir()
+    for short, long in (("vi", "vie"), ("en", "eng")):
+        (xquad / f"corpus.{short}.jsonl").write_text(f'{{"text": "First one {short}. Second one {short}!"}}\n')
+        (xquad / f"queries.{short}.jsonl").write_text(f'{{"text": "Which one {short}?"}}\n' * 3)
+        (tatoeba / f"dev.{long}").write_text("".join(f"said {number} {short}\n" for number in range(20)) + "short\n")
+        for part in ("train", "dev"):
+            (sib / f"{long}_{part}.tsv").write_text("index_id\tcategory\ttext\n1\tsports\tthe same in all\n")
+    texts = corpus.load(tmp_path)
+    assert {"Second one vi!", "the same in all"} <= {*texts.passages, *texts.questions}
+    assert len({*texts.passages, *texts.questions} - {"Which one vi?", "Which one en?"}) == 2 * 2 + 2 * 20 + 1
+    assert len(set(texts.passages)) == len(texts.passages)
+    assert texts.questions[0].startswith("Which one")
+    assert not set(texts.passages) & set(texts.questions)
