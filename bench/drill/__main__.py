@@ -83,6 +83,8 @@ async def run(case: Case, ground: Ground, told: Callable[[str], None]) -> Outcom
             known.add(letter.dead_letter_id)
             if len(buried) != 1 or letter.consumer != case.consumer or case.reason not in letter.reason:
                 raise Missed(f"{letter.consumer} gave it up for another reason: {letter.reason}")
+            if letter.tries != case.tries:
+                raise Missed(f"given up after {letter.tries} tries, not {case.tries}")
             told(f"{case.name}: given up after {outcome.buried_s:.1f} s, mended, replayed")
             await case.mend(ground)
             outcome.replayed = await ground.replay(letter.dead_letter_id) == 1

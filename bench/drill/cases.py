@@ -32,6 +32,8 @@ class Case(Protocol):
     """The one that must give it up."""
     reason: str
     """What its letter must say, among other things."""
+    tries: int
+    """So many deliveries it must have had: poison is given up at the first, other faults after all their tries."""
     mendable: bool
     """Whether a replay can succeed. If not, it must come back, and is discarded."""
 
@@ -55,6 +57,7 @@ class NoEvent:
     name: str = "bytes that are no event"
     consumer: str = "embeddings"
     reason: str = "DecodeError"
+    tries: int = 1
     mendable: bool = False
 
     async def poison(self, ground: Ground) -> None:
@@ -76,6 +79,7 @@ class LongFinal:
     name = "embedding: a limit set too low"
     consumer = "embeddings"
     reason = f"text has more than {LIMIT} characters"
+    tries = 1
     mendable = True
 
     def __init__(self) -> None:
@@ -132,6 +136,7 @@ class _File:
     """A recording made of one clip, and the operation that transcribes it."""
 
     consumer = "batch"
+    tries = 1
     mendable = True
 
     def __init__(self, clip: Path) -> None:

@@ -1,4 +1,4 @@
-"""Vectors in Valkey: a string of float32 for each model, kind and text, of which only the digest is kept."""
+"""Vectors in Valkey: a string of float32 for each model, kind, tenant and text, of whom only the digest is kept."""
 
 import asyncio
 import hashlib
@@ -39,9 +39,9 @@ class ValkeyVectors:
         self._paused_until = 0.0
         self._away = False
 
-    async def get(self, texts: Sequence[str], kind: Kind) -> list[Vector | None]:
+    async def get(self, tenant: str, texts: Sequence[str], kind: Kind) -> list[Vector | None]:
         """See Cache."""
-        keys = [self._key(text, kind) for text in texts]
+        keys = [self._key(tenant, text, kind) for text in texts]
         found: list[bytes | None] | None = await self._answer(lambda: self._client.mget(keys))
         if found is None:
             LOOKUPS.add(len(texts), {"kind": kind.value, "outcome": "away"})
@@ -52,15 +52,16 @@ class ValkeyVectors:
         LOOKUPS.add(len(texts) - hits, {"kind": kind.value, "outcome": "miss"})
         return vectors
 
-    async def put(self, vectors: Mapping[str, Vector], kind: Kind) -> None:
+    async def put(self, tenant: str, vectors: Mapping[str, Vector], kind: Kind) -> None:
         """See Cache."""
         pipeline = self._client.pipeline(transaction=False)
         for text, vector in vectors.items():
-            pipeline.set(self._key(text, kind), vector.astype("<f4").tobytes(), px=self._ttl_ms)
+            pipeline.set(self._key(tenant, text, kind), vector.astype("<f4").tobytes(), px=self._ttl_ms)
         await self._answer(pipeline.execute)
 
-    def _key(self, text: str, kind: Kind) -> str:
-        return f"ai2text:embedding:{self._model}:{kind.value}:{hashlib.sha256(text.encode()).hexdigest()}"
+    def _key(self, tenant: str, text: str, kind: Kind) -> str:
+        digest = hashlib.sha256(f"{tenant}\0{text}".encode()).hexdigest()  # no header, so no tenant, holds a zero
+        return f"ai2text:embedding:{self._model}:{kind.value}:{digest}"
 
     async def _answer(self, ask: Callable[[], Awaitable[T]]) -> T | None:
         """What Valkey answers; None while it is away."""

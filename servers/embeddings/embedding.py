@@ -36,13 +36,17 @@ class Encoder(Protocol):
 
 
 class Cache(Protocol):
-    """Vectors that were made before, by kind and normalised text. It never fails; at worst it knows none."""
+    """Vectors that were made before, by tenant, kind and normalised text. It never fails; at worst it knows none.
 
-    async def get(self, texts: Sequence[str], kind: Kind) -> list[Vector | None]:
+    No tenant is answered from what another has asked: a text that is known is answered faster, so it would tell what
+    others have said.
+    """
+
+    async def get(self, tenant: str, texts: Sequence[str], kind: Kind) -> list[Vector | None]:
         """The vector of each text, in their order; None where there is none."""
         ...
 
-    async def put(self, vectors: Mapping[str, Vector], kind: Kind) -> None:
+    async def put(self, tenant: str, vectors: Mapping[str, Vector], kind: Kind) -> None:
         """Keep the vectors of these texts."""
         ...
 
@@ -70,23 +74,23 @@ class Embedder:
         self._longest = longest
         self.model = model
 
-    async def embed(self, text: str, kind: Kind | None) -> Vector:
-        """The vector of one text. FieldInvalid, TextTooLong, Overloaded, or what the encoder raises."""
-        return (await self._vectors([self._checked("text", text)], _known(kind)))[0]
+    async def embed(self, tenant: str, text: str, kind: Kind | None) -> Vector:
+        """The vector of one text of a tenant. FieldInvalid, TextTooLong, Overloaded, or what the encoder raises."""
+        return (await self._vectors(tenant, [self._checked("text", text)], _known(kind)))[0]
 
-    async def embed_all(self, texts: Sequence[str], kind: Kind | None) -> list[Vector]:
+    async def embed_all(self, tenant: str, texts: Sequence[str], kind: Kind | None) -> list[Vector]:
         """The vectors of 1 to MOST_TEXTS texts, in their order; the first error when any fails."""
         if not 1 <= len(texts) <= MOST_TEXTS:
             raise FieldInvalid("texts", f"must hold 1 to {MOST_TEXTS} texts, not {len(texts)}")
         checked = [self._checked(f"texts[{place}]", text) for place, text in enumerate(texts)]
-        return await self._vectors(checked, _known(kind))
+        return await self._vectors(tenant, checked, _known(kind))
 
-    async def _vectors(self, texts: Sequence[str], kind: Kind) -> list[Vector]:
+    async def _vectors(self, tenant: str, texts: Sequence[str], kind: Kind) -> list[Vector]:
         """From the cache or the encoder, which sees each text once."""
-        known = dict(zip(texts, await self._cache.get(texts, kind), strict=True))
+        known = dict(zip(texts, await self._cache.get(tenant, texts, kind), strict=True))
         made = await self._made([text for text, vector in known.items() if vector is None], kind)
         if made:
-            await self._cache.put(made, kind)
+            await self._cache.put(tenant, made, kind)
         return [made[text] if (vector := known[text]) is None else vector for text in texts]
 
     async def _made(self, texts: Sequence[str], kind: Kind) -> dict[str, Vector]:

@@ -29,7 +29,7 @@ class Finals:
         if not event.tenant:
             raise FieldInvalid("tenant", "is empty")
         event_id = created_id(event.segment.segment_id, self._embedder.model, event.segment.text)
-        vector = await self._embedder.embed(event.segment.text, Kind.PASSAGE)
+        vector = await self._embedder.embed(event.tenant, event.segment.text, Kind.PASSAGE)
         message = _created(event_id, event, self._embedder.model, vector)
         await self._publish(EMBEDDING_CREATED, event_id, message.SerializeToString())
 

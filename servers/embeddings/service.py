@@ -28,16 +28,16 @@ class EmbeddingService(embedding_service_pb2_grpc.EmbeddingServiceServicer):
         self, request: embedding_service_pb2.EmbedRequest, context: Context
     ) -> embedding_service_pb2.EmbedResponse:
         """Embed one text."""
-        identity.require(context, SCOPE)
-        vector = await self._embedder.embed(request.text, _KINDS.get(request.kind))
+        caller = identity.require(context, SCOPE)
+        vector = await self._embedder.embed(caller.tenant, request.text, _KINDS.get(request.kind))
         return embedding_service_pb2.EmbedResponse(embedding=_message(vector), model=self._embedder.model)
 
     async def BatchEmbed(
         self, request: embedding_service_pb2.BatchEmbedRequest, context: Context
     ) -> embedding_service_pb2.BatchEmbedResponse:
         """Embed several texts of one kind."""
-        identity.require(context, SCOPE)
-        vectors = await self._embedder.embed_all(request.texts, _KINDS.get(request.kind))
+        caller = identity.require(context, SCOPE)
+        vectors = await self._embedder.embed_all(caller.tenant, request.texts, _KINDS.get(request.kind))
         return embedding_service_pb2.BatchEmbedResponse(embeddings=map(_message, vectors), model=self._embedder.model)
 
 

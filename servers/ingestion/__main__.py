@@ -7,6 +7,7 @@ from ai2text.events.v1 import recording_events_pb2
 
 from servers.common import channel, events, lifecycle, objects, telemetry
 from servers.ingestion import service
+from servers.ingestion.claims import Claims
 from servers.ingestion.departures import Departures
 from servers.ingestion.deposits import Deposits
 from servers.ingestion.expiry import Expiry
@@ -29,8 +30,9 @@ async def main(settings: Settings) -> None:
         store = await stack.enter_async_context(objects.connected(settings.store()))
         folder, limit = settings.spool_dir, settings.max_file_bytes
         locks, places = Locks(), Places(folder, settings.max_uploads, settings.spool_reserve_bytes)
-        deposits = Deposits(store, registry, AvProber(settings.max_audio_s), locks)
-        sweep = Sweep(store, registry, deposits, settings.sweep_age_s, settings.sweep_interval_s)
+        claims = Claims(store)
+        deposits = Deposits(store, registry, AvProber(settings.max_audio_s), locks, claims)
+        sweep = Sweep(store, registry, deposits, claims, settings.sweep_age_s, settings.sweep_interval_s)
         consumer = events.Consumer(
             bus,
             stream="RECORDINGS",

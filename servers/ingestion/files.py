@@ -12,6 +12,8 @@ INCOMING = "incoming/"
 """Files that are coming in parts, by tenant and upload."""
 STATES = "uploads/"
 """How these uploads stand, by tenant and upload."""
+CLAIMS = "claims/"
+"""Who is about to keep or to remove a verified file, by tenant and SHA-256."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,11 @@ class Deposited:
 def audio_key(tenant: str, sha256: bytes) -> str:
     """Where the file with these bytes lies, however often it came."""
     return f"{AUDIO}{tenant}/{sha256.hex()}"
+
+
+def claims_prefix(key: str) -> str:
+    """How the claims on a verified file begin; see `servers.ingestion.claims`."""
+    return f"{CLAIMS}{key.removeprefix(AUDIO)}-"
 
 
 def incoming_key(tenant: str, upload_id: str) -> str:

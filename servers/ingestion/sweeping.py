@@ -11,6 +11,7 @@ from opentelemetry import metrics
 
 from servers.common.stored import ObjectMissing
 from servers.ingestion import states
+from servers.ingestion.claims import Claims
 from servers.ingestion.deposits import Deposits
 from servers.ingestion.files import AUDIO, INCOMING, STATES, incoming_key, state_key
 from servers.ingestion.inputs import Registry, Store
@@ -18,7 +19,7 @@ from servers.ingestion.inputs import Registry, Store
 log = structlog.get_logger(__name__)
 
 SWEPT = metrics.get_meter("ai2text").create_counter(
-    "ai2text.ingestion.swept", description="What the sweep removed, by kind: audio, upload, incoming."
+    "ai2text.ingestion.swept", description="What the sweep removed, by kind: audio, upload, incoming, claim."
 )
 AT_ONCE = 1000
 """So many entries of a listing are held, and asked for."""
@@ -28,8 +29,11 @@ FIRST_AFTER_S = 60.0
 class Sweep:
     """Looks through the store of all tenants."""
 
-    def __init__(self, store: Store, registry: Registry, deposits: Deposits, age_s: float, interval_s: float) -> None:
+    def __init__(
+        self, store: Store, registry: Registry, deposits: Deposits, claims: Claims, age_s: float, interval_s: float
+    ) -> None:
         self._store = store
+        self._claims = claims
         self._registry = registry
         self._deposits = deposits
         self._age = timedelta(seconds=age_s)
@@ -51,6 +55,9 @@ class Sweep:
                 await self._uploads(tenant, before, removed)
         with _going_on():
             await self._incoming(before, removed)
+        with _going_on():
+            if lapsed := await self._claims.forget_lapsed():
+                removed["claim"] = lapsed
         async for tenant in self._tenants(AUDIO):
             with _going_on(tenant=tenant):
                 await self._audio(tenant, before, removed)

@@ -31,4 +31,5 @@ class LevelDetector:
         known = np.concatenate((self._rest, heard))
         count = len(known) // WINDOW
         self._rest = known[count * WINDOW :]
-        return [min(1.0, 2 * float(np.abs(known[n * WINDOW : (n + 1) * WINDOW]).max())) for n in range(count)]
+        loudest = np.abs(known[: count * WINDOW]).reshape(count, WINDOW).max(axis=1)
+        return [min(1.0, 2 * float(loud)) for loud in loudest]

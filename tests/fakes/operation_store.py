@@ -23,6 +23,10 @@ class MemoryOperations:
     outbox: list[Event] = field(default_factory=list)
     deleted: set[str] = field(default_factory=set)
     away: bool = False
+    whole: int = 0
+    """How often an operation was read with its files."""
+    looks: int = 0
+    """How often it was asked whether one is done."""
 
     def __post_init__(self) -> None:
         self._seconds = itertools.count()
@@ -44,7 +48,18 @@ class MemoryOperations:
 
     async def operation(self, tenant: str, operation_id: str) -> Operation | None:
         """See OperationStore."""
+        self.whole += 1
         self._now()
+        return self._own(tenant, operation_id)
+
+    async def is_done(self, tenant: str, operation_id: str) -> bool | None:
+        """See OperationStore."""
+        self.looks += 1
+        self._now()
+        operation = self._own(tenant, operation_id)
+        return None if operation is None else operation.is_done
+
+    def _own(self, tenant: str, operation_id: str) -> Operation | None:
         owner, operation = self.kept.get(operation_id, ("", None))
         return operation if owner == tenant else None
 

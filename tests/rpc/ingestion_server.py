@@ -17,6 +17,7 @@ from ai2text.metadata.v1.recording_service_pb2_grpc import RecordingServiceStub
 from servers.common import lifecycle
 from servers.common.retries import Retries
 from servers.ingestion import service
+from servers.ingestion.claims import Claims
 from servers.ingestion.deposits import Deposits
 from servers.ingestion.inputs import Store
 from servers.ingestion.locks import Locks
@@ -46,6 +47,7 @@ class Served:
     recordings: RecordingServiceStub
     metadata: MemoryStore
     deposits: Deposits
+    claims: Claims
     sweep: Sweep
     registry: MetadataRegistry
     room: list[int] = field(default_factory=lambda: [1 << 40])
@@ -104,7 +106,8 @@ async def served(store: Store, folder: Path, places: int = PLACES) -> AsyncItera
         locks = Locks()
         free: Callable[[Path], int] = lambda _: room[0]  # noqa: E731 - the test changes it
         taken = Places(folder, places, 1 << 20, free)
-        deposits = Deposits(store, registry, AvProber(60.0), locks)
+        claims = Claims(store)
+        deposits = Deposits(store, registry, AvProber(60.0), locks, claims)
         mount = service.mount(
             StreamedUploads(deposits, taken, folder, LIMIT_BYTES, IDLE_S),
             PartedUploads(store, deposits, taken, locks, folder, LIMIT_BYTES),
@@ -115,9 +118,9 @@ async def served(store: Store, folder: Path, places: int = PLACES) -> AsyncItera
         await server.start()
         try:
             async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-                sweep = Sweep(store, registry, deposits, AGE_S, 3600.0)
+                sweep = Sweep(store, registry, deposits, claims, AGE_S, 3600.0)
                 stub = IngestionServiceStub(channel)
-                yield Served(stub, metadata.recordings, metadata.store, deposits, sweep, registry, room)
+                yield Served(stub, metadata.recordings, metadata.store, deposits, claims, sweep, registry, room)
         finally:
             await server.stop(None)
 

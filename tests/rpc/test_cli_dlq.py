@@ -27,7 +27,7 @@ def letter(letter_id: str, **fields: Any) -> dead_letter_service_pb2.DeadLetter:
         subject="transcript.finalized",
         consumer="embeddings",
         reason="FieldInvalid: text is [empty]",
-        tries=1,
+        tries=77,
         tenant="acme",
         payload_bytes=3,
     )
@@ -118,7 +118,7 @@ def shell(edge: Edge, tmp_path: Path) -> Callable[..., Any]:
 def test_list_shows_every_page_as_a_table(shell: Callable[..., Any], edge: Edge) -> None:
     result = shell("list", "--consumer", "embeddings", "--subject", "transcript.finalized", "--tenant", "acme")
     assert (result.exit_code, result.stderr) == (0, "")
-    for word in (*IDS, "transcript.finalized", "embeddings", "acme", "FieldInvalid: text is [empty]"):
+    for word in (*IDS, "transcript.finalized", "embeddings", "acme", "77", "FieldInvalid: text is [empty]"):
         assert word in result.stdout
     asked = edge.admin.asked[0]
     assert (asked.consumer, asked.subject, asked.tenant) == ("embeddings", "transcript.finalized", "acme")
@@ -134,6 +134,7 @@ def test_list_json_is_one_object_a_line(shell: Callable[..., Any]) -> None:
     objects = [json.loads(line) for line in shell("list", "--json").stdout.splitlines()]
     assert [one["dead_letter_id"] for one in objects] == list(IDS)
     assert objects[0]["bury_time"] == "2026-11-18T11:06:40Z"
+    assert (objects[0]["tries"], objects[0]["reason"]) == (77, "FieldInvalid: text is [empty]")
 
 
 def test_an_empty_list_is_said_in_words(shell: Callable[..., Any], edge: Edge) -> None:

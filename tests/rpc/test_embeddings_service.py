@@ -64,6 +64,16 @@ async def test_the_same_text_of_the_same_kind_goes_to_the_model_once(
         np.testing.assert_allclose(embedding.values, letters(text))
 
 
+async def test_what_one_tenant_has_asked_makes_no_answer_to_another_faster(
+    stub: EmbeddingServiceStub, model: LetterCounter
+) -> None:
+    for tenant in ("acme", "other", "acme"):
+        allowed = headers("embeddings", tenant=tenant)
+        await stub.Embed(EmbedRequest(text="bí mật", kind=QUERY), metadata=allowed)
+        await stub.BatchEmbed(BatchEmbedRequest(texts=["bí mật", "kế hoạch"], kind=QUERY), metadata=allowed)
+    assert model.asked == [("bí mật", Kind.QUERY), ("kế hoạch", Kind.QUERY)] * 2
+
+
 async def test_without_the_cache_every_text_is_embedded_anew(model: LetterCounter) -> None:
     async with embeddings(model, cache=KnownVectors(away=True)) as stub:
         for _ in range(2):

@@ -88,6 +88,7 @@ async def test_another_tenant_sees_nothing_and_changes_nothing(store: Store, acm
     theirs = await store.add(acme, new, [])
     assert await store.add("beta", new, []) is None
     assert await store.operation("beta", new.operation_id) is None
+    assert await store.is_done("beta", new.operation_id) is None
     assert not await store.cancel("beta", new.operation_id)
     assert not await store.delete("beta", new.operation_id)
     assert await store.begin(job("beta", new)) is None
@@ -99,6 +100,7 @@ async def test_another_tenant_sees_nothing_and_changes_nothing(store: Store, acm
 async def test_what_is_not_there(store: Store, acme: str) -> None:
     nobody = str(uuid.uuid4())
     assert await store.operation(acme, nobody) is None
+    assert await store.is_done(acme, nobody) is None
     assert not await store.cancel(acme, nobody)
     assert not await store.delete(acme, nobody)
     assert await store.begin(Job(acme, "lan", nobody, str(uuid.uuid4()))) is None
@@ -126,6 +128,19 @@ async def test_operations_are_listed_by_whether_they_are_done(store: Store, acme
         news[2].operation_id,
         news[0].operation_id,
     ]
+
+
+async def test_an_operation_is_done_when_all_its_files_are(store: Store, acme: str) -> None:
+    new = new_operation(files=3)
+    await store.add(acme, new, [])
+    for place, end in enumerate((store.succeed, lambda job: store.fail(job, UNDECODABLE), None)):
+        assert await store.is_done(acme, new.operation_id) is False
+        await store.begin(job(acme, new, place))
+        if end is not None:
+            await end(job(acme, new, place))
+    assert await store.is_done(acme, new.operation_id) is False
+    await store.cancel(acme, new.operation_id)
+    assert await store.is_done(acme, new.operation_id) is True
 
 
 async def test_a_file_goes_from_queued_to_succeeded(store: Store, acme: str) -> None:
@@ -206,6 +221,7 @@ async def test_what_is_deleted_never_comes_back(store: Store, acme: str) -> None
     assert await store.delete(acme, new.operation_id)
     assert await store.add(acme, new, []) is None
     assert await store.operation(acme, new.operation_id) is None
+    assert await store.is_done(acme, new.operation_id) is None
     assert await store.operations(acme, None, None, 10) == []
     assert await store.begin(job(acme, new)) is None
     assert not await store.cancel(acme, new.operation_id)

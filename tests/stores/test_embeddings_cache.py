@@ -24,35 +24,37 @@ def valkey() -> Iterator[ValkeyServer]:
         yield server
 
 
-async def test_a_vector_comes_back_as_it_was_for_its_kind_and_model_only(valkey: ValkeyServer) -> None:
+async def test_a_vector_comes_back_as_it_was_for_its_tenant_kind_and_model_only(valkey: ValkeyServer) -> None:
     vector = letters("xin chào")
     async with cache.connect(valkey.url, "e5", TTL_S, TIMEOUT_S) as vectors:
-        await vectors.put({"xin chào": vector}, Kind.PASSAGE)
-        found, unknown = await vectors.get(["xin chào", "tạm biệt"], Kind.PASSAGE)
+        await vectors.put("acme", {"xin chào": vector}, Kind.PASSAGE)
+        found, unknown = await vectors.get("acme", ["xin chào", "tạm biệt"], Kind.PASSAGE)
         assert found is not None
         assert found.dtype == np.float32
         np.testing.assert_array_equal(found, vector)
         assert unknown is None
-        assert await vectors.get(["xin chào"], Kind.QUERY) == [None]
+        assert await vectors.get("acme", ["xin chào"], Kind.QUERY) == [None]
+        assert await vectors.get("other", ["xin chào"], Kind.PASSAGE) == [None]
     async with cache.connect(valkey.url, "other", TTL_S, TIMEOUT_S) as vectors:
-        assert await vectors.get(["xin chào"], Kind.PASSAGE) == [None]
+        assert await vectors.get("acme", ["xin chào"], Kind.PASSAGE) == [None]
 
 
 async def test_keys_end_after_their_time_and_hold_no_text(valkey: ValkeyServer) -> None:
     async with cache.connect(valkey.url, "ttl", TTL_S, TIMEOUT_S) as vectors:
-        await vectors.put({"bí mật": letters("bí mật")}, Kind.QUERY)
+        await vectors.put("acme", {"bí mật": letters("bí mật")}, Kind.QUERY)
     async with Valkey.from_url(valkey.url) as client:
         (key,) = [key async for key in client.scan_iter("ai2text:embedding:ttl:*")]
         assert 0 < await client.pttl(key) <= TTL_S * 1000
     assert "bí mật".encode() not in key
+    assert b"acme" not in key
 
 
 async def test_what_is_no_vector_is_not_taken_for_one(valkey: ValkeyServer) -> None:
     async with cache.connect(valkey.url, "damaged", TTL_S, TIMEOUT_S) as vectors, Valkey.from_url(valkey.url) as client:
-        await vectors.put({"a": letters("a")}, Kind.QUERY)
+        await vectors.put("acme", {"a": letters("a")}, Kind.QUERY)
         (key,) = [key async for key in client.scan_iter("ai2text:embedding:damaged:*")]
         await client.set(key, b"abc")
-        assert await vectors.get(["a"], Kind.QUERY) == [None]
+        assert await vectors.get("acme", ["a"], Kind.QUERY) == [None]
 
 
 async def test_while_valkey_hangs_texts_are_embedded_and_wait_for_it_once(valkey: ValkeyServer) -> None:
@@ -62,7 +64,7 @@ async def test_while_valkey_hangs_texts_are_embedded_and_wait_for_it_once(valkey
         with valkey.held_up():
             began = time.monotonic()
             for text in ("a", "b", "c"):
-                np.testing.assert_array_equal(await domain.embed(text, Kind.QUERY), letters(text))
+                np.testing.assert_array_equal(await domain.embed("acme", text, Kind.QUERY), letters(text))
             assert time.monotonic() - began < 3 * TIMEOUT_S
         assert len(model.asked) == 3
 
@@ -74,12 +76,12 @@ async def test_after_valkey_was_away_it_is_used_again() -> None:
             vectors._pause_s = 0.01
             domain = embedder(model, cache=vectors)
             server.stop()
-            await domain.embed("a", Kind.QUERY)
+            await domain.embed("acme", "a", Kind.QUERY)
             server.start()
             async with asyncio.timeout(10):
-                while (await vectors.get(["a"], Kind.QUERY))[0] is None:
-                    await domain.embed("a", Kind.QUERY)
+                while (await vectors.get("acme", ["a"], Kind.QUERY))[0] is None:
+                    await domain.embed("acme", "a", Kind.QUERY)
                     await asyncio.sleep(0.02)
             asked = len(model.asked)
-            await domain.embed("a", Kind.QUERY)
+            await domain.embed("acme", "a", Kind.QUERY)
             assert len(model.asked) == asked

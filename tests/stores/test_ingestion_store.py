@@ -122,7 +122,7 @@ async def test_the_sweep_finds_orphans_in_the_store(running: Running) -> None:
     server = running.server
     assert (await server.sweep.sweep()).total() == 0
     await until_older(running, kept)
-    impatient = Sweep(running.store, server.registry, server.deposits, age_s=0.0, interval_s=1.0)
+    impatient = Sweep(running.store, server.registry, server.deposits, server.claims, age_s=0.0, interval_s=1.0)
     assert await impatient.sweep() == {"audio": 1, "incoming": 1, "upload": 1}
     assert await running.keys() == [kept]
     assert await running.store.unfinished("incoming/") == []

@@ -12,8 +12,8 @@ from servers.asr.batch.hearing import Hearing, Refiner, Segment
 from servers.asr.batch.operations import NewOperation, of_upload, transcript_of
 from servers.asr.batch.progress import File, FileState, Job, Progress, TakenOver
 from servers.asr.batch.rounds import Round, rounds
-from servers.asr.batch.transcription import MAX_TRIES, Recording, Tools, Transcriber
-from servers.asr.recognition import Hypothesis, Recognizer, Word
+from servers.asr.batch.transcription import Recording, Tools, TooSlow, Transcriber
+from servers.asr.recognition import Hypothesis, Recognizer, Request, Word
 from servers.common.errors import (
     AudioUndecodable,
     DependencyUnavailable,
@@ -29,6 +29,7 @@ from tests.fakes.recognizers import come_true, heard
 
 RECORDING = str(uuid.UUID(int=7))
 JOB = Job("acme", "lan", of_upload(RECORDING), RECORDING)
+TRIES = 10
 LONG = speech(*[(0.5, 6.0), (0.0, 4.0)] * 10)
 """Ten chunks of speech, 100 s."""
 
@@ -163,12 +164,13 @@ class World:
     ledger: MemoryOperations = field(default_factory=MemoryOperations)
     shelf: Shelf = field(default_factory=Shelf)
     media: Sounds = field(default_factory=lambda: Sounds(LONG))
+    limit_s: float = 60.0
 
     def transcriber(self) -> Transcriber:
         """A fresh one, as after a restart."""
         hearing = Hearing(self.recognizer, Silent())
         tools = Tools(self.ledger, self.shelf, self.media, hearing, LevelDetector, chunks=3)
-        return Transcriber(tools, frozenset({"vi", "en"}))
+        return Transcriber(tools, frozenset({"vi", "en"}), TRIES, self.limit_s)
 
     async def add(self, language: str = "") -> None:
         await self.ledger.add("acme", NewOperation(JOB.operation_id, "lan", language, [RECORDING]), [])
@@ -329,8 +331,8 @@ async def test_a_failed_file_is_transcribed_when_its_event_is_replayed(world: Wo
 
 
 async def test_what_is_away_is_waited_for_and_counts_as_no_try(world: World) -> None:
-    world.shelf.failures = [DependencyUnavailable("metadata")] * (MAX_TRIES + 1)
-    for _ in range(MAX_TRIES + 1):
+    world.shelf.failures = [DependencyUnavailable("metadata")] * (TRIES + 1)
+    for _ in range(TRIES + 1):
         with pytest.raises(DependencyUnavailable):
             await world.transcriber().transcribe(JOB)
         assert (world.file.state, world.file.tries) == (FileState.QUEUED, 0)
@@ -339,8 +341,8 @@ async def test_what_is_away_is_waited_for_and_counts_as_no_try(world: World) -> 
 
 
 async def test_any_other_error_is_tried_again_ten_times(world: World) -> None:
-    world.shelf.failures = [RuntimeError("a secret")] * MAX_TRIES
-    for tries in range(1, MAX_TRIES):
+    world.shelf.failures = [RuntimeError("a secret")] * TRIES
+    for tries in range(1, TRIES):
         with pytest.raises(RuntimeError):
             await world.transcriber().transcribe(JOB)
         assert (world.file.state, world.file.tries) == (FileState.QUEUED, tries)
@@ -352,8 +354,45 @@ async def test_any_other_error_is_tried_again_ten_times(world: World) -> None:
     assert "secret" not in world.file.failure.message
 
 
+class Slow(Loudness):
+    """Takes so long for a file that its time is over, after the first `quick` chunks."""
+
+    quick = 0
+
+    async def recognize(self, request: Request) -> Hypothesis:
+        if len(self.asked) >= self.quick:
+            await asyncio.Event().wait()
+        return await super().recognize(request)
+
+
+async def test_a_file_whose_time_is_over_goes_on_and_counts_as_tried_until_it_is_given_up(world: World) -> None:
+    world.recognizer, world.limit_s = Slow(), 0.3
+    world.recognizer.quick = 3
+    for tries in range(1, TRIES):
+        with pytest.raises(TooSlow):
+            await world.transcriber().transcribe(JOB)
+        assert (world.file.state, world.file.tries) == (FileState.QUEUED, tries)
+        assert (world.file.progress.segment_count, world.media.closed) == (3, tries)
+        world.limit_s = 0.02
+    with pytest.raises(InvalidInput, match=r"gave up after 10 tries: TooSlow: the file took longer than 0\.02 s"):
+        await world.transcriber().transcribe(JOB)
+    assert world.file.state is FileState.FAILED
+    assert world.file.failure is not None
+    assert world.file.failure.message == "gave up after 10 tries: the file took longer than 0.02 s"
+    world.recognizer, world.limit_s = Loudness(), 60.0
+    await world.transcriber().transcribe(JOB)  # replayed
+    assert (world.file.state, world.file.tries, list(world.shelf.segments)) == (FileState.SUCCEEDED, 1, [*range(10)])
+
+
+async def test_a_time_that_is_over_somewhere_else_is_an_error_as_any_other(world: World) -> None:
+    world.shelf.failures = [TimeoutError()]
+    with pytest.raises(TimeoutError):
+        await world.transcriber().transcribe(JOB)
+    assert (world.file.state, world.file.tries) == (FileState.QUEUED, 1)
+
+
 async def test_a_file_that_kills_the_server_is_given_up(world: World) -> None:
-    for _ in range(MAX_TRIES):
+    for _ in range(TRIES):
         await world.ledger.begin(JOB)  # and then nothing: it was killed
     with pytest.raises(InvalidInput):
         await world.transcriber().transcribe(JOB)

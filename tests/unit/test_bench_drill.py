@@ -63,7 +63,7 @@ def test_the_consumers_that_must_give_up_are_declared(kind: type[Case]) -> None:
 
 
 LETTER = dead_letter_service_pb2.DeadLetter(
-    dead_letter_id="1-a", subject=streams.RECORDING_UPLOADED, consumer="batch", reason="RECORDING_NOT_FOUND"
+    dead_letter_id="1-a", subject=streams.RECORDING_UPLOADED, consumer="batch", reason="RECORDING_NOT_FOUND", tries=1
 )
 
 
@@ -94,7 +94,7 @@ class Drilled:
 class Early:
     """A case whose success comes also without the replay."""
 
-    name, consumer, reason, mendable = "early", "batch", "RECORDING_NOT_FOUND", True
+    name, consumer, reason, tries, mendable = "early", "batch", "RECORDING_NOT_FOUND", 1, True
 
     async def poison(self, ground: Any) -> None:
         ground.there.append(LETTER)
@@ -122,6 +122,15 @@ async def test_a_success_without_a_replay_is_a_miss(ground: Any, miss: str, monk
     outcome = await drill.run(Early(), ground, lambda _: None)
     assert outcome.miss.startswith(miss)
     assert bool(outcome.miss) == bool(miss)
+    assert not ground.there
+
+
+async def test_poison_that_was_tried_again_is_a_miss() -> None:
+    late: Any = Early()
+    late.tries = 2
+    ground: Any = Drilled()
+    outcome = await drill.run(late, ground, lambda _: None)
+    assert (outcome.miss, outcome.tries) == ("given up after 1 tries, not 2", 1)
     assert not ground.there
 
 
