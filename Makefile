@@ -75,7 +75,7 @@ doctor: installed ## Say in words what is missing or unwell
 	ai2text doctor
 
 ## Work on it
-.PHONY: gen lint format test test-unit test-faults drill-dlq rehearse-migrations clean
+.PHONY: gen lint format test test-unit test-faults test-fuzz drill-dlq rehearse-migrations clean
 .PHONY: bench-wer bench-asr bench-asr-peers bench-batch bench-pipeline bench-embeddings bench-resume bench-endurance
 .PHONY: bench-relevance bench-refinement
 gen: setup ## Generate stubs, descriptor set and OpenAPI from proto/
@@ -117,6 +117,9 @@ bench-pipeline: up speech ## Writes to metadata at 300/s, live beside batch, upl
 
 test-faults: up speech ## Kill each part once while 100 files go through: nothing may be lost or doubled
 	python -m bench.faults
+
+test-fuzz: up ## Send 10,000 random requests to every rpc through the edge: no INTERNAL, no crash
+	python -m bench.fuzz
 
 drill-dlq: up speech ## Put each kind of poison in, see it given up with the reason, mend, replay, see it succeed
 	python -m bench.drill

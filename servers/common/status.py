@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 import structlog
 from google.protobuf import any_pb2, duration_pb2
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 from opentelemetry import trace
@@ -19,6 +19,9 @@ log = structlog.get_logger(__name__)
 
 DOMAIN = "ai2text"
 REASON_PREFIX = "ERROR_REASON_"
+MOST_BYTES, MOST_METADATA_BYTES = 1000, 600
+"""How long a sentence of an error, and a value of its metadata, may be in UTF-8. They travel in headers, a letter as up
+to nine bytes, of which clients and the edge take 8 KiB at least; a longer status would break the call itself."""
 
 CODES: tuple[tuple[type[errors.Ai2TextError], int], ...] = (
     (errors.InvalidInput, code_pb2.INVALID_ARGUMENT),
@@ -46,19 +49,28 @@ def of(error: Exception) -> status_pb2.Status:
     if not isinstance(error, errors.Ai2TextError):
         error = errors.Ai2TextError("an internal error; it is logged under the trace of this call")
     code = next((code for kind, code in CODES if isinstance(error, kind)), code_pb2.INTERNAL)
-    return status_pb2.Status(code=code, message=str(error), details=[_packed(detail) for detail in _details(error)])
+    details = [_packed(detail) for detail in _details(error)]
+    return status_pb2.Status(code=code, message=_short(str(error), MOST_BYTES), details=details)
+
+
+def _short(text: str, most_bytes: int) -> str:
+    """The text, cut where a caller's own words made it too long."""
+    encoded = text.encode(errors="replace")
+    return text if len(encoded) <= most_bytes else f"{encoded[:most_bytes].decode(errors='ignore')}…"
 
 
 def _details(error: errors.Ai2TextError) -> list[Message]:
+    metadata = {key: _short(text, MOST_METADATA_BYTES) for key, text in error.metadata.items()}
     details: list[Message] = [
-        error_details_pb2.ErrorInfo(reason=REASON_PREFIX + error.reason, domain=DOMAIN, metadata=dict(error.metadata))
+        error_details_pb2.ErrorInfo(reason=REASON_PREFIX + error.reason, domain=DOMAIN, metadata=metadata)
     ]
     if error.retry_after_s is not None:
         delay = duration_pb2.Duration(nanos=0)
         delay.FromNanoseconds(int(error.retry_after_s * 1e9))
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
     if isinstance(error, errors.FieldInvalid):
-        violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=error.problem)
+        description = _short(error.problem, MOST_BYTES)
+        violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=description)
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
     return details
 
@@ -84,7 +96,10 @@ async def _abort(context: Any, method: str, error: Exception) -> str:
 
 
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
-    """Wraps every handler, unary and streaming, so that servicers may simply raise; counts calls by code."""
+    """Wraps every handler, unary and streaming, so that servicers may simply raise; counts calls by code.
+
+    Bytes that are no message of the method's type are refused as INVALID_ARGUMENT.
+    """
 
     async def intercept_service(
         self, continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]], details: grpc.HandlerCallDetails
@@ -97,6 +112,51 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         return _unary(handler, details.method)
 
 
+class _Undecodable:
+    """Stands for bytes that are no message: gRPC itself would answer UNKNOWN and log a traceback."""
+
+
+def _decoder(deserializer: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | None:
+    """The same, but for bytes that are no message: they become `_Undecodable`, for `_decoded` to refuse."""
+    if deserializer is None:
+        return None
+
+    def decode(content: bytes) -> Any:
+        try:
+            return deserializer(content)
+        except DecodeError:
+            return _Undecodable()
+
+    return decode
+
+
+def _message(received: Any) -> Any:
+    if isinstance(received, _Undecodable):
+        raise errors.FieldInvalid("request", "is not a message of the type that this method takes")
+    return received
+
+
+class _Messages:
+    """The messages of a stream. No generator: a wait for the next one may be cancelled and begun again."""
+
+    def __init__(self, received: AsyncIterator[Any]) -> None:
+        self._stream = received
+        self._received: AsyncIterator[Any] | None = None
+
+    def __aiter__(self) -> "_Messages":
+        return self
+
+    async def __anext__(self) -> Any:
+        if self._received is None:  # only now: gRPC begins to read, and a call may be refused before
+            self._received = aiter(self._stream)
+        return _message(await anext(self._received))
+
+
+def _decoded(handler: Any, request: Any) -> Any:
+    """The message, or the messages; raises FieldInvalid where bytes were none."""
+    return _Messages(request) if handler.request_streaming else _message(request)
+
+
 def _streaming(handler: Any, method: str) -> Any:
     inner = handler.stream_stream if handler.request_streaming else handler.unary_stream
     make = grpc.stream_stream_rpc_method_handler if handler.request_streaming else grpc.unary_stream_rpc_method_handler
@@ -104,7 +164,7 @@ def _streaming(handler: Any, method: str) -> Any:
     async def behaviour(request: Any, context: Any) -> AsyncIterator[Any]:
         with metrics.timed(method):
             try:
-                async with aclosing(inner(request, context)) as responses:
+                async with aclosing(inner(_decoded(handler, request), context)) as responses:
                     async for response in responses:
                         yield response
             except (asyncio.CancelledError, grpc.aio.AbortError):
@@ -114,7 +174,9 @@ def _streaming(handler: Any, method: str) -> Any:
         metrics.CALLS.add(1, {"method": method, "code": "OK"})
 
     return make(
-        behaviour, request_deserializer=handler.request_deserializer, response_serializer=handler.response_serializer
+        behaviour,
+        request_deserializer=_decoder(handler.request_deserializer),
+        response_serializer=handler.response_serializer,
     )
 
 
@@ -125,7 +187,7 @@ def _unary(handler: Any, method: str) -> Any:
     async def behaviour(request: Any, context: Any) -> Any:
         with metrics.timed(method):
             try:
-                response = await inner(request, context)
+                response = await inner(_decoded(handler, request), context)
             except (asyncio.CancelledError, grpc.aio.AbortError):
                 raise
             except Exception as error:  # noqa: BLE001 - the boundary: whatever it is becomes a status
@@ -134,5 +196,7 @@ def _unary(handler: Any, method: str) -> Any:
         return response
 
     return make(
-        behaviour, request_deserializer=handler.request_deserializer, response_serializer=handler.response_serializer
+        behaviour,
+        request_deserializer=_decoder(handler.request_deserializer),
+        response_serializer=handler.response_serializer,
     )

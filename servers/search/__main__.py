@@ -11,6 +11,7 @@ from servers.search.arrivals import Arrivals
 from servers.search.deletions import Deletions
 from servers.search.embedder import RemoteEmbedder
 from servers.search.intake import Intake
+from servers.search.rebuilding import Shape
 from servers.search.searching import Searches
 from servers.search.settings import Settings
 from servers.search.shelves import Shelves
@@ -25,7 +26,7 @@ async def main(settings: Settings) -> None:
         embeddings = await stack.enter_async_context(channel.connect(settings.embeddings))
         bus = await stack.enter_async_context(events.connected(settings.nats_url))
         store = Store(settings.data_dir / "documents.sqlite")
-        shelves = Shelves(store, Vectors(settings.data_dir / "vectors", store))
+        shelves = Shelves(store, Vectors(settings.data_dir / "vectors", store, Shape(probes=settings.vector_probes)))
         stack.push_async_callback(shelves.close)
         intake = Intake(shelves)
         embedder = RemoteEmbedder(embeddings, settings.embed_timeout_s)
@@ -47,12 +48,11 @@ async def main(settings: Settings) -> None:
             handle=Deletions(shelves).handle,
             concurrency=4,
         )
-        jobs = {"intake": intake.run, "indexes": shelves.keep_indexes, "in": arrivals.run, "out": deletions.run}
         await lifecycle.run(
             settings,
             mounts=[service.mount(Searches(shelves, embedder, settings.max_searches))],
             needs={"embeddings": embedder.check, "nats": bus.check},
-            jobs=jobs,
+            jobs={"intake": intake.run, "indexes": shelves.keep_indexes, "in": arrivals.run, "out": deletions.run},
         )
 
 

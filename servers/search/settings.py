@@ -24,3 +24,6 @@ class Settings(ServerSettings):
 
     max_searches: int = Field(default=64, ge=1)
     """How many searches are answered at a time; more are refused as OVERLOADED."""
+
+    vector_probes: int = Field(default=48, ge=1)
+    """How many lists of near vectors a search looks through at least: more find more, and take longer."""

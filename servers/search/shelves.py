@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
@@ -13,7 +13,7 @@ from servers.search.store import Store
 from servers.search.vectors import Vectors
 from servers.search.words import Word
 
-SAVE_EVERY_S = 10.0
+LOOK_EVERY_S = 10.0
 DELETE_STEP = 200
 """Documents deleted at a time; new ones wait no longer than that takes."""
 NEAREST_TIMEOUT_S = 1.5
@@ -22,13 +22,15 @@ T = TypeVar("T")
 
 
 class Shelves:
-    """One thread writes, one keeps the indexes, `readers` read and as many look for vectors: no kind delays another."""
+    """One thread writes, one has the indexes follow, one makes their lists, `readers` read and as many look for
+    vectors: no kind delays another."""
 
     def __init__(self, store: Store, vectors: Vectors, readers: int = 2) -> None:
         self._store = store
         self._vectors = vectors
         self._writer = ThreadPoolExecutor(1, "writer")
         self._keeper = ThreadPoolExecutor(1, "keeper")
+        self._rebuilder = ThreadPoolExecutor(1, "rebuilder")
         self._readers = ThreadPoolExecutor(readers, "reader")
         self._seekers = ThreadPoolExecutor(readers, "seeker")
         self._behind: set[tuple[str, str]] = set()
@@ -61,27 +63,31 @@ class Shelves:
         """See Library. An index that is still being built does not answer in time."""
         try:
             async with asyncio.timeout(NEAREST_TIMEOUT_S):
-                return await _on(self._seekers, lambda: self._vectors.nearest(scope, embedding, limit))
+                ranked = await _on(self._seekers, lambda: self._vectors.nearest(scope, embedding, limit))
         except TimeoutError:
             raise DependencyUnavailable("vector index") from None
+        return ranked.ids
 
     async def keep_indexes(self) -> None:
-        """Have every index follow the store, and save what is due, until cancelled."""
+        """Have every index follow the store, and make lists where it is due, until cancelled."""
         self._behind |= set(await _on(self._keeper, self._store.spaces))
+        rebuilt: Future[None] | None = None
         while True:
             behind, self._behind = self._behind, set()
             self._changed.clear()
             for tenant, space in behind:
                 await _on(self._keeper, partial(self._vectors.follow, tenant, space))
-            await _on(self._keeper, self._vectors.save_due)
+            if rebuilt is None or rebuilt.done():
+                if rebuilt is not None:
+                    rebuilt.result()
+                rebuilt = self._rebuilder.submit(self._vectors.rebuild_due)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), SAVE_EVERY_S)
+                await asyncio.wait_for(self._changed.wait(), LOOK_EVERY_S)
 
     async def close(self) -> None:
-        """Write the snapshots and close the store."""
+        """End what is under way and close the store."""
         self._vectors.stop()
-        await _on(self._keeper, self._vectors.save_changed)
-        for pool in (self._writer, self._keeper, self._readers, self._seekers):
+        for pool in (self._writer, self._keeper, self._rebuilder, self._readers, self._seekers):
             await asyncio.to_thread(pool.shutdown, cancel_futures=True)
         self._store.close()
 

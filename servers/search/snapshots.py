@@ -25,11 +25,18 @@ class SnapshotDamaged(Exception):
     """The snapshot cannot be trusted; its message says why."""
 
 
-def save(folder: Path, name: str, index_id: str, seq: int, write: Callable[[Path], None]) -> None:
-    """Keep what `write` writes to the path it is given as the snapshot `name`, in place of the one before."""
+def save(folder: Path, name: str, index_id: str, seq: int, write: Callable[[Path], None]) -> Path:
+    """Keep what `write` writes to the path it is given as the snapshot `name`, in place of the one before; the path.
+
+    OSError when the disk is full or fails, and whatever `write` raises; then the one before stays.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     data = folder / f"{name}-{seq}.data"
-    write(data)
+    try:
+        write(data)
+    except BaseException:
+        data.unlink(missing_ok=True)
+        raise
     _sync(data)
     snapshot = Snapshot(index_id, seq, data.name, _checksum(data))
     draft = folder / f"{name}.json.draft"
@@ -40,6 +47,14 @@ def save(folder: Path, name: str, index_id: str, seq: int, write: Callable[[Path
     for old in folder.glob(f"{name}-*.data"):
         if old != data:
             old.unlink()
+    return data
+
+
+def forget(folder: Path, name: str) -> None:
+    """Remove the snapshot `name`, and what a crash left of others by that name."""
+    (folder / f"{name}.json").unlink(missing_ok=True)
+    for data in folder.glob(f"{name}-*.data"):
+        data.unlink()
 
 
 def find(folder: Path, name: str) -> tuple[Snapshot, Path] | None:

@@ -10,22 +10,17 @@ import threading
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import structlog
 
 from servers.common.errors import DependencyUnavailable
 from servers.search import matching
 from servers.search.documents import Document, Entry, Scope
+from servers.search.indexing import Changes, Halves, Ids, Rows, language_number, recording_number
 from servers.search.words import Word
 
 log = structlog.get_logger(__name__)
-
-Ids: TypeAlias = npt.NDArray[np.int64]
-Rows: TypeAlias = tuple[Ids, npt.NDArray[np.float16]]
-"""Ids, shape [n], and their vectors, shape [n, dimensions]."""
 
 VERSION = 2
 """To be raised with any change to the tables, or to what `matching.row` makes of a text."""
@@ -125,35 +120,17 @@ class Store:
         """Every tenant with every space that it has vectors in."""
         return list(self._connection().execute("SELECT DISTINCT tenant, space FROM vectors"))
 
-    def changes_after(self, tenant: str, space: str, seq: int, limit: int) -> tuple[int, Ids, Rows]:
-        """The first `limit` changes with a number above `seq`: the last of their numbers (`seq` when none), the ids of
-        the vectors that are gone, and those that are there."""
+    def changes_after(self, tenant: str, space: str, seq: int, limit: int) -> Changes:
+        """The first `limit` changes with a number above `seq`; when there are none, none up to `seq`."""
         rows = self._connection().execute(
-            "SELECT document, vector, seq FROM vectors WHERE tenant = ? AND space = ? AND seq > ? ORDER BY seq LIMIT ?",
+            "SELECT v.seq, v.document, v.vector, d.recording_id, d.language_code "
+            "FROM vectors v LEFT JOIN documents d ON d.id = v.document "
+            "WHERE v.tenant = ? AND v.space = ? AND v.seq > ? ORDER BY v.seq LIMIT ?",
             (tenant, space, seq, limit),
         )
         found = rows.fetchall()
-        gone = np.array([id for id, vector, _ in found if vector == GONE], np.int64)
-        there = _stacked((id, vector) for id, vector, _ in found if vector != GONE)
-        return (found[-1][2] if found else seq), gone, there
-
-    def vectors_in(self, scope: Scope, space: str, limit: int) -> Rows:
-        """At most `limit` vectors of the documents in `scope`."""
-        narrowed, values = _narrowed(scope)
-        found = self._connection().execute(
-            "SELECT v.document, v.vector FROM documents d JOIN vectors v ON v.document = d.id AND v.space = ? "
-            f"WHERE {narrowed} LIMIT ?",
-            (space, *values, limit),
-        )
-        return _stacked(found)
-
-    def within(self, scope: Scope, ids: Sequence[int]) -> set[int]:
-        """Those of `ids` that lie in `scope`."""
-        narrowed, values = _narrowed(scope)
-        found = self._connection().execute(
-            f"SELECT d.id FROM documents d WHERE d.id IN ({_marks(ids)}) AND {narrowed}", (*ids, *values)
-        )
-        return {id for (id,) in found}
+        gone = np.array([id for _, id, vector, *_ in found if vector == GONE], np.int64)
+        return Changes(found[-1][0] if found else seq, gone, _rows([row[1:] for row in found if row[2] != GONE]))
 
     def _prepare(self) -> str:
         try:
@@ -234,12 +211,28 @@ def _put_document(connection: sqlite3.Connection, document: Document) -> None:
     before = Document(*found) if found else None
     if before == document:
         return
+    if before and _place(before) != _place(document):
+        _renumber_vectors(connection, id)
     insert = f"INSERT INTO words (rowid, {matching.COLUMNS}) VALUES (?, ?, ?, ?)"
     if before:
         _forget_words(connection, id, before)
     connection.execute(insert, (id, *matching.row(document)))
     values = (id, *(getattr(document, field) for field in FIELDS.split(", ")))
     connection.execute(f"INSERT OR REPLACE INTO documents (id, {FIELDS}) VALUES ({_marks(values)})", values)
+
+
+def _place(document: Document) -> tuple[str, str]:
+    """What the indexes of vectors keep of a document."""
+    return document.recording_id, document.language_code
+
+
+def _renumber_vectors(connection: sqlite3.Connection, id: int) -> None:
+    """Have indexes read the vectors of a document again, with what is new about it."""
+    for (space,) in connection.execute("SELECT space FROM vectors WHERE document = ?", (id,)).fetchall():
+        connection.execute("UPDATE this_index SET last_seq = last_seq + 1")
+        connection.execute(
+            "UPDATE vectors SET seq = (SELECT last_seq FROM this_index) WHERE document = ? AND space = ?", (id, space)
+        )
 
 
 def _forget_words(connection: sqlite3.Connection, id: int, document: Document) -> None:
@@ -279,18 +272,19 @@ def _write_vector(connection: sqlite3.Connection, key: tuple[int, str], tenant: 
     )
 
 
-def _narrowed(scope: Scope) -> tuple[str, list[str]]:
-    conditions, values = ["d.tenant = ?"], [scope.tenant]
-    if scope.recording_ids:
-        conditions.append(f"d.recording_id IN ({_marks(scope.recording_ids)})")
-        values += scope.recording_ids
-    if scope.language_code:
-        conditions.append("d.language_code = ?")
-        values.append(scope.language_code)
-    return " AND ".join(conditions), values
+def _rows(found: Sequence[tuple[int, bytes, str, str]]) -> Rows:
+    ids, vectors = _stacked((id, vector) for id, vector, _, _ in found)
+    recordings = {name: recording_number(name) for name in {name for _, _, name, _ in found}}
+    languages = {code: language_number(code) for code in {code for *_, code in found}}
+    return Rows(
+        ids,
+        vectors,
+        np.array([recordings[name] for _, _, name, _ in found], np.int64),
+        np.array([languages[code] for *_, code in found], np.uint16),
+    )
 
 
-def _stacked(rows: Iterable[tuple[int, bytes]]) -> Rows:
+def _stacked(rows: Iterable[tuple[int, bytes]]) -> tuple[Ids, Halves]:
     ids, blobs = zip(*rows, strict=True) if (rows := list(rows)) else ((), ())
     vectors = np.frombuffer(b"".join(blobs), "<f2")
     return np.array(ids, np.int64), vectors.reshape(len(ids), -1) if ids else np.empty((0, 0), np.float16)

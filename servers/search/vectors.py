@@ -1,52 +1,45 @@
-"""The vector indexes in usearch: for each tenant and space one, made from the store and never the truth.
+"""The vector indexes: for each tenant and space one, made from the store and never the truth.
 
 An index follows the numbers that the store gives to vectors: it knows up to which one it has come, and reads on from
-there. A snapshot spares it the way; without one it begins at the first vector. Every method blocks, and any thread may
-call any of them.
+there. What lies in lists is also in a snapshot, which spares it the way; without one it begins at the first vector.
+Every method blocks, and any thread may call any of them.
 """
 
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
 import structlog
-from usearch.index import Index
 
 from servers.common.errors import DependencyUnavailable
 from servers.search import snapshots
+from servers.search.clustering import Stopped
 from servers.search.documents import Embedding, Scope
+from servers.search.indexing import Changes, Filter, Ranked, Stats, VectorIndex
+from servers.search.lists import ListIndex
+from servers.search.rebuilding import Frozen, Shape
+from servers.search.segments import Segment
 from servers.search.snapshots import SnapshotDamaged
 
 log = structlog.get_logger(__name__)
 
-CONNECTIVITY = 16
-EXPANSION_ADD = 128
-EXPANSION_SEARCH = 256
-MOST_EXACT = 20_000
-"""Up to so many vectors every one is compared, which takes 2 ms and forgets none; the graph serves more."""
+STEP = 1_024
+"""How many changes are read at a time."""
 
-MOST_FILTERED_EXACT = 50_000
-"""Up to so many vectors that a filter leaves are compared one by one; of more, the nearest OVERFETCH times as many are
-asked for and those that pass the filter are kept."""
+SEARCH_STEPS = 4
+"""How many such steps a search makes at most to see the newest vectors."""
 
-OVERFETCH = 20
-STEP = 64
-"""How many vectors are added at a time; a search waits no longer than that takes."""
+MOST_READ = 500_000
+"""An index that is read anew has at most so many vectors in no list, for they take the most memory."""
 
 SEARCH_PATIENCE_S = 0.25
 """How long a search waits for an index that another thread is opening; then the words must do."""
 
-DUE_CHANGES = 1_000
-DUE_AFTER_S = 300.0
-
-Ids = npt.NDArray[np.int64]
-Matrix = npt.NDArray[np.float16]
+REST_S = 300.0
+"""How long an index whose snapshot could not be written stays as it is."""
 
 
 class Journal(Protocol):
@@ -55,18 +48,17 @@ class Journal(Protocol):
     index_id: str
 
     def last_seq(self) -> int: ...
-    def changes_after(self, tenant: str, space: str, seq: int, limit: int) -> tuple[int, Ids, tuple[Ids, Matrix]]: ...
-    def vectors_in(self, scope: Scope, space: str, limit: int) -> tuple[Ids, Matrix]: ...
-    def within(self, scope: Scope, ids: Sequence[int]) -> set[int]: ...
+    def changes_after(self, tenant: str, space: str, seq: int, limit: int) -> Changes: ...
 
 
 class Vectors:
     """The indexes, opened when asked for; when too many are open, the one unused for longest is closed."""
 
-    def __init__(self, folder: Path, journal: Journal, most_open: int = 256) -> None:
+    def __init__(self, folder: Path, journal: Journal, shape: Shape | None = None, most_open: int = 256) -> None:
         self._folder = folder
         self._journal = journal
         self._most_open = most_open
+        self._shape = shape or Shape()
         self._open: OrderedDict[tuple[str, str], TenantIndex] = OrderedDict()
         self._lock = threading.Lock()
         self._closing = threading.Event()
@@ -75,73 +67,74 @@ class Vectors:
         """Take in what the store has of the tenant and the space."""
         self._index(tenant, space, patience_s=-1).follow()
 
-    def nearest(self, scope: Scope, embedding: Embedding, limit: int) -> list[int]:
-        """The ids of the documents in `scope` with the largest inner products, the largest first."""
-        if scope.whole_tenant:
-            return self._index(scope.tenant, embedding.space).nearest(embedding.vector, limit)
-        ids, vectors = self._journal.vectors_in(scope, embedding.space, MOST_FILTERED_EXACT + 1)
-        if len(ids) <= MOST_FILTERED_EXACT:
-            return _best(ids, vectors, embedding.vector, limit)
-        wide = self._index(scope.tenant, embedding.space).nearest(embedding.vector, limit * OVERFETCH)
-        inside = self._journal.within(scope, wide)
-        return [id for id in wide if id in inside][:limit]
+    def nearest(self, scope: Scope, embedding: Embedding, limit: int) -> Ranked:
+        """The documents in `scope` with the largest inner products."""
+        index = self._index(scope.tenant, embedding.space)
+        return index.nearest(embedding, Filter.of(scope), limit)
 
-    def save_due(self) -> None:
-        """Write a snapshot of every index that changed much, or long ago."""
-        for index in self._all_open():
-            if index.due():
-                index.save()
+    def stats(self, tenant: str, space: str) -> Stats:
+        """How the index of the tenant and the space stands."""
+        return self._index(tenant, space).stats()
+
+    def rebuild_due(self) -> None:
+        """Bring into lists what is in none, and let go of what is dead, where there is much of it. Takes as long as it
+        takes, and holds nobody up."""
+        with self._lock:
+            indexes = list(self._open.values())
+        for index in indexes:
+            if index.due() and not self._closing.is_set():
+                index.rebuild()
 
     def stop(self) -> None:
-        """Have reading on end where it is, in whichever thread."""
+        """Have reading on and rebuilding end where they are, in whichever thread."""
         self._closing.set()
-
-    def save_changed(self) -> None:
-        """Write a snapshot of every index that changed at all."""
-        for index in self._all_open():
-            if index.changes:
-                index.save()
-
-    def _all_open(self) -> list["TenantIndex"]:
-        with self._lock:
-            return list(self._open.values())
 
     def _index(self, tenant: str, space: str, patience_s: float = SEARCH_PATIENCE_S) -> "TenantIndex":
         with self._lock:
             index = self._open.get((tenant, space))
             if index is None:
-                index = TenantIndex(self._folder, self._journal, self._closing, tenant, space)
+                index = TenantIndex(self._folder, self._journal, self._closing, tenant, space, self._shape)
                 self._open[tenant, space] = index
             self._open.move_to_end((tenant, space))
-            oldest = self._open.popitem(last=False)[1] if len(self._open) > self._most_open else None
-        if oldest is not None and oldest.changes:
-            oldest.save()
+            if len(self._open) > self._most_open:
+                self._close_one()
         index.open(patience_s)
         return index
+
+    def _close_one(self) -> None:
+        """What its lists do not hold is in the store. Two of the same must not write, so none that does is closed."""
+        idle = (key for key, index in self._open.items() if not index.busy)
+        if (oldest := next(idle, None)) is not None:
+            del self._open[oldest]
 
 
 class TenantIndex:
     """The vectors of one tenant in one space.
 
-    Two locks, always taken in this order: `_writing` is held by what changes or saves the index, `_memory` by what
-    must not see it change: so searches go on while a snapshot is written.
+    Two locks, always taken in this order: `_rebuilding` is held by what makes new lists, `_writing` by what changes the
+    index. Searches need neither.
     """
 
-    def __init__(self, folder: Path, journal: Journal, closing: threading.Event, tenant: str, space: str) -> None:
+    def __init__(
+        self, folder: Path, journal: Journal, closing: threading.Event, tenant: str, space: str, shape: Shape
+    ) -> None:
         self._folder = folder
         self._journal = journal
         self._closing = closing
         self._tenant = tenant
         self._space = space
         self._name = blake2b(f"{tenant}\0{space}".encode(), digest_size=16).hexdigest()
+        self._late_name = f"{self._name}.late"
+        self._rebuilding = threading.Lock()
         self._writing = threading.Lock()
-        self._memory = threading.Lock()
         self._opened = False
-        self._seq = 0
-        self._saved_at = time.monotonic()
-        self._index = self._empty()
-        self.changes = 0
-        """Vectors that were added or removed since the last snapshot."""
+        self._resting_until = 0.0
+        self._index = ListIndex(int(space.rpartition("/")[2]), shape)
+
+    @property
+    def busy(self) -> bool:
+        """Whether another thread changes it."""
+        return self._rebuilding.locked() or self._writing.locked()
 
     def open(self, patience_s: float) -> None:
         """Load the snapshot and read on from there, unless that is done.
@@ -156,7 +149,7 @@ class TenantIndex:
         try:
             if not self._opened:
                 self._load()
-                self._read_on()
+                self._read_all()
                 self._opened = True
         finally:
             self._writing.release()
@@ -164,75 +157,101 @@ class TenantIndex:
     def follow(self) -> None:
         """Read on to the newest vector."""
         with self._writing:
-            self._read_on()
+            while self._read_on():
+                pass
 
-    def nearest(self, vector: npt.NDArray[np.float32], limit: int) -> list[int]:
-        """The keys of the nearest vectors, the newest included unless another thread is about to read them."""
+    def nearest(self, embedding: Embedding, narrowed: Filter, limit: int) -> Ranked:
+        """The nearest vectors, the newest included unless another thread is about to read them."""
         if self._writing.acquire(blocking=False):
             try:
-                self._read_on()
+                steps = 0
+                while steps < SEARCH_STEPS and self._read_on():
+                    steps += 1
             finally:
                 self._writing.release()
-        with self._memory:
-            if not len(self._index):
-                return []
-            found = self._index.search(vector, limit, exact=len(self._index) <= MOST_EXACT, threads=1)
-            return [int(key) for key in found.keys]
+        index: VectorIndex = self._index
+        return index.nearest(embedding.vector, narrowed, limit)
+
+    def stats(self) -> Stats:
+        """See VectorIndex."""
+        return self._index.stats()
 
     def due(self) -> bool:
-        """Whether a snapshot is worth its while."""
-        return self.changes >= DUE_CHANGES or (self.changes > 0 and time.monotonic() - self._saved_at > DUE_AFTER_S)
+        """Whether new lists are worth their while."""
+        return self._opened and self._index.due() and time.monotonic() >= self._resting_until
 
-    def save(self) -> None:
-        """Write a snapshot."""
-        with self._writing:
-            index_id = self._journal.index_id
-            snapshots.save(self._folder, self._name, index_id, self._seq, self._write)
-            self._saved_at, self.changes = time.monotonic(), 0
+    def rebuild(self) -> None:
+        """Make new lists, and a snapshot of them. Told to stop, leave all as it is; so, too, with a disk that fails."""
+        with self._rebuilding:
+            with self._writing:
+                frozen = self._index.freeze()
+            try:
+                segment = self._saved(frozen)
+            except Stopped:
+                return
+            except OSError:
+                log.exception("the vector index could not be written", name=self._name)
+                self._resting_until = time.monotonic() + REST_S
+                return
+            with self._writing:
+                self._index.install(frozen, segment)
 
-    def _write(self, path: Path) -> None:
-        self._index.save(str(path))
+    def _saved(self, frozen: Frozen) -> Segment:
+        def write(path: Path) -> None:
+            frozen.write(path, self._closing.is_set)
+
+        began = time.monotonic()
+        name = self._name if frozen.whole else self._late_name
+        path = snapshots.save(self._folder, name, self._journal.index_id, frozen.seq, write)
+        if frozen.whole:
+            snapshots.forget(self._folder, self._late_name)
+        segment = Segment(path)
+        took_s = round(time.monotonic() - began, 1)
+        log.info("vector lists made", name=name, rows=len(segment), lists=segment.lists, took_s=took_s)
+        return segment
 
     def _load(self) -> None:
+        base = self._found(self._name)
+        late = self._found(self._late_name)
+        if late and (not base or late.facts["on"] != base.facts["seq"]):
+            # It belongs to the base before, whose place was taken just before a crash.
+            snapshots.forget(self._folder, self._late_name)
+            late = None
+        parts = [part for part in (base, late) if part]
+        if parts:
+            self._index.load(parts, parts[-1].facts["seq"])
+
+    def _found(self, name: str) -> Segment | None:
+        """A segment as it was saved; one that is unusable is forgotten."""
         try:
-            found = snapshots.find(self._folder, self._name)
+            found = snapshots.find(self._folder, name)
             if found is None:
-                return
+                return None
             snapshot, data = found
             if snapshot.index_id != self._journal.index_id or snapshot.seq > self._journal.last_seq():
                 raise SnapshotDamaged("it belongs to another database")
-            self._index.load(str(data))
-            self._seq = snapshot.seq
-        except (SnapshotDamaged, RuntimeError) as error:
-            log.warning("snapshot is unusable; the index is built anew", name=self._name, why=str(error))
-            self._index, self._seq = self._empty(), 0
+            return Segment(data)
+        except SnapshotDamaged as error:
+            log.warning("snapshot is unusable; the index is built anew", name=name, why=str(error))
+            snapshots.forget(self._folder, name)
+            return None
 
-    def _read_on(self) -> None:
-        while not self._closing.is_set():
-            seq, gone, (ids, vectors) = self._journal.changes_after(self._tenant, self._space, self._seq, STEP)
-            if seq == self._seq:
-                return
-            with self._memory:
-                self._index.remove(np.concatenate([gone, ids]), threads=1)
-                if len(ids):
-                    self._index.add(ids, vectors, threads=1)
-            self._seq = seq
-            self.changes += len(gone) + len(ids)
+    def _read_all(self) -> None:
+        """To the newest vector, making lists on the way when there are very many."""
+        while self._read_on():
+            if self._index.stats().loose >= MOST_READ:
+                try:
+                    frozen = self._index.freeze()
+                    self._index.install(frozen, self._saved(frozen))
+                except Stopped:
+                    return
 
-    def _empty(self) -> Index:
-        return Index(
-            ndim=int(self._space.rpartition("/")[2]),
-            metric="ip",
-            dtype="f16",
-            connectivity=CONNECTIVITY,
-            expansion_add=EXPANSION_ADD,
-            expansion_search=EXPANSION_SEARCH,
-        )
-
-
-def _best(ids: Ids, vectors: Matrix, vector: npt.NDArray[np.float32], limit: int) -> list[int]:
-    """The ids of the rows with the largest inner products."""
-    if not len(ids):
-        return []
-    order = np.argsort(-(vectors.astype(np.float32) @ vector), kind="stable")
-    return [int(id) for id in ids[order[:limit]]]
+    def _read_on(self) -> bool:
+        """Take the next changes in; False when there are none, or when it is time to stop."""
+        if self._closing.is_set():
+            return False
+        changes = self._journal.changes_after(self._tenant, self._space, self._index.seq, STEP)
+        if changes.seq == self._index.seq:
+            return False
+        self._index.apply(changes)
+        return True

@@ -1,5 +1,5 @@
-"""The search server in this process behind a real port: real SQLite and usearch, and a real embeddings server with a
-fake model beside it."""
+"""The search server in this process behind a real port: real SQLite and vector lists, and a real embeddings server with
+a fake model beside it."""
 
 import asyncio
 import contextlib

@@ -36,3 +36,11 @@ def random_entries(count: int, seed: int = 0, **fields: str) -> list[Entry]:
     return [
         entry(f"s{n}", f"câu số {n}", at=vector(*numbers.standard_normal(DIMENSIONS)), **fields) for n in range(count)
     ]
+
+
+def clustered_entries(count: int, clusters: int = 40, seed: int = 0, **fields: str) -> list[Entry]:
+    """Segments `s0`, `s1`, ... whose vectors lie around some centres, as those of texts do."""
+    numbers = np.random.default_rng(seed)
+    centres = numbers.standard_normal((clusters, DIMENSIONS)) + 2
+    chosen = centres[numbers.integers(clusters, size=count)] + 0.3 * numbers.standard_normal((count, DIMENSIONS))
+    return [entry(f"s{n}", f"câu số {n}", at=vector(*at), **fields) for n, at in enumerate(chosen)]

@@ -12,6 +12,7 @@ import pytest
 
 from servers.common.errors import DependencyUnavailable
 from servers.search.documents import Entry, Scope
+from servers.search.indexing import language_number, recording_number
 from servers.search.store import Store
 from servers.search.words import words
 from tests.stores.search_entries import DIMENSIONS, SPACE, entry, random_entries, vector
@@ -41,9 +42,9 @@ def test_what_is_put_is_found_as_it_was(store: Store) -> None:
     store.put([put])
     assert found(store, "viet nam") == ["s1"]
     assert store.documents("acme", [put.document.id]) == {put.document.id: put.document}
-    seq, _, (ids, vectors) = store.changes_after("acme", SPACE, 0, 10)
-    assert (seq, ids.tolist()) == (1, [put.document.id])
-    np.testing.assert_allclose(vectors[0].astype(np.float32), put.embedding.vector, atol=1e-3)
+    changes = store.changes_after("acme", SPACE, 0, 10)
+    assert (changes.seq, changes.there.ids.tolist()) == (1, [put.document.id])
+    np.testing.assert_allclose(changes.there.vectors[0].astype(np.float32), put.embedding.vector, atol=1e-3)
 
 
 def test_the_same_again_changes_nothing(store: Store) -> None:
@@ -63,9 +64,22 @@ def test_a_changed_text_is_found_by_its_new_words_only(store: Store) -> None:
 def test_a_changed_vector_comes_last_and_once(store: Store) -> None:
     store.put([entry("s1"), entry("s2")])
     store.put([entry("s1", at=vector(0, 1))])
-    seq, _, (ids, _) = store.changes_after("acme", SPACE, 0, 10)
-    assert seq == store.last_seq() == 3
-    assert ids.tolist() == [entry("s2").document.id, entry("s1").document.id]
+    changes = store.changes_after("acme", SPACE, 0, 10)
+    assert changes.seq == store.last_seq() == 3
+    assert changes.there.ids.tolist() == [entry("s2").document.id, entry("s1").document.id]
+
+
+@pytest.mark.parametrize("changed", [{"recording_id": "r2"}, {"language_code": "en"}])
+def test_what_filters_ask_for_is_read_again_when_it_changes(store: Store, changed: dict[str, str]) -> None:
+    store.put([entry("s1"), entry("s1", model="other"), entry("s2")])
+    store.put([entry("s1", **changed)])
+    for space in (SPACE, f"other/{DIMENSIONS}"):
+        changes = store.changes_after("acme", space, 3, 10)
+        assert changes.there.ids.tolist() == [entry("s1").document.id]
+        assert changes.there.recordings.tolist() == [recording_number(changed.get("recording_id", "r1"))]
+        assert changes.there.languages.tolist() == [language_number(changed.get("language_code", "vi"))]
+    store.put([entry("s1", "khác", **changed)])
+    assert store.last_seq() == 5
 
 
 def test_vectors_of_two_models_stand_side_by_side(store: Store) -> None:
@@ -78,10 +92,11 @@ def test_vectors_are_read_in_steps(store: Store) -> None:
     store.put(random_entries(25))
     seq, read = 0, list[int]()
     while True:
-        seq, _, (ids, _) = store.changes_after("acme", SPACE, seq, 10)
-        if not len(ids):
+        changes = store.changes_after("acme", SPACE, seq, 10)
+        if changes.seq == seq:
             break
-        read += ids.tolist()
+        seq = changes.seq
+        read += changes.there.ids.tolist()
     assert read == [put.document.id for put in random_entries(25)]
 
 
@@ -91,9 +106,7 @@ def test_tenants_never_see_each_other(store: Store) -> None:
     assert ours.document.id != theirs.document.id
     assert store.matching(Scope("acme"), tuple(words("bí mật")), 10) == [ours.document.id]
     assert store.documents("acme", [theirs.document.id]) == {}
-    assert store.vectors_in(Scope("acme"), SPACE, 10)[0].tolist() == [ours.document.id]
-    assert store.within(Scope("acme"), [theirs.document.id]) == set()
-    assert store.changes_after("acme", SPACE, 0, 10)[2][0].tolist() == [ours.document.id]
+    assert store.changes_after("acme", SPACE, 0, 10).there.ids.tolist() == [ours.document.id]
 
 
 def test_a_tenant_whose_name_begins_another_is_still_another(store: Store) -> None:
@@ -111,7 +124,7 @@ def test_a_tenant_whose_name_begins_another_is_still_another(store: Store) -> No
         (Scope("acme", ("none",)), set()),
     ],
 )
-def test_a_scope_narrows_every_way_of_reading(store: Store, scope: Scope, expected: set[str]) -> None:
+def test_a_scope_narrows_what_words_find(store: Store, scope: Scope, expected: set[str]) -> None:
     entries = [
         entry("s1"),
         entry("s2", language_code="en"),
@@ -119,10 +132,7 @@ def test_a_scope_narrows_every_way_of_reading(store: Store, scope: Scope, expect
         entry("s4", recording_id="r1", tenant="rival", language_code="en"),
     ]
     store.put(entries)
-    names = {put.document.id: put.document.segment_id for put in entries}
     assert set(found(store, "xin", scope)) == expected
-    assert {names[id] for id in store.vectors_in(scope, SPACE, 10)[0].tolist()} == expected
-    assert {names[id] for id in store.within(scope, list(names))} == expected
 
 
 def test_all_or_nothing(store: Store) -> None:
@@ -149,9 +159,7 @@ def test_a_deleted_recording_is_found_in_no_way(store: Store) -> None:
     assert found(store, "xin", Scope("rival")) == ["s1"]
     ids = [put.document.id for put in gone]
     assert store.documents("acme", ids) == {}
-    assert store.within(Scope("acme"), ids) == set()
-    assert store.vectors_in(Scope("acme", ("r1",)), SPACE, 10)[0].tolist() == []
-    assert store.vectors_in(Scope("acme"), SPACE, 10)[0].tolist() == [kept[0].document.id]
+    assert store.changes_after("acme", SPACE, 0, 10).there.ids.tolist() == [kept[0].document.id]
 
 
 def test_who_reads_on_learns_what_is_gone(store: Store) -> None:
@@ -159,12 +167,12 @@ def test_who_reads_on_learns_what_is_gone(store: Store) -> None:
     store.put(entries)
     before = store.last_seq()
     deleted(store, "r1")
-    seq, gone, (there, _) = store.changes_after("acme", SPACE, before, 10)
-    assert (seq, sorted(gone.tolist()), there.tolist()) == (
-        store.last_seq(), sorted(put.document.id for put in entries[:2]), []
-    )  # fmt: skip
-    _, gone, (there, _) = store.changes_after("acme", SPACE, 0, 10)
-    assert (len(gone), there.tolist()) == (2, [entries[2].document.id])
+    changes = store.changes_after("acme", SPACE, before, 10)
+    assert changes.seq == store.last_seq()
+    assert sorted(changes.gone.tolist()) == sorted(put.document.id for put in entries[:2])
+    assert changes.there.ids.tolist() == []
+    changes = store.changes_after("acme", SPACE, 0, 10)
+    assert (len(changes.gone), changes.there.ids.tolist()) == (2, [entries[2].document.id])
 
 
 def test_what_comes_late_to_a_deleted_recording_is_let_go(path: Path, store: Store) -> None:

@@ -313,6 +313,35 @@ def test_json_that_is_no_json_is_refused(mesh: Mesh) -> None:
     assert answer.json()["code"] == 3
 
 
+@pytest.mark.parametrize(
+    ("verb", "content_type", "http", "code"),
+    [
+        ("POST", "application/json", 415, code_pb2.INVALID_ARGUMENT),
+        ("POST", "text/plain", 415, code_pb2.INVALID_ARGUMENT),
+        ("GET", "application/json", 404, code_pb2.NOT_FOUND),
+    ],
+)
+def test_what_is_not_grpc_is_refused_and_nobody_is_said_to_be_away(
+    mesh: Mesh, verb: str, content_type: str, http: int, code: int
+) -> None:
+    headers = mesh.headers() | {"content-type": content_type}
+    url = f"http://{mesh.address}/ai2text.search.v1.SearchService/Search"
+    answer = httpx.request(verb, url, content=b"{}", headers=headers, timeout=10)
+    assert (answer.status_code, answer.json()["code"]) == (http, code)
+
+
+def test_headers_that_are_too_long_are_the_callers_fault(mesh: Mesh) -> None:
+    headers = mesh.headers() | {"x-long": "a" * 70_000}
+    answer = httpx.get(f"http://{mesh.address}/v1/search", params={"query": "a"}, headers=headers, timeout=10)
+    assert (answer.status_code, answer.json()["code"]) == (431, code_pb2.INVALID_ARGUMENT)
+
+
+def test_grpc_that_is_not_posted_is_unimplemented(mesh: Mesh) -> None:
+    headers = mesh.headers() | {"content-type": "application/grpc"}
+    answer = httpx.get(f"http://{mesh.address}/ai2text.search.v1.SearchService/Search", headers=headers, timeout=10)
+    assert answer.headers["grpc-status"] == str(code_pb2.UNIMPLEMENTED)
+
+
 def _web_frames(body: bytes) -> tuple[list[bytes], dict[str, str]]:
     """The messages of a gRPC-web answer, and its trailers."""
     messages, trailers = [], {}

@@ -3,11 +3,13 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import grpc_tools
 import pytest
+import yaml
 from google.protobuf.compiler import plugin_pb2
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.rpc import status_pb2
@@ -24,6 +26,7 @@ syntax = "proto3";
 package library.v1;
 
 import "google/api/annotations.proto";
+import "google/longrunning/operations_proto.proto";
 import "google/protobuf/field_mask.proto";
 import "google/protobuf/timestamp.proto";
 import "google/protobuf/wrappers.proto";
@@ -46,12 +49,20 @@ service Library {
       response_body: "book"
     };
   }
+  // Moves what [Shelf][library.v1.Shelf] says.
+  rpc MoveShelf(MoveShelfRequest) returns (Shelf) {
+    option (google.api.http) = {post: "/v1/{name=rooms/*/shelves/**}:move" body: "*"};
+  }
+  rpc CountShelves(MoveShelfRequest) returns (Shelf) {
+    option (google.api.http) = {get: "/v1/{name=shelves}"};
+  }
   rpc BorrowBook(BorrowBookRequest) returns (Book) {
     option (google.api.http) = {post: "/v1/books/{book_id}:borrow" body: "*"};
   }
 }
 
 message HiddenRequest {}
+message MoveShelfRequest { string name = 1; }
 message Shelf { string shelf_name = 1; uint32 row_number = 2; }
 message ListBooksRequest {
   Shelf shelf = 1;
@@ -92,7 +103,7 @@ def run_plugin(proto: str, folder: Path) -> dict[str, Any]:
     assert protoc.main(["protoc", *arguments, f"--descriptor_set_out={described}", "library.proto"]) == 0
     request = plugin_pb2.CodeGeneratorRequest(
         file_to_generate=["library.proto"],
-        parameter="title=Library,version=v7",
+        parameter="title=Library,version=v7,also=google.longrunning.Operations",
         proto_file=FileDescriptorSet.FromString(described.read_bytes()).file,
     )
     done = subprocess.run([sys.executable, PLUGIN], input=request.SerializeToString(), capture_output=True, check=True)
@@ -134,13 +145,13 @@ def test_committed_document_has_every_binding_of_the_contract(committed: dict[st
 
 def test_options_comments_and_security_reach_the_document(library: dict[str, Any]) -> None:
     assert library["info"] == {"title": "Library", "version": "v7"}
-    assert library["tags"] == [{"name": "library.v1.Library", "description": "Keeps books."}]
+    assert library["tags"][0] == {"name": "library.v1.Library", "description": "Keeps books."}
     assert library["security"] == [{"bearer": []}]
     assert library["components"]["securitySchemes"]["bearer"]["bearerFormat"] == "JWT"
 
 
 def test_path_variables_and_the_rest_as_query(library: dict[str, Any]) -> None:
-    listing = library["paths"]["/v1/{shelf.shelfName}/books"]["get"]
+    listing = library["paths"]["/v1/shelves/{shelf.shelfName}/books"]["get"]
     assert (listing["summary"], listing["description"]) == ("ListBooks lists", "ListBooks lists. All of them.")
     places = {parameter["name"]: (parameter["in"], parameter["schema"]) for parameter in listing["parameters"]}
     assert places == {
@@ -150,6 +161,59 @@ def test_path_variables_and_the_rest_as_query(library: dict[str, Any]) -> None:
         "since": ("query", {"type": "string", "format": "date-time"}),
     }
     assert "requestBody" not in listing
+
+
+def test_fixed_segments_of_a_variable_stand_in_the_path(library: dict[str, Any]) -> None:
+    move = library["paths"]["/v1/rooms/{name}/shelves/{name_2}:move"]["post"]
+    assert [(parameter["name"], parameter["in"]) for parameter in move["parameters"]] == [
+        ("name", "path"),
+        ("name_2", "path"),
+    ]
+    assert move["parameters"][0]["description"] == "What a `*` stands for in `rooms/*/shelves/**`."
+    count = library["paths"]["/v1/shelves"]["get"]
+    assert "parameters" not in count  # not in the query either
+
+
+def test_links_of_comments_become_names(library: dict[str, Any]) -> None:
+    assert (
+        library["paths"]["/v1/rooms/{name}/shelves/{name_2}:move"]["post"]["description"] == "Moves what `Shelf` says."
+    )
+
+
+@pytest.mark.parametrize("name", ["library", "committed"])
+def test_services_of_imported_files_are_there_when_they_are_asked_for(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    document = request.getfixturevalue(name)
+    operations = {
+        (verb, path): operation["operationId"]
+        for path, item in document["paths"].items()
+        for verb, operation in item.items()
+        if "google.longrunning.Operations" in operation["tags"]
+    }
+    assert operations == {
+        ("get", "/v1/operations"): "Operations_ListOperations",
+        ("get", "/v1/operations/{name}"): "Operations_GetOperation",
+        ("delete", "/v1/operations/{name}"): "Operations_DeleteOperation",
+        ("post", "/v1/operations/{name}:cancel"): "Operations_CancelOperation",
+    }
+    listing = document["paths"]["/v1/operations"]["get"]
+    assert {"filter", "pageSize", "pageToken"} <= {parameter["name"] for parameter in listing["parameters"]}
+    assert "google.longrunning.Operation" in document["components"]["schemas"]
+
+
+def test_every_service_that_the_edge_transcodes_is_in_the_document(committed: dict[str, Any]) -> None:
+    edge = yaml.safe_load((REPOSITORY / "envoy" / "envoy.yaml").read_text(encoding="utf-8"))
+    (transcoded,) = (found["services"] for found in mappings(edge) if "proto_descriptor" in found)
+    assert {tag["name"] for tag in committed["tags"]} == set(transcoded)
+
+
+def mappings(node: Any) -> Iterator[dict[str, Any]]:
+    """Every mapping in a YAML document."""
+    if isinstance(node, dict):
+        yield node
+    for inner in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from mappings(inner)
 
 
 def test_additional_binding_takes_the_message_as_body(library: dict[str, Any]) -> None:

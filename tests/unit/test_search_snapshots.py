@@ -8,11 +8,11 @@ from servers.search import snapshots
 from servers.search.snapshots import SnapshotDamaged
 
 
-def save(folder: Path, seq: int, content: bytes = b"data") -> None:
+def save(folder: Path, seq: int, content: bytes = b"data", name: str = "one") -> None:
     def write(path: Path) -> None:
         path.write_bytes(content)
 
-    snapshots.save(folder, "one", "index", seq, write)
+    assert snapshots.save(folder, name, "index", seq, write).read_bytes() == content
 
 
 def test_the_newest_is_found_and_the_old_is_gone(tmp_path: Path) -> None:
@@ -36,6 +36,17 @@ def test_a_crash_while_the_next_is_written_leaves_the_one_before(tmp_path: Path)
     found = snapshots.find(tmp_path, "one")
     assert found is not None
     assert found[1].read_bytes() == b"old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one-1.data", "one.json"]
+
+
+def test_what_is_forgotten_is_gone_and_nothing_else(tmp_path: Path) -> None:
+    save(tmp_path, 1)
+    save(tmp_path, 2, name="one.late")
+    (tmp_path / "one.late-1.data").write_bytes(b"left by a crash")
+    snapshots.forget(tmp_path, "one.late")
+    assert snapshots.find(tmp_path, "one.late") is None
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one-1.data", "one.json"]
+    snapshots.forget(tmp_path, "none")
 
 
 def test_none_is_none(tmp_path: Path) -> None:

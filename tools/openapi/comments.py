@@ -5,6 +5,8 @@ from typing import Any
 
 from google.protobuf import descriptor_pb2
 
+LINK = re.compile(r"\[([\w.]+)\]\[[\w.]+\]")
+"""As Google's comments have them: `[Operation][google.longrunning.Operation]`."""
 NAMED = {"message_type", "nested_type", "enum_type", "field", "value", "service", "method"}
 
 
@@ -37,6 +39,6 @@ def _full_name(file: descriptor_pb2.FileDescriptorProto, path: list[int]) -> str
 
 
 def _prose(comment: str) -> str:
-    """Lines joined into paragraphs; list items keep their lines."""
+    """Lines joined into paragraphs; list items keep their lines. Links to names of a contract become the names."""
     text = "\n".join(line.strip() for line in comment.splitlines()).strip()
-    return re.sub(r"(?<!\n)\n(?![\n-])", " ", text)
+    return LINK.sub(r"`\1`", re.sub(r"(?<!\n)\n(?![\n-])", " ", text))

@@ -24,7 +24,7 @@ STATUS: Json = {
 
 
 def document(request: plugin_pb2.CodeGeneratorRequest) -> Json:
-    """The whole document for the files that are to be generated."""
+    """The whole document for the files that are to be generated, and the services that the option `also` names."""
     options = dict(option.partition("=")[::2] for option in request.parameter.split(",") if option)
     pool = DescriptorPool()
     for file in request.proto_file:
@@ -33,12 +33,14 @@ def document(request: plugin_pb2.CodeGeneratorRequest) -> Json:
     schemas = Schemas(comments)
     paths = Paths(comments, schemas)
     asked = [pool.FindFileByName(name) for name in sorted(request.file_to_generate)]
-    services = [service for file in asked for service in file.services_by_name.values() if paths.add(service)]
+    also = [pool.FindServiceByName(name) for name in options.get("also", "").split("+") if name]
+    services = [*(service for file in asked for service in file.services_by_name.values()), *also]
+    shown = [service for service in services if paths.add(service)]
     return {
         "openapi": "3.1.0",
         "info": {"title": options.get("title", "API"), "version": options.get("version", "v1")},
         "security": [{"bearer": []}],
-        "tags": [{"name": service.full_name, **comments.of(service.full_name)} for service in services],
+        "tags": [{"name": service.full_name, **comments.of(service.full_name)} for service in shown],
         "paths": dict(sorted(paths.written.items())),
         "components": {
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},

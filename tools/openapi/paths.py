@@ -1,5 +1,6 @@
 """Methods as the operations that google/api/http.proto makes of them."""
 
+import itertools
 import re
 from collections.abc import Iterator
 
@@ -9,7 +10,8 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescri
 from openapi.comments import Comments
 from openapi.schemas import WELL_KNOWN, Json, Schemas
 
-VARIABLE = re.compile(r"\{([^}=]+)(?:=[^}]*)?\}")
+VARIABLE = re.compile(r"\{([^}=]+)(?:=([^}]*))?\}")
+WILDCARD = re.compile(r"\*\*?")
 
 
 class Paths:
@@ -29,20 +31,24 @@ class Paths:
         bindings = [binding for binding in (rule, *rule.additional_bindings) if binding.WhichOneof("pattern")]
         for number, binding in enumerate(bindings, start=1):
             verb, template = _pattern(binding)
-            path = VARIABLE.sub(lambda match: "{" + _json_path(method.input_type, match[1])[0] + "}", template)
+            path = VARIABLE.sub(lambda match: _written_out(method.input_type, match), template)
             operation = {"operationId": _operation_id(method, number), **self._operation(method, binding, template)}
             self.written.setdefault(path, {})[verb] = operation
         return len(bindings)
 
     def _operation(self, method: MethodDescriptor, binding: http_pb2.HttpRule, template: str) -> Json:
         described = self._comments.of(method.full_name)
-        variables = VARIABLE.findall(template)
+        variables = {match[1]: match[2] or "*" for match in VARIABLE.finditer(template)}
         operation: Json = {
             "tags": [method.containing_service.full_name],
             **({"summary": described["description"].split(". ")[0].rstrip(".")} if described else {}),
             **described,
             "parameters": [
-                *(self._path_parameter(method.input_type, variable) for variable in variables),
+                *(
+                    parameter
+                    for variable, pattern in variables.items()
+                    for parameter in self._path_parameters(method.input_type, variable, pattern)
+                ),
                 *self._query_parameters(method.input_type, binding.body, set(variables)),
             ],
             **self._body(method.input_type, binding.body, set(variables)),
@@ -50,9 +56,16 @@ class Paths:
         }
         return {key: value for key, value in operation.items() if value}
 
-    def _path_parameter(self, message: Descriptor, variable: str) -> Json:
+    def _path_parameters(self, message: Descriptor, variable: str, pattern: str) -> Iterator[Json]:
+        """One for each wildcard of the pattern, whose fixed segments stand in the path."""
         name, field = _json_path(message, variable)
-        return {"name": name, "in": "path", "required": True, **_described(self._schemas.field(field))}
+        described = _described(self._schemas.field(field))
+        if pattern not in ("*", "**"):
+            described["description"] = (
+                f"What a `*` stands for in `{pattern}`. {described.get('description', '')}".strip()
+            )
+        for number, _ in enumerate(WILDCARD.findall(pattern), start=1):
+            yield {"name": _numbered(name, number), "in": "path", "required": True, **described}
 
     def _query_parameters(self, message: Descriptor, body: str, bound: set[str]) -> Iterator[Json]:
         if body != "*":
@@ -92,9 +105,19 @@ def _pattern(rule: http_pb2.HttpRule) -> tuple[str, str]:
     return (rule.custom.kind.lower(), rule.custom.path) if kind == "custom" else (kind, getattr(rule, kind))
 
 
-def _operation_id(method: MethodDescriptor, number: int) -> str:
-    name = f"{method.containing_service.name}_{method.name}"
+def _written_out(message: Descriptor, variable: re.Match[str]) -> str:
+    """A variable as OpenAPI can say it: a parameter has no slash in it, so the pattern's fixed segments are written."""
+    name, _ = _json_path(message, variable[1])
+    numbers = itertools.count(1)
+    return WILDCARD.sub(lambda _: "{" + _numbered(name, next(numbers)) + "}", variable[2] or "*")
+
+
+def _numbered(name: str, number: int) -> str:
     return name if number == 1 else f"{name}_{number}"
+
+
+def _operation_id(method: MethodDescriptor, number: int) -> str:
+    return _numbered(f"{method.containing_service.name}_{method.name}", number)
 
 
 def _json_path(message: Descriptor, path: str) -> tuple[str, FieldDescriptor]:
