@@ -20,7 +20,8 @@ def fault(method: Method, case: Case, reaction: Reaction) -> str:
         return ""
     if reaction.code in NEVER:
         return f"answered {reaction}"
-    if case.token in UNKNOWN and reaction.code != "UNAUTHENTICATED":
+    malformed = reaction.of_the_edge and reaction.code == "INVALID_ARGUMENT"  # so much that the edge reads no token
+    if case.token in UNKNOWN and reaction.code != "UNAUTHENTICATED" and not malformed:
         return f"a caller whom nobody knows was answered {reaction}"
     if reaction.code == "OK":
         return "a caller without the scope was let in" if case.token == "powerless" else ""

@@ -132,7 +132,9 @@ class ListIndex:
         far = _farthest([close.distances for close in found], wide)
         near = [close.places[close.distances <= far] for close in found]
         ids = np.concatenate([part.segment.ids[places] for part, places in zip(parts, near, strict=True)])
-        vectors = np.concatenate([part.segment.vectors[places] for part, places in zip(parts, near, strict=True)])
+        vectors = np.concatenate(
+            [part.segment.vectors.take(places, axis=0) for part, places in zip(parts, near, strict=True)]
+        )
         return ids, vectors, len(lists), sum(close.compared for close in found)
 
     def _probes(self, parts: Sequence[Part], kept: int, wide: int) -> int:

@@ -183,7 +183,7 @@ class Segment:
         return places[_spread(starts, ends)]
 
     def _gathered(self, code: Codes, places: Places, limit: int) -> Close:
-        found = squared(code, self.codes[places])
+        found = squared(code, self.codes.take(places, axis=0))
         best = _least(found, limit)
         return Close(places[best], found[best], len(found))
 
@@ -251,7 +251,8 @@ def _copy(codes: Codes, vectors: Halves, sources: Sequence[Source], order: Place
             here = np.flatnonzero((wanted >= first) & (wanted < last))
             if len(here):
                 places = source.places[wanted[here] - first]
-                codes[start + here], vectors[start + here] = source.codes[places], source.vectors[places]
+                codes[start + here] = source.codes.take(places, axis=0)
+                vectors[start + here] = source.vectors.take(places, axis=0)
 
 
 def _spread(starts: Places, ends: Places) -> Places:

@@ -129,6 +129,8 @@ def test_dead_letters_of_others_are_left_alone(selection: dead.DeadLetterSelecti
         (SEARCH, CALL, Reaction("CANCELLED", left=True), ""),
         (SEARCH, CALL, Reaction("CANCELLED"), "without a reason"),
         (SEARCH, Rpc("none", []), Reaction("UNAUTHENTICATED", of_the_edge=True), ""),
+        (SEARCH, Rpc("none", []), Reaction("INVALID_ARGUMENT", of_the_edge=True), ""),
+        (SEARCH, Rpc("none", []), Reaction("INVALID_ARGUMENT", "FIELD_INVALID"), "nobody knows"),
         (SEARCH, Rpc("expired", []), Reaction("OK"), "nobody knows"),
         (SEARCH, Rpc("forged", []), Reaction("NOT_FOUND", "RECORDING_NOT_FOUND"), "nobody knows"),
         (SEARCH, Rpc("powerless", []), Reaction("OK"), "without the scope"),
