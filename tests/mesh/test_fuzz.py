@@ -1,5 +1,6 @@
 """Random requests to every rpc of the running mesh: the short version of `make test-fuzz`."""
 
+import pytest
 from rich.console import Console
 
 from bench.fuzz.__main__ import fuzz
@@ -11,6 +12,7 @@ SEED = 20_261_126
 """The same cases each time: a run that looks for new ones is `make test-fuzz`."""
 
 
+@pytest.mark.timeout(240)  # half a minute; when it is the last, asr waits for the sessions that it leaves
 def test_no_request_makes_a_server_fail(running: RunningMesh) -> None:
     methods = list(public())
     tallies = fuzz(running.home, running.ports, CASES, SEED, methods, Console(quiet=True))

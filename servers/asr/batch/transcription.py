@@ -40,8 +40,11 @@ HOPELESS = (InvalidInput, NotFound, RecordingWithoutFile)
 """Whatever is tried, these stay."""
 
 
-class TooSlow(Ai2TextError):
-    """A file was not transcribed in its time. It goes on where it had come to, so another try may end it."""
+class TooSlow(Exception):
+    """A file was not transcribed in its time. It goes on where it had come to, so another try may end it.
+
+    No caller ever sees it: when the last try has ended so, the operation says that it was given up.
+    """
 
 
 class Ledger(Protocol):
@@ -177,9 +180,10 @@ class Transcriber:
                 await ledger.put_back(job, counted=not waits)
                 raise
             log.exception("file given up", recording=job.recording_id, tries=file.tries)
-            told = str(error) if isinstance(error, Ai2TextError) else "the last error is logged"
+            ours = isinstance(error, (Ai2TextError, TooSlow))
+            told = str(error) if ours else "the last error is logged"
             await self._fail(job, Ai2TextError(f"gave up after {file.tries} tries: {told}"))
-            named = f"{type(error).__name__}: {error}" if isinstance(error, Ai2TextError) else type(error).__name__
+            named = f"{type(error).__name__}: {error}" if ours else type(error).__name__
             raise InvalidInput(f"gave up after {file.tries} tries: {named}") from error
 
     async def _fail(self, job: Job, error: Ai2TextError) -> None:
