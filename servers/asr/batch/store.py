@@ -31,7 +31,7 @@ NOT EXISTS (
 """
 _ADD = """
 INSERT INTO operations (operation_id, tenant, subject, language_code) VALUES (%s, %s, %s, %s)
-ON CONFLICT (operation_id) DO NOTHING RETURNING operation_id
+ON CONFLICT DO NOTHING RETURNING operation_id
 """
 _ADD_FILES = """
 INSERT INTO operation_files (operation_id, tenant, place, recording_id)
