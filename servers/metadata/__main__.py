@@ -41,4 +41,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(main())
+    uvloop.run(main())  # its calls are short and many, so the event loop itself is a large part of what they cost

@@ -24,7 +24,7 @@ FROM recordings AS r LEFT JOIN recording_files AS f USING (tenant, recording_id)
 _ADD = """
 INSERT INTO recordings (recording_id, tenant, title, source, language_code, labels, duration_ms)
 VALUES (%s, %s, %s, %s, %s, %s, %s)
-ON CONFLICT (recording_id) DO NOTHING
+ON CONFLICT DO NOTHING
 """
 _ADD_FILE = """
 INSERT INTO recording_files (

@@ -39,7 +39,7 @@ class PostgresTranscripts:
                 raise RecordingNotFound("there is no such recording", recording_id=new.recording_id)
             await connection.execute(
                 "INSERT INTO transcripts (transcript_id, tenant, recording_id, model) VALUES (%s, %s, %s, %s)"
-                " ON CONFLICT (transcript_id) DO NOTHING",
+                " ON CONFLICT DO NOTHING",
                 (new.transcript_id, tenant, new.recording_id, new.model),
             )
             return await _one_transcript(connection, new.transcript_id)

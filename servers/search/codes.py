@@ -38,8 +38,3 @@ class Codec:
         steps = np.rint((vectors - self.mean) * np.float32(self.scale))
         codes: Codes = np.clip(steps, -MOST, MOST).astype(np.int8)
         return codes
-
-    def decoded(self, codes: Codes) -> Matrix:
-        """Vectors within half a step of those that were encoded, unless they were cut off."""
-        vectors: Matrix = codes.astype(np.float32) / np.float32(self.scale) + self.mean
-        return vectors

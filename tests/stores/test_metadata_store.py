@@ -373,6 +373,16 @@ async def test_removing_while_segments_come_leaves_nothing_behind(stores: Stores
     assert await store.segments(acme, transcript.transcript_id, -1, 100) == []
 
 
+async def test_what_is_added_by_several_at_once_is_added_once(store: Store, acme: str) -> None:
+    for _ in range(40):
+        new = new_recording()
+        added = await asyncio.gather(*(store.add_recording(acme, new) for _ in range(8)))
+        assert [recording and recording.content for recording in added] == [new] * 8
+        begun = NewTranscript(str(uuid.uuid4()), new.recording_id, "whisper-base")
+        made = await asyncio.gather(*(store.add_transcript(acme, begun) for _ in range(8)))
+        assert [transcript and transcript.content for transcript in made] == [begun] * 8
+
+
 async def test_objects_in_use_are_those_of_recordings_that_are_there(store: Store, acme: str) -> None:
     first, second = await file_in(store, acme), await file_in(store, acme)
     keys = ["audio/acme/one", "audio/acme/two", "nothing"]
