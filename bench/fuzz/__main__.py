@@ -11,6 +11,7 @@ import argparse
 import random
 import sys
 import time
+from contextlib import closing
 
 from rich.console import Console
 from rich.markup import escape
@@ -33,8 +34,12 @@ CASES = 10_000
 
 def fuzz(home: Home, ports: Ports, cases: int, seed: int, methods: list[Method], console: Console) -> list[Tally]:
     """Send `cases` requests to the mesh of `home`, and show how far it has come."""
-    watch = Watch(home, {part.name: home.logs / f"{part.name}.log" for part in parts(ports, home)})
-    with Ground.standing(ports.address("edge"), Keys(home.keys)) as ground, _bar(console) as progress:
+    logs = {part.name: home.logs / f"{part.name}.log" for part in parts(ports, home)}
+    with (
+        closing(Watch(home, logs)) as watch,
+        Ground.standing(ports.address("edge"), Keys(home.keys)) as ground,
+        _bar(console) as progress,
+    ):
         task = progress.add_task("", total=cases)
         done: dict[str, int] = {}
 

@@ -70,7 +70,7 @@ class Ground:
         self._pages()
 
     def _call(self, method: Any, request: Any) -> Any:
-        return method(request, metadata=self.tokens["good"], timeout=DEADLINE_S)
+        return _patiently(lambda: method(request, metadata=self.tokens["good"], timeout=DEADLINE_S))
 
     def _recording(self) -> None:
         made = self._call(RecordingServiceStub(self.channel).CreateRecording, requests.live_recording()).recording
@@ -85,8 +85,9 @@ class Ground:
     def _upload(self) -> None:
         stub = IngestionServiceStub(self.channel)
         file = requests.upload_file(str(uuid.uuid4()))
-        sent = iter([ingestion.UploadRecordingRequest(file=file), ingestion.UploadRecordingRequest(chunk=requests.WAV)])
-        done = stub.UploadRecording(sent, metadata=self.tokens["good"], timeout=DEADLINE_S)
+        sent = [ingestion.UploadRecordingRequest(file=file), ingestion.UploadRecordingRequest(chunk=requests.WAV)]
+        # A list anew for each try; the request_id makes them one upload.
+        done = self._call(lambda messages, **how: stub.UploadRecording(iter(messages), **how), sent)
         file.request_id = str(uuid.uuid4())
         begun = self._call(stub.CreateUpload, ingestion.CreateUploadRequest(file=file))
         for part in begun.parts:
@@ -99,19 +100,8 @@ class Ground:
 
     def _session(self) -> None:
         """A live session; a server whose sessions of earlier cases still wait to be resumed is asked again."""
-        stub = LiveSessionServiceStub(self.channel)
-        for _ in range(TRIES):
-            try:
-                answer, call = stub.OpenSession.with_call(
-                    live.OpenSessionRequest(config=requests.config()), metadata=self.tokens["good"], timeout=DEADLINE_S
-                )
-                break
-            except grpc.RpcError as error:
-                if error.code() != grpc.StatusCode.RESOURCE_EXHAUSTED:
-                    raise
-                time.sleep(1)
-        else:
-            return
+        open_session = LiveSessionServiceStub(self.channel).OpenSession.with_call
+        answer, call = self._call(open_session, live.OpenSessionRequest(config=requests.config()))
         self.names |= {"<session>": answer.session.session_id, "<secret>": answer.session.resume_token}
         self.session_headers = tuple((key, text) for key, text in call.initial_metadata() if key in SESSION_HEADERS)
 
@@ -157,6 +147,18 @@ class Ground:
             selection = dead.DeadLetterSelection(tenant=tenant)
             asked_for = dead.DiscardDeadLettersRequest(selection=selection)
             self._call(DeadLetterServiceStub(self.channel).DiscardDeadLetters, asked_for)
+
+
+def _patiently(call: Callable[[], Any]) -> Any:
+    """What the call answers in the end: a server may have too much to do, or be coming back."""
+    for _ in range(TRIES):
+        try:
+            return call()
+        except grpc.RpcError as error:
+            if error.code() not in (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE):
+                raise
+        time.sleep(1)
+    return call()
 
 
 def tokens(keys: Keys, tenant: str) -> dict[str, Headers]:

@@ -27,6 +27,11 @@ class Watch:
     def _started(self) -> dict[str, tuple[int, int]]:
         return {part: (start.pid, start.count) for part, start in starts.read_all(self._home).items()}
 
+    def close(self) -> None:
+        """Let the logs go."""
+        for tail in self._tails.values():
+            tail.close()
+
     def restarted(self) -> list[str]:
         """The parts that are not the process that they were."""
         before, self._counts = self._counts, self._started()

@@ -10,18 +10,15 @@ from tests.mesh.running_mesh import RunningMesh
 CASES = 300
 SEED = 20_261_126
 """The same cases each time: a run that looks for new ones is `make test-fuzz`."""
-SLOW = ("UNAVAILABLE", "NO_ANSWER", "no answer in time")
-"""What a machine that has too much to do brings about as well; `make test-fuzz` counts it."""
 
 
 @pytest.mark.timeout(240)  # half a minute; when it is the last, asr waits for the sessions that it leaves
 def test_no_request_makes_a_server_fail(running: RunningMesh) -> None:
     methods = list(public())
     tallies = fuzz(running.home, running.ports, CASES, SEED, methods, Console(quiet=True))
-    findings = [finding for tally in tallies for finding in tally.findings]
-    assert [str(finding) for finding in findings if not any(word in finding.why for word in SLOW)] == []
+    assert [str(finding) for tally in tallies for finding in tally.findings] == []
     assert sum(tally.cases for tally in tallies) >= CASES
     # They came to the servers, and into them.
     codes = {code for tally in tallies for code in tally.codes}
     assert {"OK", "INVALID_ARGUMENT", "NOT_FOUND", "UNAUTHENTICATED", "PERMISSION_DENIED"} <= codes
-    assert any(tally.codes["OK"] for tally in tallies if tally.method.name.startswith("RecordingService."))
+    assert all(tally.codes["OK"] for tally in tallies if tally.method.name.startswith("RecordingService."))

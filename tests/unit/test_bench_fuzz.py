@@ -1,10 +1,12 @@
 """The fuzz run: what it draws, what it calls a fault, and that it finds one and makes it small."""
 
 import base64
+import gc
 import random
 from collections.abc import Iterator
 from concurrent import futures
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -25,7 +27,8 @@ from bench.fuzz.cases import Body, Case, Http, Rpc, cases, harmless
 from bench.fuzz.methods import Method, public
 from bench.fuzz.rounds import ROUND, Fuzzing, Round, Tally, rounds, shares
 from bench.fuzz.verdict import fault
-from bench.fuzz.watch import complains
+from bench.fuzz.watch import Watch, complains
+from mesh.home import Home
 
 METHODS = {method.name: method for method in public()}
 SEARCH, WATCH = METHODS["SearchService.Search"], METHODS["LiveSessionService.WatchSession"]
@@ -312,3 +315,15 @@ def test_messages_differ_in_every_kind_of_field() -> None:
 
     draw()
     assert {FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_MESSAGE, FieldDescriptor.TYPE_ENUM} <= kinds
+
+
+def test_the_watch_tells_what_is_new_in_a_log_and_lets_it_go(tmp_path: Path) -> None:
+    log = tmp_path / "asr-1.log"
+    log.write_text('{"level": "error", "event": "before"}\n')
+    with closing(Watch(Home(tmp_path, tmp_path / "models"), {"asr-1": log})) as watch:
+        with log.open("a") as file:
+            file.write('{"level": "error", "event": "now"}\n{"level": "info", "event": "calm"}\n')
+        assert watch.complaints() == ['asr-1: {"level": "error", "event": "now"}']
+        assert watch.complaints() == []
+    del watch
+    gc.collect()  # a file that is still open would warn, and a warning fails the test
