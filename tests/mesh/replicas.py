@@ -1,27 +1,37 @@
-"""Which replica of asr has a session."""
+"""Which replica of asr somebody speaks to."""
 
 import urllib.request
 
 from mesh.parts import ASR_REPLICAS
-from tests.mesh.running_mesh import RunningMesh
+from tests.mesh.running_mesh import RunningMesh, eventually
+
+STREAMS = ("/StreamingRecognize", "/WatchSession")
+"""The calls that last as long as somebody speaks. A count of sessions would not do: it has the parked ones too."""
 
 
-def sessions(running: RunningMesh) -> dict[str, float]:
-    """How many sessions each replica has; those that do not answer are left out."""
-    found = {}
-    for replica in ASR_REPLICAS:
-        address = running.ports.address(f"{replica.replace('-', '_')}_metrics")
-        try:
-            with urllib.request.urlopen(f"http://{address}/metrics", timeout=2) as answer:
-                lines = answer.read().decode().splitlines()
-        except OSError:
-            continue
-        found[replica] = sum(float(line.split()[-1]) for line in lines if line.startswith("ai2text_asr_sessions{"))
-    return found
+def serving(running: RunningMesh) -> list[str]:
+    """The replicas that are answering a live stream."""
+    return [part for part in ASR_REPLICAS if streams(running, part)]
 
 
-def newcomer(running: RunningMesh, before: dict[str, float]) -> str:
-    """The replica that has a session more than before; empty when none has. Sessions of other clients may end."""
-    grown = {replica: count - before.get(replica, 0) for replica, count in sessions(running).items()}
-    most = max(grown, key=lambda replica: grown[replica], default="")
-    return most if most and grown[most] > 0 else ""
+def streams(running: RunningMesh, part: str) -> float:
+    """How many live streams a replica is answering; 0 where it does not run."""
+    address = running.ports.address(f"{part.replace('-', '_')}_metrics")
+    try:
+        with urllib.request.urlopen(f"http://{address}/metrics", timeout=2) as answer:
+            lines = answer.read().decode().splitlines()
+    except OSError:
+        return 0
+    in_flight = [line for line in lines if line.startswith("ai2text_rpc_in_flight")]
+    return sum(float(line.split()[-1]) for line in in_flight if any(f'{stream}"' in line for stream in STREAMS))
+
+
+def wait_until_nobody_speaks(running: RunningMesh) -> None:
+    """So that the next one to be served is the one that the test begins."""
+    eventually(lambda: serving(running), lambda parts: not parts, within_s=60)
+
+
+def the_serving_one(running: RunningMesh) -> str:
+    """The one replica that is answering a live stream, as soon as there is one."""
+    (part,) = eventually(lambda: serving(running), bool)
+    return str(part)

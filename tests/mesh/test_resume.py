@@ -22,7 +22,6 @@ from clients.cli.pacing import paced
 from clients.cli.pcm import BYTES_PER_MS, LIVE_CHUNK_MS, cut
 from clients.cli.setup import Setup
 from clients.cli.wish import Wish
-from mesh.parts import ASR_REPLICAS
 from tests.mesh import replicas
 from tests.mesh.running_mesh import Client, RunningMesh, eventually
 from tests.mesh.speaking import clips
@@ -102,13 +101,6 @@ async def _awaited(work: Awaitable[None]) -> None:
     await work
 
 
-def serving(running: RunningMesh, talk: Talk, before: dict[str, float]) -> str:
-    """The replica that has one session more than before, of the version that the session has."""
-    now = replicas.sessions(running)
-    of_version = [part for part, version in ASR_REPLICAS.items() if version == talk.session.server_version]
-    return max(of_version, key=lambda part: now.get(part, 0) - before.get(part, 0))
-
-
 def signalled(running: RunningMesh, part: str, number: signal.Signals) -> None:
     os.kill(int(running.parts()[part]["pid"]), number)
 
@@ -132,12 +124,12 @@ def assert_nothing_is_lost(client: Client, running: RunningMesh, talk: Talk, und
 async def test_a_killed_server_three_times_in_one_session(
     client: Client, running: RunningMesh, sound: bytes, undisturbed: Talk
 ) -> None:
-    before = replicas.sessions(running)
+    replicas.wait_until_nobody_speaks(running)
 
     async def kill(talk: Talk) -> None:
         for kills in range(1, 4):
             await talk.in_mid_sentence()
-            part = await asyncio.to_thread(serving, running, talk, before)
+            part = await asyncio.to_thread(replicas.the_serving_one, running)
             await asyncio.to_thread(signalled, running, part, signal.SIGKILL)
             async with asyncio.timeout(60):
                 while len(talk.resumptions) < kills:
@@ -153,11 +145,11 @@ async def test_a_killed_server_three_times_in_one_session(
 async def test_a_server_that_is_told_to_stop_hands_over(
     client: Client, running: RunningMesh, sound: bytes, undisturbed: Talk
 ) -> None:
-    before = replicas.sessions(running)
+    replicas.wait_until_nobody_speaks(running)
 
     async def stop(talk: Talk) -> None:
         await talk.in_mid_sentence()
-        part = await asyncio.to_thread(serving, running, talk, before)
+        part = await asyncio.to_thread(replicas.the_serving_one, running)
         await asyncio.to_thread(signalled, running, part, signal.SIGTERM)
 
     talk = await talked(running, sound, running.ports.edge, stop)

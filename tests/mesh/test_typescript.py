@@ -7,7 +7,7 @@ import pytest
 
 from bench import scoring
 from tests.mesh import replicas, web
-from tests.mesh.running_mesh import RunningMesh, eventually
+from tests.mesh.running_mesh import RunningMesh
 from tests.mesh.speaking import clips
 from tests.mesh.web import WEB, npm
 
@@ -38,11 +38,11 @@ def test_live_speech_survives_the_death_of_its_server(
 ) -> None:
     clip = web.written(tmp_path, clips(speech_folder, "vi")[:4])
     command = ["npm", "--prefix", str(WEB), "run", "speak", "--", str(clip.wav), "vi"]
-    before = replicas.sessions(running)
+    replicas.wait_until_nobody_speaks(running)
     with subprocess.Popen(command, env=web_environment, stdout=subprocess.PIPE, text=True) as speaking:
         assert speaking.stdout is not None
         heard = [next(line for line in speaking.stdout if "…" in line)]
-        running.kill(str(eventually(lambda: replicas.newcomer(running, before), bool)))
+        running.kill(replicas.the_serving_one(running))
         heard += list(speaking.stdout)
     running.wait_well()
     text = " ".join(line[8:].strip() for line in heard if line[:7].strip().replace(".", "").isdigit())
