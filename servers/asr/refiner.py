@@ -75,6 +75,9 @@ class RemoteRefiner:
         request = text_service_pb2.RefineRequest(text=text, language_code=language, steps=() if whole else WITHIN)
         try:
             async with asyncio.timeout(self._timeout_s), self._slots:
+                if self._is_resting():  # a call failed while this one waited for its turn
+                    REFINED.add(1, {"outcome": "skipped"})
+                    return text
                 answer = await self._texts.Refine(request, timeout=self._timeout_s, metadata=CALLER.metadata())
         except (grpc.aio.AioRpcError, TimeoutError) as error:
             self._note(error)
