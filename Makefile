@@ -75,9 +75,9 @@ doctor: installed ## Say in words what is missing or unwell
 	ai2text doctor
 
 ## Work on it
-.PHONY: gen lint format test test-unit test-faults test-fuzz drill-dlq rehearse-migrations clean
+.PHONY: gen lint format test test-unit test-faults test-fuzz test-search-kills drill-dlq rehearse-migrations clean
 .PHONY: bench-wer bench-asr bench-asr-peers bench-batch bench-pipeline bench-embeddings bench-resume bench-endurance
-.PHONY: bench-relevance bench-refinement
+.PHONY: bench-relevance bench-refinement bench-search bench-search-build bench-search-peers bench-words
 gen: setup ## Generate stubs, descriptor set and OpenAPI from proto/
 	tools/generate
 
@@ -121,6 +121,9 @@ test-faults: up speech ## Kill each part once while 100 files go through: nothin
 test-fuzz: up ## Send 10,000 random requests to every rpc through the edge: no INTERNAL, no crash
 	python -m bench.fuzz
 
+test-search-kills: setup ## Kill the search server 50 times while it writes, snapshots or compacts: nothing may be lost or doubled
+	python -m bench.search.kills
+
 drill-dlq: up speech ## Put each kind of poison in, see it given up with the reason, mend, replay, see it succeed
 	python -m bench.drill
 
@@ -132,6 +135,20 @@ bench-endurance: up ## Two hours of sound at ten times the pace: memory and late
 
 bench-relevance: up ## Count how often search finds the right paragraph, beside BM25 and vectors alone
 	python -m bench.relevance
+
+bench-search-build: setup models ## Build the index of bench-search, ten million segments (45 GB of disk); goes on where it was broken off
+	python -m bench.search.build
+
+bench-search: setup models ## Search over ten million segments through a mesh of its own: latency, recall, filters, writes beside
+	python -m bench.search --only alone service hot cold
+
+bench-search-peers: setup models ## The index of vectors beside faiss, hnswlib, qdrant-edge and pgvector, on a million vectors
+	python -m bench.search.build --vectors 1000000
+	python -m bench.search --vectors 1000000 --only alone peers --install
+
+bench-words: setup ## The index of words over a million sentences, and over 100,000 beside FTS5 and Postgres' full text
+	python -m bench.search.words
+	python -m bench.search.words --sentences 100000 --peers fts5 postgres --name words_100k
 
 bench-refinement: setup models ## What the refinement of texts gains, by category, beside viet-itn and pyvi (400 MB under build/peers)
 	python -m bench.refinement --peers

@@ -23,7 +23,7 @@ SERVICES = {
     "ingestion": ("ai2text.ingestion.v1.IngestionService",),
     "metadata": ("ai2text.metadata.v1.RecordingService", "ai2text.metadata.v1.TranscriptService"),
     "nlp": ("ai2text.nlp.v1.TextService",),
-    "search": ("ai2text.search.v1.SearchService",),
+    "search": ("ai2text.search.v1.IndexService", "ai2text.search.v1.SearchService"),
 }
 """What each of our servers serves, by the full names of the contract."""
 ASR_REPLICAS = {"asr-1": "stable", "asr-2": "stable", "asr-canary": "canary"}
@@ -174,7 +174,7 @@ def _servers(ports: Ports, home: Home) -> list[Part]:
         _server("admin", "dead letters (gRPC); backlogs, as metrics", ("nats",), ports, home),
         _server("ingestion", "uploads, and files that end (gRPC)", ("metadata", "objects", "nats"), ports, home),
         _server("nlp", "texts made better to read (gRPC)", (), ports, home),
-        _server("search", "the index, and questions to it (gRPC)", ("embeddings", "nats"), ports, home),
+        _server("search", "the index, and questions to it (gRPC)", ("embeddings", "nats", "valkey"), ports, home),
         _server("asr.batch", "recordings to text, and operations (gRPC)",
                 ("triton", "metadata", "nlp", "postgres", "nats", "objects"), ports, home, "batch"),
         *(_asr(replica, version, ports, home) for replica, version in ASR_REPLICAS.items()),

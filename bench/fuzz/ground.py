@@ -20,6 +20,8 @@ from ai2text.metadata.v1 import recording_service_pb2 as recordings
 from ai2text.metadata.v1 import transcript_service_pb2 as transcripts
 from ai2text.metadata.v1.recording_service_pb2_grpc import RecordingServiceStub
 from ai2text.metadata.v1.transcript_service_pb2_grpc import TranscriptServiceStub
+from ai2text.search.v1 import search_service_pb2 as search
+from ai2text.search.v1.search_service_pb2_grpc import SearchServiceStub
 from google.longrunning import operations_pb2, operations_pb2_grpc
 
 from bench.fuzz import requests
@@ -122,7 +124,9 @@ class Ground:
         own = self._call(
             DeadLetterServiceStub(self.channel).ListDeadLetters, dead.ListDeadLettersRequest(tenant=self.tenant)
         )
+        found = self._call(SearchServiceStub(self.channel).Search, search.SearchRequest(query="một hai", limit=1))
         self.names |= {
+            "<search page>": found.next_page_token,
             "<recordings page>": first.next_page_token,
             "<segments page>": segments.next_page_token,
             "<operations page>": operations.next_page_token,

@@ -21,6 +21,8 @@ from ai2text.metadata.v1 import media_pb2, recording_pb2, transcript_pb2
 from ai2text.metadata.v1 import recording_service_pb2 as recordings
 from ai2text.metadata.v1 import transcript_service_pb2 as transcripts
 from ai2text.nlp.v1 import text_service_pb2 as nlp
+from ai2text.search.v1 import filter_pb2
+from ai2text.search.v1 import index_service_pb2 as index
 from ai2text.search.v1 import search_service_pb2 as search
 from google.longrunning import operations_pb2
 from google.protobuf import duration_pb2, field_mask_pb2
@@ -72,6 +74,22 @@ def upload_file(request_id: str) -> ingestion.UploadFile:
     )
 
 
+def narrowed_search() -> search.SearchRequest:
+    """One with every filter."""
+    narrowed = filter_pb2.SearchFilter(labels={"a": "b"}, start_ms=1, end_ms=900)
+    narrowed.recorded_after.seconds, narrowed.recorded_before.seconds = 0, 253_402_300_799
+    return search.SearchRequest(
+        query="một hai", recording_ids=["<recording>"], filter=narrowed, group_by_recording=True, explain=True
+    )
+
+
+def document() -> index.IndexDocument:
+    """A segment with its vector."""
+    return index.IndexDocument(
+        recording_id="<recording>", segment_id="<new>", end_ms=900, text="một hai", model="fuzz", vector=[0.6, 0.8]
+    )
+
+
 def good() -> dict[str, Sequence[Message]]:
     """The messages of a call in order, by the method's name as people know it."""
     wav = audio_pb2.AudioFormat(encoding=audio_pb2.AUDIO_ENCODING_WAV)
@@ -109,6 +127,7 @@ def good() -> dict[str, Sequence[Message]]:
             operations_pb2.WaitOperationRequest(name="<operation>", timeout=duration_pb2.Duration(seconds=1))
         ],
         "EmbeddingService.Embed": [embeddings.EmbedRequest(text="xin chào", kind=embedding_pb2.EMBEDDING_KIND_QUERY)],
+        "EmbeddingService.Rerank": [embeddings.RerankRequest(query="mưa", texts=["một", "trời mưa"])],
         "EmbeddingService.BatchEmbed": [
             embeddings.BatchEmbedRequest(texts=["một", "hai"], kind=embedding_pb2.EMBEDDING_KIND_PASSAGE)
         ],
@@ -140,7 +159,15 @@ def good() -> dict[str, Sequence[Message]]:
         "TranscriptService.ExportTranscript": [
             transcripts.ExportTranscriptRequest(recording_id="<recording>", format=transcripts.EXPORT_FORMAT_SRT)
         ],
-        "SearchService.Search": [search.SearchRequest(query="một hai", recording_ids=["<recording>"])],
+        "SearchService.Search": [narrowed_search()],
+        "SearchService.BatchSearch": [
+            search.BatchSearchRequest(requests=[narrowed_search(), search.SearchRequest(query="hai")])
+        ],
+        "IndexService.GetIndexStats": [index.GetIndexStatsRequest()],
+        "IndexService.CreateSnapshot": [index.CreateSnapshotRequest()],
+        "IndexService.CompactIndex": [index.CompactIndexRequest()],
+        "IndexService.UpsertDocuments": [index.UpsertDocumentsRequest(documents=[document()])],
+        "IndexService.DeleteDocuments": [index.DeleteDocumentsRequest(segment_ids=["<new>"])],
         "TextService.Refine": [nlp.RefineRequest(text="ngày mười hai tháng năm năm hai nghìn không trăm hai sáu")],
         "IngestionService.UploadRecording": [
             request(file=upload_file("<new>")),
@@ -170,7 +197,7 @@ def hints() -> values.Hints:
         "resume_token": ("<secret>",),
         "name": ("operations", "<operation>", "operations/<new>"),
         "filter": ("done=true", "done=false"),
-        "page_token": ("<recordings page>", "<segments page>", "<operations page>", "<letters page>"),
+        "page_token": ("<search page>", "<recordings page>", "<segments page>", "<operations page>", "<letters page>"),
         "etag": ("<etag>",),
         "dead_letter_id": ("<letter>",),
         "dead_letter_ids": ("<letter>",),

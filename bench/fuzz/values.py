@@ -20,6 +20,9 @@ DEPTH = 4
 MANY = (300, 1500)
 """How long a long list is: above and far above what any method takes at once."""
 
+MOST_BYTES = 8 << 20
+"""What the messages of a long list have together at most: a thousand with the longest texts would take gigabytes."""
+
 ODD = (
     "",
     " ",
@@ -92,7 +95,12 @@ def _several(one: SearchStrategy[Any], many: bool) -> SearchStrategy[list[Any]]:
     few = st.lists(one, max_size=4)
     if not many:
         return few
-    return few | st.builds(lambda item, count: [item] * count, one, st.sampled_from(MANY))
+    return few | st.builds(_copies, one, st.sampled_from(MANY))
+
+
+def _copies(item: Any, count: int) -> list[Any]:
+    size = item.ByteSize() if isinstance(item, Message) else 0
+    return [item] * (min(count, max(1, MOST_BYTES // size)) if size else count)
 
 
 def content(field: FieldDescriptor, hints: Hints, depth: int) -> SearchStrategy[Any]:

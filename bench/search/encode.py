@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-EMBEDDER = Path(__file__).resolve().parent.parent / "triton_models" / "embedder" / "1"
+EMBEDDER = Path(__file__).resolve().parent.parent.parent / "triton_models" / "embedder" / "1"
 
 
 def main() -> int:

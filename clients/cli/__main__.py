@@ -102,7 +102,9 @@ app.command(
 app.command(
     epilog=examples(
         'ai2text search "cha mẹ và con cái"',
-        'ai2text search "cha me va con cai" --limit 3',
+        'ai2text search "cha me va con cai" --limit 3 --group',
+        "ai2text search '\"nuôi con\" kho*' --label team=a --after 2026-11-01 --explain",
+        "ai2text search -i --language vi",
         'ai2text search "what is good for children" --json',
     )
 )(search)

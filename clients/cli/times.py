@@ -8,6 +8,12 @@ def clock(ms: int) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
+def full(ms: int) -> str:
+    """`0:01:02`: always with hours, so that times below each other compare at a glance."""
+    minutes, seconds = divmod(ms // 1000, 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
+
+
 def precise(ms: int) -> str:
     """`1:02.3`: the same with tenths of a second."""
     return f"{clock(ms)}.{ms % 1000 // 100}"

@@ -13,7 +13,7 @@ from ai2text.embeddings.v1 import embedding_service_pb2
 from ai2text.ingestion.v1 import ingestion_service_pb2
 from ai2text.metadata.v1 import recording_service_pb2, transcript_service_pb2
 from ai2text.nlp.v1 import text_service_pb2
-from ai2text.search.v1 import search_service_pb2
+from ai2text.search.v1 import index_service_pb2, search_service_pb2
 from google.longrunning import operations_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
@@ -55,6 +55,7 @@ PUBLIC_SERVICES: tuple[str, ...] = tuple(
         recording_service_pb2,
         transcript_service_pb2,
         search_service_pb2,
+        index_service_pb2,
         text_service_pb2,
         ingestion_service_pb2,
         dead_letter_service_pb2,

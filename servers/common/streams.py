@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
 
 RECORDING_UPLOADED = "recording.uploaded"
+RECORDING_UPDATED = "recording.updated"
 RECORDING_DELETED = "recording.deleted"
 TRANSCRIPTION_REQUESTED = "transcription.requested"
 TRANSCRIPT_FINALIZED = "transcript.finalized"
@@ -42,6 +43,7 @@ class Topic:
 
 TOPICS: tuple[Topic, ...] = (
     Topic(RECORDING_UPLOADED, "RECORDINGS", recording_events_pb2.RecordingUploaded, ("batch", "batch-operations")),
+    Topic(RECORDING_UPDATED, "RECORDINGS", recording_events_pb2.RecordingUpdated, ("search-recordings-*",)),
     Topic(RECORDING_DELETED, "RECORDINGS", recording_events_pb2.RecordingDeleted, ("ingestion", "search-deletions-*")),
     Topic(
         TRANSCRIPTION_REQUESTED,
@@ -83,9 +85,9 @@ def _events(name: str, family: str, max_age_s: float = 0, max_bytes: int = -1) -
 
 
 STREAMS: tuple[StreamConfig, ...] = (
-    # An index that was lost is built anew from EMBEDDINGS, less what RECORDINGS says is deleted, and nobody asks again
-    # for what stands in TRANSCRIPTIONS: these are kept whole. When the server's own bound is reached they refuse what
-    # is new, and it waits in the outbox.
+    # An index that was lost is built anew from EMBEDDINGS, with what RECORDINGS says of recordings, less what it says
+    # is deleted, and nobody asks again for what stands in TRANSCRIPTIONS: these are kept whole. When the server's own
+    # bound is reached they refuse what is new, and it waits in the outbox.
     _events("RECORDINGS", "recording"),
     _events("EMBEDDINGS", "embedding"),
     _events("TRANSCRIPTIONS", "transcription"),

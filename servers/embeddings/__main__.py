@@ -11,6 +11,7 @@ from servers.embeddings import cache, service
 from servers.embeddings.admission import Admission
 from servers.embeddings.embedding import Embedder
 from servers.embeddings.finals import Finals
+from servers.embeddings.reranking import Reranker
 from servers.embeddings.settings import Settings
 from servers.embeddings.triton import TritonEncoder
 
@@ -28,6 +29,8 @@ async def main(settings: Settings) -> None:
             cache.connect(settings.valkey_url, settings.model_name, settings.cache_ttl_s, settings.cache_timeout_s)
         )
         embedder = Embedder(encoder, vectors, settings.model_name, queries, passages, settings.max_characters)
+        reranks = Admission(settings.reranks_in_flight, settings.max_waiting)
+        reranker = Reranker(encoder, settings.model_name, reranks, settings.max_characters)
         finals = Finals(embedder, partial(events.publish, bus))
         consumer = events.Consumer(
             bus,
@@ -39,7 +42,7 @@ async def main(settings: Settings) -> None:
         )
         await lifecycle.run(
             settings,
-            mounts=[service.mount(embedder)],
+            mounts=[service.mount(embedder, reranker)],
             needs={"triton": encoder.check, "nats": bus.check},
             jobs={"finals": consumer.run},
         )

@@ -76,14 +76,14 @@ class Embedder:
 
     async def embed(self, tenant: str, text: str, kind: Kind | None) -> Vector:
         """The vector of one text of a tenant. FieldInvalid, TextTooLong, Overloaded, or what the encoder raises."""
-        return (await self._vectors(tenant, [self._checked("text", text)], _known(kind)))[0]
+        return (await self._vectors(tenant, [checked("text", text, self._longest)], _known(kind)))[0]
 
     async def embed_all(self, tenant: str, texts: Sequence[str], kind: Kind | None) -> list[Vector]:
         """The vectors of 1 to MOST_TEXTS texts, in their order; the first error when any fails."""
         if not 1 <= len(texts) <= MOST_TEXTS:
             raise FieldInvalid("texts", f"must hold 1 to {MOST_TEXTS} texts, not {len(texts)}")
-        checked = [self._checked(f"texts[{place}]", text) for place, text in enumerate(texts)]
-        return await self._vectors(tenant, checked, _known(kind))
+        known = [checked(f"texts[{place}]", text, self._longest) for place, text in enumerate(texts)]
+        return await self._vectors(tenant, known, _known(kind))
 
     async def _vectors(self, tenant: str, texts: Sequence[str], kind: Kind) -> list[Vector]:
         """From the cache or the encoder, which sees each text once."""
@@ -107,15 +107,6 @@ class Embedder:
             raise failed.exceptions[0] from None
         return {text: task.result() for text, task in tasks.items()}
 
-    def _checked(self, field: str, text: str) -> str:
-        """The normalised text. FieldInvalid when nothing is left of it, TextTooLong."""
-        trimmed = text.strip()
-        if not trimmed:
-            raise FieldInvalid(field, "is empty")
-        if len(trimmed) > self._longest:
-            raise TextTooLong(f"{field} has more than {self._longest} characters", limit_characters=str(self._longest))
-        return normalised(trimmed)
-
     async def _encode(self, text: str, kind: Kind) -> Vector:
         async with self._admissions[kind].entered():
             return await self._encoder.encode(text, kind)
@@ -125,6 +116,16 @@ def _known(kind: Kind | None) -> Kind:
     if kind is None:
         raise FieldInvalid("kind", "must be EMBEDDING_KIND_QUERY or EMBEDDING_KIND_PASSAGE")
     return kind
+
+
+def checked(field: str, text: str, longest: int) -> str:
+    """The normalised text. FieldInvalid when nothing is left of it, TextTooLong when it has more characters."""
+    trimmed = text.strip()
+    if not trimmed:
+        raise FieldInvalid(field, "is empty")
+    if len(trimmed) > longest:
+        raise TextTooLong(f"{field} has more than {longest} characters", limit_characters=str(longest))
+    return normalised(trimmed)
 
 
 def normalised(text: str) -> str:

@@ -43,8 +43,11 @@ class Settings(ServerSettings):
     busy core it took 0.07 s behind two short ones and 0.2 s behind eight, which are done a tenth faster. On a GPU,
     which is no slower for eight than for one, raise it."""
 
+    reranks_in_flight: int = Field(default=1, ge=1)
+    """How many queries have texts compared with them at a time, a few texts after the other."""
+
     max_waiting: int = Field(default=256, ge=1)
-    """How many texts of either kind may wait for their turn; more are refused as OVERLOADED."""
+    """How many texts of either kind, or queries to compare with, may wait; more are refused as OVERLOADED."""
 
     @property
     def model_name(self) -> str:

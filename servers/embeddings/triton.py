@@ -1,4 +1,6 @@
-"""The model `embedder` on Triton as the Encoder of the domain; see triton_models/embedder for its tensors."""
+"""The model `embedder` on Triton as Encoder and Comparer of the domain; see triton_models/embedder for its tensors."""
+
+from collections.abc import Sequence
 
 import grpc
 import numpy as np
@@ -8,7 +10,7 @@ from servers.embeddings.embedding import Kind, Vector
 
 
 class TritonEncoder:
-    """One request a text; `timeout_s` counts waiting in Triton's queue."""
+    """`timeout_s` is that of one request, its wait in Triton's queue included."""
 
     def __init__(self, channel: grpc.aio.Channel, timeout_s: float) -> None:
         self._model = TritonModel(channel, "embedder")
@@ -22,3 +24,10 @@ class TritonEncoder:
         """See Encoder."""
         outputs = await self._model.infer({"TEXT": strings(text), "KIND": strings(kind.value)}, self._timeout_s)
         return np.asarray(outputs["EMBEDDING"][0], np.float32)
+
+    async def closeness(self, query: str, texts: Sequence[str]) -> list[float]:
+        """See Comparer."""
+        rows = {"TEXT": texts, "KIND": [Kind.PASSAGE.value] * len(texts), "QUERY": [query] * len(texts)}
+        inputs = {name: strings(*values).reshape(-1, 1) for name, values in rows.items()}
+        outputs = await self._model.infer(inputs, self._timeout_s)
+        return [float(score) for score in outputs["CLOSENESS"].reshape(-1)]

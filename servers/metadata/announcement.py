@@ -51,6 +51,23 @@ def uploaded(tenant: str, subject: str, new: NewRecording) -> Event:
     return _event(events.RECORDING_UPLOADED, message.event_id, new.recording_id, message)
 
 
+def updated(tenant: str, recording: Recording) -> Event:
+    """The event `recording.updated`, of the version that the recording has."""
+    content = recording.content
+    message = recording_events_pb2.RecordingUpdated(
+        event_id=_event_id(recording.recording_id, f"{events.RECORDING_UPDATED} {recording.etag}"),
+        tenant=tenant,
+        recording_id=recording.recording_id,
+        version=recording.version,
+        title=content.title,
+        language_code=content.language_code,
+        labels=content.labels,
+    )
+    message.event_time.GetCurrentTime()
+    message.create_time.FromDatetime(recording.create_time)
+    return _event(events.RECORDING_UPDATED, message.event_id, recording.recording_id, message)
+
+
 def deleted(tenant: str, recording: Recording) -> Event:
     """The event `recording.deleted`."""
     file = recording.content.file

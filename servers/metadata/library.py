@@ -51,15 +51,22 @@ class Announcer(Protocol):
     def uploaded(self, tenant: str, subject: str, new: NewRecording) -> Event:
         """That a recording with a file is there."""
 
+    def updated(self, tenant: str, recording: Recording) -> Event:
+        """What is known of a recording that is new, or has changed."""
+
     def deleted(self, tenant: str, recording: Recording) -> Event:
         """That a recording is gone."""
+
+
+Telling = Callable[[Recording], Sequence[Event]]
+"""What is to be told of a recording that was just kept, or changed."""
 
 
 class RecordingStore(Protocol):
     """Where recordings are kept. Every method sees the rows of `tenant` alone, and raises DependencyUnavailable."""
 
-    async def add_recording(self, tenant: str, new: NewRecording, event: Event | None = None) -> Recording | None:
-        """Keep a recording, with its event, unless its id is taken; what is now kept under the id.
+    async def add_recording(self, tenant: str, new: NewRecording, telling: Telling) -> Recording | None:
+        """Keep a recording, with its events, unless its id is taken; what is now kept under the id.
 
         None when the id is not `tenant`'s, or was that of a recording that is deleted.
         """
@@ -72,8 +79,11 @@ class RecordingStore(Protocol):
     ) -> Sequence[Recording]:
         """At most `limit` recordings of a selection that come after a place in its order."""
 
-    async def change_recording(self, tenant: str, recording_id: str, change: Change, etag: str) -> Recording | None:
-        """The changed recording, whose version counts on if anything is different; None when there is none.
+    async def change_recording(
+        self, tenant: str, recording_id: str, change: Change, etag: str, telling: Telling
+    ) -> Recording | None:
+        """The changed recording, whose version counts on if anything is different, with its events; None when there is
+        none.
 
         EtagMismatch when it has another etag, unless `etag` is empty.
         """
@@ -100,12 +110,15 @@ class Library:
         FieldInvalid; AlreadyExists when the id is taken by other content or another tenant, or was once taken.
         """
         new = _checked(tenant, draft)
-        event = self._announcer.uploaded(tenant, subject, new) if new.file else None
-        stored = await self._store.add_recording(tenant, new, event)
+
+        def telling(made: Recording) -> Sequence[Event]:
+            uploaded = [self._announcer.uploaded(tenant, subject, new)] if new.file else []
+            return [*uploaded, self._announcer.updated(tenant, made)]
+
+        stored = await self._store.add_recording(tenant, new, telling)
         if stored is None or not stored.was_made_of(new):
             raise AlreadyExists("recording_id is taken by another recording")
-        if event:
-            self._stored()
+        self._stored()
         return stored
 
     async def get(self, tenant: str, recording_id: str) -> Recording:
@@ -126,7 +139,13 @@ class Library:
         """The changed recording; FieldInvalid, RecordingNotFound, EtagMismatch."""
         recording_id = fields.identifier("recording.recording_id", update.recording_id)
         change = _change(update)
-        return _found(await self._store.change_recording(tenant, recording_id, change, update.etag), recording_id)
+
+        def telling(changed: Recording) -> Sequence[Event]:
+            return [self._announcer.updated(tenant, changed)]
+
+        stored = await self._store.change_recording(tenant, recording_id, change, update.etag, telling)
+        self._stored()
+        return _found(stored, recording_id)
 
     async def delete(self, tenant: str, recording_id: str, etag: str) -> None:
         """Remove a recording and all that belongs to it; FieldInvalid, RecordingNotFound, EtagMismatch."""

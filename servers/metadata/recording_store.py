@@ -9,6 +9,7 @@ from servers.common import outbox
 from servers.common.outbox import Event
 from servers.common.postgres import Connection, Database
 from servers.metadata.files import File, MediaInfo, StoredObject
+from servers.metadata.library import Telling
 from servers.metadata.listings import Order, Place, Selection
 from servers.metadata.recordings import Change, NewRecording, Recording, Source
 
@@ -61,7 +62,7 @@ class PostgresRecordings:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add_recording(self, tenant: str, new: NewRecording, event: Event | None = None) -> Recording | None:
+    async def add_recording(self, tenant: str, new: NewRecording, telling: Telling) -> Recording | None:
         """See RecordingStore."""
         async with self._database.transaction(tenant) as connection:
             added = await _insert(connection, tenant, new)
@@ -69,9 +70,10 @@ class PostgresRecordings:
             if added and await _was_deleted(connection, new.recording_id):
                 await connection.execute("DELETE FROM recordings WHERE recording_id = %s", (new.recording_id,))
                 return None
-            if added and event:
-                await outbox.add(connection, tenant, [event])
-            return await _one(connection, new.recording_id)
+            kept = await _one(connection, new.recording_id)
+            if added and kept:
+                await outbox.add(connection, tenant, telling(kept))
+            return kept
 
     async def recording(self, tenant: str, recording_id: str) -> Recording | None:
         """See RecordingStore."""
@@ -95,7 +97,9 @@ class PostgresRecordings:
             )
             return [_recording(row) for row in await cursor.fetchall()]
 
-    async def change_recording(self, tenant: str, recording_id: str, change: Change, etag: str) -> Recording | None:
+    async def change_recording(
+        self, tenant: str, recording_id: str, change: Change, etag: str, telling: Telling
+    ) -> Recording | None:
         """See RecordingStore."""
         async with self._database.transaction(tenant) as connection:
             before = await _one_locked(connection, recording_id)
@@ -108,7 +112,10 @@ class PostgresRecordings:
             created_as = before.created_as or before.content.digest()
             values = (content.title, content.language_code, Jsonb(dict(content.labels)), created_as, recording_id)
             await connection.execute(_CHANGE, values)
-            return await _one(connection, recording_id)
+            changed = await _one(connection, recording_id)
+            if changed:
+                await outbox.add(connection, tenant, telling(changed))
+            return changed
 
     async def remove_recording(self, tenant: str, recording_id: str, event: Event, etag: str) -> bool:
         """See RecordingStore."""

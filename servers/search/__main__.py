@@ -3,20 +3,20 @@
 import asyncio
 from contextlib import AsyncExitStack
 
-from ai2text.events.v1 import embedding_events_pb2, recording_events_pb2
-
 from servers.common import channel, events, lifecycle, telemetry
-from servers.search import service
-from servers.search.arrivals import Arrivals
-from servers.search.deletions import Deletions
+from servers.search import consumers, hot_store, index_service, service, vector_homes
+from servers.search.backlog import Backlog
 from servers.search.embedder import RemoteEmbedder
+from servers.search.generations import Generations
+from servers.search.hot import HotQueries
 from servers.search.intake import Intake
-from servers.search.rebuilding import Shape
+from servers.search.reranking import Reranker
 from servers.search.searching import Searches
 from servers.search.settings import Settings
 from servers.search.shelves import Shelves
 from servers.search.store import Store
-from servers.search.vectors import Vectors
+from servers.search.terms import Terms
+from servers.search.upkeep import Upkeep
 
 
 async def main(settings: Settings) -> None:
@@ -26,33 +26,23 @@ async def main(settings: Settings) -> None:
         embeddings = await stack.enter_async_context(channel.connect(settings.embeddings))
         bus = await stack.enter_async_context(events.connected(settings.nats_url))
         store = Store(settings.data_dir / "documents.sqlite")
-        shelves = Shelves(store, Vectors(settings.data_dir / "vectors", store, Shape(probes=settings.vector_probes)))
+        vectors = stack.enter_context(vector_homes.opened(settings, store))
+        generations = Generations()
+        terms = Terms(settings.data_dir / "words", store)
+        shelves = Shelves(store, vectors, terms, changed=generations.count_up)
         stack.push_async_callback(shelves.close)
         intake = Intake(shelves)
         embedder = RemoteEmbedder(embeddings, settings.embed_timeout_s)
-        arrivals = events.Consumer(
-            bus,
-            stream="EMBEDDINGS",
-            subject=events.EMBEDDING_CREATED,
-            durable=f"search-{store.index_id}",
-            event=embedding_events_pb2.EmbeddingCreated,
-            handle=Arrivals(intake).handle,
-            concurrency=64,
-        )
-        deletions = events.Consumer(
-            bus,
-            stream="RECORDINGS",
-            subject=events.RECORDING_DELETED,
-            durable=f"search-deletions-{store.index_id}",
-            event=recording_events_pb2.RecordingDeleted,
-            handle=Deletions(shelves).handle,
-            concurrency=4,
-        )
+        reranker = Reranker(embedder, settings.rerank_candidates)
+        backlog = Backlog(bus, f"search-{store.index_id}")
+        searches = Searches(shelves, embedder, reranker, settings.max_searches, lambda: backlog.is_long)
+        hot = HotQueries(await stack.enter_async_context(hot_store.opened(settings)), generations)
+        jobs = {"intake": intake.run, "indexes": shelves.keep_indexes, "backlog": backlog.run}
         await lifecycle.run(
             settings,
-            mounts=[service.mount(Searches(shelves, embedder, settings.max_searches))],
+            mounts=[service.mount(searches, hot), index_service.mount(Upkeep(shelves, intake))],
             needs={"embeddings": embedder.check, "nats": bus.check},
-            jobs={"intake": intake.run, "indexes": shelves.keep_indexes, "in": arrivals.run, "out": deletions.run},
+            jobs=jobs | consumers.jobs(bus, store.index_id, shelves, intake),
         )
 
 

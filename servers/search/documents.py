@@ -63,7 +63,11 @@ class Scope:
     language_code: str = ""
     """Empty: in every language."""
 
+    recording_numbers: tuple[int, ...] | None = None
+    """The same recordings, or fewer, by the numbers that indexes have for them, ascending and never empty; None: they
+    are not known apart from `recording_ids`."""
+
     @property
     def whole_tenant(self) -> bool:
         """Whether nothing but the tenant narrows it."""
-        return not self.recording_ids and not self.language_code
+        return not self.recording_ids and not self.language_code and self.recording_numbers is None

@@ -1,4 +1,6 @@
-"""The embeddings server as the QueryEmbedder of the domain."""
+"""The embeddings server as the QueryEmbedder and the TextComparer of the domain."""
+
+from collections.abc import Sequence
 
 import grpc
 import numpy as np
@@ -34,6 +36,29 @@ class RemoteEmbedder:
             log.warning("query not embedded", code=error.code().name, details=error.details())
             raise DependencyUnavailable("embeddings") from error
         return Embedding(response.model, np.array(response.embedding.values, np.float32))
+
+    async def embed_all(self, texts: Sequence[str], tenant: str, subject: str) -> list[Embedding]:
+        """See QueryEmbedder."""
+        kind = embedding_pb2.EMBEDDING_KIND_QUERY
+        request = embedding_service_pb2.BatchEmbedRequest(texts=texts, kind=kind)
+        caller = Caller(tenant, subject, _SCOPES)
+        try:
+            response = await self._embeddings.BatchEmbed(request, timeout=self._timeout_s, metadata=caller.metadata())
+        except grpc.aio.AioRpcError as error:
+            log.warning("queries not embedded", code=error.code().name, details=error.details())
+            raise DependencyUnavailable("embeddings") from error
+        return [Embedding(response.model, np.array(one.values, np.float32)) for one in response.embeddings]
+
+    async def closeness(self, query: str, texts: Sequence[str], tenant: str, subject: str) -> list[float]:
+        """See TextComparer."""
+        request = embedding_service_pb2.RerankRequest(query=query, texts=texts)
+        caller = Caller(tenant, subject, _SCOPES)
+        try:
+            response = await self._embeddings.Rerank(request, timeout=self._timeout_s, metadata=caller.metadata())
+        except grpc.aio.AioRpcError as error:
+            log.warning("hits not compared", code=error.code().name, details=error.details())
+            raise DependencyUnavailable("embeddings") from error
+        return list(response.scores)
 
     async def check(self) -> None:
         """Raise DependencyUnavailable when the embeddings server is not well."""

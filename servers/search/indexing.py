@@ -47,7 +47,9 @@ class Filter:
     @classmethod
     def of(cls, scope: Scope) -> "Filter":
         """What `scope` leaves of its tenant."""
-        recordings = tuple(sorted({recording_number(recording_id) for recording_id in scope.recording_ids}))
+        recordings = scope.recording_numbers
+        if recordings is None:
+            recordings = tuple(sorted({recording_number(recording_id) for recording_id in scope.recording_ids}))
         return cls(recordings, language_number(scope.language_code) if scope.language_code else None)
 
     @property
@@ -109,6 +111,11 @@ class Stats:
 
 class VectorIndex(Protocol):
     """One writer at a time; any number of searches beside it, which never wait. Every method blocks."""
+
+    @property
+    def seq(self) -> int:
+        """It holds what came up to this number."""
+        ...
 
     def apply(self, changes: Changes) -> None:
         """Take changes in, in the order of their numbers; the same again changes nothing."""

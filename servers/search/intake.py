@@ -1,31 +1,33 @@
-"""Takes documents in, several in one transaction."""
+"""Takes in what comes, several in one transaction."""
 
 import asyncio
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from servers.common.errors import Ai2TextError
-from servers.search.documents import Entry
+
+T = TypeVar("T")
+Taken = TypeVar("Taken", contravariant=True)
 
 
-class Shelf(Protocol):
-    """Where documents are kept."""
+class Shelf(Protocol[Taken]):
+    """Where what comes is kept, such as documents."""
 
-    async def put(self, entries: Sequence[Entry]) -> None:
-        """Store all entries so that not even a power cut loses them, and make them findable; each replaces its like."""
+    async def put(self, entries: Sequence[Taken]) -> None:
+        """Store all entries so that not even a power cut loses them; they are found soon; each replaces its like."""
         ...
 
 
-class Intake:
+class Intake(Generic[T]):
     """One writer. While a transaction is under way, those who come wait, and go together into the next."""
 
-    def __init__(self, shelf: Shelf, most_waiting: int = 256, most_at_once: int = 64) -> None:
+    def __init__(self, shelf: Shelf[T], most_waiting: int = 256, most_at_once: int = 64) -> None:
         self._shelf = shelf
-        self._waiting: asyncio.Queue[tuple[Entry, asyncio.Future[None]]] = asyncio.Queue(most_waiting)
+        self._waiting: asyncio.Queue[tuple[T, asyncio.Future[None]]] = asyncio.Queue(most_waiting)
         self._most_at_once = most_at_once
 
-    async def add(self, entry: Entry) -> None:
-        """Returns when the entry is stored and can be found; raises what the shelf raised for the transaction."""
+    async def add(self, entry: T) -> None:
+        """Returns when the entry is stored, to be found soon; raises what the shelf raised for the transaction."""
         stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         await self._waiting.put((entry, stored))
         await stored
@@ -47,7 +49,7 @@ class Intake:
                 _tell(batch, None)
 
 
-def _tell(batch: Sequence[tuple[Entry, asyncio.Future[None]]], error: BaseException | None) -> None:
+def _tell(batch: Sequence[tuple[T, asyncio.Future[None]]], error: BaseException | None) -> None:
     for _, stored in batch:
         if stored.done():
             continue

@@ -85,12 +85,13 @@ class ListIndex:
         self._state = State(alive, Tail(self._dimensions))
         self.seq = seq
 
-    def freeze(self) -> Frozen:
-        """What a rebuilding begins with. No change may be under way."""
+    def freeze(self, whole: bool = False) -> Frozen:
+        """What a rebuilding begins with; `whole`: of a new base, where it would be of a later part. No change may be
+        under way."""
         parts, tail = self._state
         rows = tail.held()
         alive = tuple(part.alive.copy() for part in parts)
-        whole = self._whole(parts, tail)
+        whole = whole or self._whole(parts, tail)
         rows = rows._replace(alive=rows.alive.copy())
         return Frozen(self.seq, self._shape, whole, parts, alive, tail, rows, self._dimensions)
 

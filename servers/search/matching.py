@@ -1,71 +1,115 @@
-"""What FTS5 indexes of a document, and the expression that finds it.
+"""What an index of words holds of a text, and what of it a query asks for; not how it is kept.
 
-Both sides are words that `servers.search.words` has cut, joined by spaces: FTS5's `ascii` tokenizer leaves them as they
-are, and nothing in them means anything to its query language.
+Words are cut by `servers.search.words` on both sides. Folded ones are always asked for, spelt ones when the query has
+accents. Two words that follow each other are a term of their own, for most Vietnamese words have two syllables.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
-from servers.search.documents import Document, Scope
-from servers.search.words import Word, words
+from servers.search.query import Query
+from servers.search.words import Word, forms
 
-COLUMNS = "folded, spelt, place"
-WEIGHTS = (1.0, 2.0, 0.0)
-"""How much a match in each column counts: exact accents twice as much as folded ones; the place only filters."""
+FOLDED, SPELT = "folded", "spelt"
+FOLDED_PAIRS, SPELT_PAIRS = "folded_pairs", "spelt_pairs"
+PAIRS = {FOLDED: FOLDED_PAIRS, SPELT: SPELT_PAIRS}
+
+SPELT_WEIGHT = 2.0
+"""How much exact accents count; folded words count 1."""
+
+PAIR_WEIGHT = 0.5
+"""How much a pair counts beside its two words."""
+
+LEAST_WEIGHT = 0.02
+"""What a term in half of the documents or more counts, of what one in few does; in between it falls evenly.
+
+BM25 as tantivy has it never lets a frequent word count for nothing. docs/adr/0012 says how these numbers were chosen.
+"""
 
 MOST_WORDS = 64
-"""How many different words of a question are looked up; what follows does not count."""
+"""How many words of a query are looked up; what follows does not count."""
+
+FREQUENT = 0.05
+"""A term in a larger share of the documents tells little and takes long to go through, ..."""
+
+FEW, MANY = 2_000, 50_000
+"""... unless it is in no more than FEW; and so does one in more than MANY, however many documents there are."""
 
 
-def row(document: Document) -> tuple[str, str, str]:
-    """The COLUMNS of a document."""
-    cut = list(words(document.text))
-    return " ".join(word.folded for word in cut), " ".join(word.spelt for word in cut), " ".join(_places(document))
+class Term(NamedTuple):
+    """A word or a pair of words in one of the fields, and how much it counts."""
+
+    field: str
+    text: str
+    weight: float = 1.0
 
 
-def expression(scope: Scope, asked: Sequence[Word]) -> str:
-    """Finds what is in `scope` and has any of the asked words; two that follow each other count once more as a pair.
+def fields(text: str) -> dict[str, str]:
+    """What is kept of a text: in each field its terms in order, with a space between them."""
+    cut = forms(text)
+    spelt, folded = [both[0] for both in cut], [both[1] for both in cut]
+    kept = {FOLDED: folded, SPELT: spelt, FOLDED_PAIRS: _pairs(folded), SPELT_PAIRS: _pairs(spelt)}
+    return {field: " ".join(terms) for field, terms in kept.items()}
 
-    Vietnamese words are mostly of two syllables, so pairs stand for words. `asked` must not be empty.
+
+def asked(query: Query) -> list[Term]:
+    """The different terms of a query's words, its prefix aside."""
+    some = query.words[:MOST_WORDS]
+    found = _terms(FOLDED, [word.folded for word in some], 1.0)
+    if any(map(_accented, some)):
+        found += _terms(SPELT, [word.spelt for word in some], SPELT_WEIGHT)
+    return list(dict.fromkeys(found))
+
+
+def prefixes(prefix: Word) -> list[Term]:
+    """What the terms begin with that a prefix stands for."""
+    folded = Term(FOLDED, prefix.folded)
+    return [folded, Term(SPELT, prefix.spelt, SPELT_WEIGHT)] if _accented(prefix) else [folded]
+
+
+def phrase(wanted: Sequence[Word]) -> tuple[str, list[str]]:
+    """The field that a phrase stands in, and its words in order: as they are spelt when one of them has accents."""
+    if any(map(_accented, wanted)):
+        return SPELT, [word.spelt for word in wanted]
+    return FOLDED, [word.folded for word in wanted]
+
+
+def counted(terms: Iterable[Term], frequency: Callable[[Term], int], documents: int) -> list[tuple[int, Term]]:
+    """The terms that are in any of so many documents, rarest first, with the number of documents that have them; each
+    counts the less, the more these are."""
+    found = sorted((count, term) for term in terms if (count := frequency(term)))
+    return [
+        (count, term._replace(weight=term.weight * max(LEAST_WEIGHT, 1 - 2 * count / max(1, documents))))
+        for count, term in found
+    ]
+
+
+def telling(found: Iterable[tuple[int, Term]], documents: int, enough: float) -> list[Term]:
+    """Of `counted` terms those that are worth looking up.
+
+    Frequent ones are left out, as long as the others are in `enough` documents: else the rarest of them come in, one by
+    one, until they are.
     """
-    asked = asked[:MOST_WORDS]
-    found = _any_of("folded", [word.folded for word in asked])
-    if any(word.spelt != word.folded for word in asked):
-        found += " OR " + _any_of("spelt", [word.spelt for word in asked])
-    return f"{_within(scope)} AND ({found})"
+    most = max(FEW, min(MANY, FREQUENT * documents))
+    chosen, reached = list[Term](), 0
+    for count, term in found:
+        if count > most and reached >= enough:
+            break
+        chosen.append(term)
+        reached += count
+    return chosen
 
 
-def _any_of(column: str, asked: Sequence[str]) -> str:
-    pairs = (f"{first} {second}" for first, second in pairwise(asked))
-    return f"{column} : ({_either([*asked, *pairs])})"
+def _terms(field: str, words: Sequence[str], weight: float) -> list[Term]:
+    single = [Term(field, word, weight) for word in words]
+    return single + [Term(PAIRS[field], pair, PAIR_WEIGHT * weight) for pair in _pairs(words)]
 
 
-def _within(scope: Scope) -> str:
-    wanted = [_quoted(_token("t", scope.tenant))]
-    if scope.recording_ids:
-        wanted.append(f"({_either(_token('r', recording_id) for recording_id in scope.recording_ids)})")
-    if scope.language_code:
-        wanted.append(_quoted(_token("l", scope.language_code)))
-    return f"place : ({' AND '.join(wanted)})"
+def _pairs(words: Sequence[str]) -> Iterable[str]:
+    """No word has a low line in it, so that no two pairs look alike."""
+    return map("_".join, pairwise(words))
 
 
-def _places(document: Document) -> tuple[str, str, str]:
-    return (
-        _token("t", document.tenant),
-        _token("r", document.recording_id),
-        _token("l", document.language_code),
-    )
-
-
-def _token(kind: str, name: str) -> str:
-    """One word for any name; different for different names."""
-    return kind + name.encode().hex()
-
-
-def _either(phrases: Iterable[str]) -> str:
-    return " OR ".join(dict.fromkeys(map(_quoted, phrases)))
-
-
-def _quoted(phrase: str) -> str:
-    return f'"{phrase}"'
+def _accented(word: Word) -> bool:
+    return word.spelt != word.folded

@@ -68,7 +68,7 @@ def fused(lexical: Sequence[int], semantic: Sequence[int], weighing: Weights) ->
     places = [
         Place(
             id,
-            _share(weighing.lexical, lexical_ranks.get(id, 0)) + _share(weighing.semantic, semantic_ranks.get(id, 0)),
+            share(weighing.lexical, lexical_ranks.get(id, 0)) + share(weighing.semantic, semantic_ranks.get(id, 0)),
             semantic_ranks.get(id, 0),
             lexical_ranks.get(id, 0),
         )
@@ -77,5 +77,6 @@ def fused(lexical: Sequence[int], semantic: Sequence[int], weighing: Weights) ->
     return sorted(places, key=lambda place: (-place.score, place.lexical_rank or math.inf, place.semantic_rank))
 
 
-def _share(weight: float, rank: int) -> float:
+def share(weight: float, rank: int) -> float:
+    """What a ranking of that weight gives to the score of the document with that rank; nothing without one."""
     return weight / (RANK_OFFSET + rank) if rank else 0.0

@@ -1,48 +1,30 @@
 """Finds the moment at which something was said. Knows neither gRPC nor where the documents are."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from functools import partial
 
 from opentelemetry import metrics
 
 from servers.common.errors import DependencyUnavailable, Overloaded
-from servers.search import ranking, snippets
-from servers.search.documents import Document, Embedding, Scope
+from servers.search import explaining, paging, ranking, snippets
+from servers.search.candidates import Candidates, Library, QueryEmbedder, Status
+from servers.search.documents import Document, Embedding
+from servers.search.explaining import Explanation, MatchedWords
+from servers.search.finding import Finder
+from servers.search.indexing import recording_number
 from servers.search.question import Question
+from servers.search.ranking import Place
+from servers.search.reranking import Reranked, Reranker
 from servers.search.snippets import Snippet
-from servers.search.words import Word, words
+from servers.search.timings import Watch
+from servers.search.words import words
 
 SEARCHES = metrics.get_meter("ai2text").create_counter(
     "ai2text.search.searches", description="Searches answered, by whether the semantic ranking took part."
 )
-
-CANDIDATES = 100
-"""How many documents each ranking brings; no less than the most hits that can be asked for."""
-
-
-class Library(Protocol):
-    """The documents. Nothing outside the scope or the tenant ever comes out."""
-
-    async def matching(self, scope: Scope, asked: Sequence[Word], limit: int) -> list[int]:
-        """The ids of the documents with any of the asked words, by BM25, best first."""
-        ...
-
-    async def nearest(self, scope: Scope, embedding: Embedding, limit: int) -> list[int]:
-        """The ids of the documents with the nearest vectors, nearest first; DependencyUnavailable when unknown."""
-        ...
-
-    async def documents(self, tenant: str, ids: Collection[int]) -> Mapping[int, Document]:
-        """Those documents of the tenant that there are."""
-        ...
-
-
-class QueryEmbedder(Protocol):
-    """Embeds what is asked, in the name of who asks. DependencyUnavailable when there is no vector in time."""
-
-    async def embed(self, text: str, tenant: str, subject: str) -> Embedding: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,59 +33,216 @@ class Hit:
 
     document: Document
     snippet: Snippet
-    place: ranking.Place
+    place: Place
+    matched: MatchedWords | None = None
+    """Only when the question wants to know."""
+
+    closeness: float | None = None
+    """To the query, where the first hits were compared with it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """The answer to a question; `semantic` and `lexical` say which rankings took part."""
 
-    hits: tuple[Hit, ...]
+    groups: tuple[tuple[Hit, ...], ...]
+    """The hits of each recording; each hit by itself when they are not wanted by recording. Best first."""
+
     semantic: bool
     lexical: bool
+    status: Status
+    weights: ranking.Weights
+    """What each ranking counted."""
+
+    next_token: str = ""
+    explanation: Explanation | None = None
+    reranked: bool = False
+    complete: bool = False
+    """Whether nothing was away that might have brought more, or a better order."""
+
+    @property
+    def hits(self) -> tuple[Hit, ...]:
+        """Of all groups."""
+        return tuple(hit for group in self.groups for hit in group)
+
+
+@dataclass(frozen=True, slots=True)
+class Fusion:
+    """Both rankings as one."""
+
+    places: list[Place]
+    weights: ranking.Weights
+    coverage: float
+
+    @classmethod
+    def of(cls, question: Question, found: Candidates) -> "Fusion":
+        """What comes of the candidates of a question."""
+        best_match = tuple(words(found.documents[found.lexical[0]].text)) if found.lexical else ()
+        asked = question.query.completed(best_match)
+        weights = ranking.weights(asked, best_match)
+        places = ranking.fused(found.lexical, found.semantic, weights)
+        return cls(places, weights, ranking.coverage(asked, best_match))
 
 
 class Searches:
     """Answers at most `at_once` questions at a time, and refuses more."""
 
-    def __init__(self, library: Library, embedder: QueryEmbedder, at_once: int) -> None:
+    def __init__(
+        self,
+        library: Library,
+        embedder: QueryEmbedder,
+        reranker: Reranker,
+        at_once: int,
+        behind: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`behind` says whether the index has much to take in that was said."""
         self._library = library
         self._embedder = embedder
+        self._reranker = reranker
+        self._at_once = at_once
         self._free = at_once
+        self._behind = behind
 
     async def find(self, question: Question) -> Found:
         """The hits for a question, best first. Overloaded when too many are being answered."""
-        async with self._place():
-            matching, nearest = await asyncio.gather(self._matching(question), self._nearest(question))
-            documents = await self._library.documents(question.scope.tenant, {*matching, *(nearest or ())})
-        lexical = [id for id in matching if id in documents]
-        semantic = [id for id in nearest or () if id in documents]
-        best_match = tuple(words(documents[lexical[0]].text)) if lexical else ()
-        weighing = ranking.weights(question.words, best_match)
-        places = ranking.fused(lexical, semantic, weighing)[: question.limit]
-        hits = (Hit(documents[at.id], snippets.snippet(documents[at.id].text, question.words), at) for at in places)
-        SEARCHES.add(1, {"semantic": nearest is not None})
-        return Found(tuple(hits), semantic=nearest is not None, lexical=bool(question.words))
+        watch = Watch()
+        async with self._places(1):
+            embed = partial(self._embedder.embed, question.query.text, question.scope.tenant, question.subject)
+            return await self._found(question, watch, embed)
 
-    async def _matching(self, question: Question) -> list[int]:
-        if not question.words:
-            return []
-        return await self._library.matching(question.scope, question.words, CANDIDATES)
+    async def find_all(self, questions: Sequence[Question]) -> list[Found]:
+        """The hits for each question of one caller, embedded in one call. Overloaded as if they came one by one."""
+        watches = [Watch() for _ in questions]
+        async with self._places(len(questions)):
+            first, watch = questions[0], watches[0]
+            texts = [question.query.text for question in questions]
+            with watch.stage("embed"):
+                embeddings = await self._embeddings(texts, first.scope.tenant, first.subject)
+            for other in watches[1:]:
+                other.add("embed", watch.took_us()["embed"])
+            return await asyncio.gather(
+                *(
+                    self._found(question, watch, partial(_given, embedding))
+                    for question, watch, embedding in zip(questions, watches, embeddings, strict=True)
+                )
+            )
 
-    async def _nearest(self, question: Question) -> list[int] | None:
-        """None when there is no semantic ranking at the moment: the words must then do."""
+    async def _embeddings(self, texts: Sequence[str], tenant: str, subject: str) -> Sequence[Embedding | None]:
         try:
-            embedding = await self._embedder.embed(question.text, question.scope.tenant, question.subject)
-            return await self._library.nearest(question.scope, embedding, CANDIDATES)
+            return await self._embedder.embed_all(texts, tenant, subject)
         except DependencyUnavailable:
+            return [None] * len(texts)
+
+    async def _found(self, question: Question, watch: Watch, embed: Callable[[], Awaitable[Embedding]]) -> Found:
+        finder = Finder(self._library, question, watch, embed)
+        await finder.narrow()
+        for depth in _depths(question):
+            candidates = await finder.candidates(depth)
+            fusion = Fusion.of(question, candidates)
+            left = _left(question, candidates, fusion.places)
+            deeper = candidates.deeper and depth < paging.DEPTHS[-1]
+            if len(left) >= question.wanted or not deeper:
+                break
+        reranked = await self._reranked(question, candidates, fusion, watch)
+        if reranked:
+            left = _left(question, candidates, reranked.places)
+        page = left[: question.wanted]
+        closeness = reranked.closeness if reranked else {}
+        with watch.stage("snippets"):
+            groups = tuple(
+                tuple(_hit(question, candidates, place, closeness.get(place.id)) for place in group) for group in page
+            )
+        SEARCHES.add(1, {"semantic": candidates.by_meaning})
+        found = Found(
+            groups,
+            semantic=candidates.by_meaning,
+            lexical=candidates.by_words,
+            status=Status.BUILDING if self._behind() else candidates.status,
+            next_token=_next_token(question, candidates, page) if deeper or len(left) > len(page) else "",
+            weights=fusion.weights,
+            reranked=reranked is not None,
+            complete=candidates.status is Status.READY
+            and candidates.by_meaning
+            and bool(reranked or not _reranks(question, fusion)),
+        )
+        return replace(found, explanation=_explained(candidates, fusion, finder, watch)) if question.explain else found
+
+    async def _reranked(self, question: Question, found: Candidates, fusion: Fusion, watch: Watch) -> Reranked | None:
+        """None when the order stays."""
+        if not _reranks(question, fusion):
             return None
+        scope, text = question.scope, question.query.text
+        with watch.stage("rerank"):
+            return await self._reranker.rerank(text, fusion.places, found.documents, scope.tenant, question.subject)
 
     @asynccontextmanager
-    async def _place(self) -> AsyncIterator[None]:
-        if not self._free:
+    async def _places(self, wanted: int) -> AsyncIterator[None]:
+        """Room for so many searches; more than there may ever be count as all."""
+        taken = min(wanted, self._at_once)
+        if self._free < taken:
             raise Overloaded("too many searches at a time")
-        self._free -= 1
+        self._free -= taken
         try:
             yield
         finally:
-            self._free += 1
+            self._free += taken
+
+
+async def _given(embedding: Embedding | None) -> Embedding:
+    if embedding is None:
+        raise DependencyUnavailable("embeddings")
+    return embedding
+
+
+def _depths(question: Question) -> Sequence[int]:
+    """How deep to look, first and then. By recording it takes more hits, and in fewer steps."""
+    if question.hits_each:
+        return paging.DEPTHS[1], paging.DEPTHS[-1]
+    return tuple(paging.depths(len(question.given) + question.wanted))
+
+
+def _left(question: Question, found: Candidates, places: Sequence[Place]) -> list[list[Place]]:
+    """The hits that no earlier page had, by recording when that is wanted, else each by itself; best first."""
+    groups = dict[int, list[Place]]()
+    for place in places:
+        hits = groups.setdefault(_number(question, found, place), [])
+        if len(hits) < max(question.hits_each, 1):
+            hits.append(place)
+    before = frozenset(question.given)
+    return [hits for number, hits in groups.items() if paging.mark(number) not in before]
+
+
+def _number(question: Question, found: Candidates, place: Place) -> int:
+    """That of the hit, or of its recording when hits are wanted by recording."""
+    return recording_number(found.documents[place.id].recording_id) if question.hits_each else place.id
+
+
+def _next_token(question: Question, found: Candidates, page: Sequence[Sequence[Place]]) -> str:
+    given = (*question.given, *(paging.mark(_number(question, found, group[0])) for group in page))
+    return paging.token(question.name, given) if page and len(given) < paging.MOST_GIVEN else ""
+
+
+def _reranks(question: Question, fusion: Fusion) -> bool:
+    """Whether the first hits are to be compared. What has no accents the model cannot read, and later pages go on as
+    they would have."""
+    return question.rerank and not question.given and fusion.weights.semantic == 1
+
+
+def _hit(question: Question, found: Candidates, place: Place, closeness: float | None) -> Hit:
+    document = found.documents[place.id]
+    matched = explaining.matched(question.query, document.text) if question.explain else None
+    return Hit(document, snippets.snippet(document.text, question.query), place, matched, closeness)
+
+
+def _explained(found: Candidates, fusion: Fusion, finder: Finder, watch: Watch) -> Explanation:
+    return Explanation(
+        semantic_weight=fusion.weights.semantic if found.by_meaning else 0.0,
+        lexical_weight=fusion.weights.lexical if found.by_words else 0.0,
+        coverage=fusion.coverage,
+        semantic_candidates=len(found.semantic),
+        lexical_candidates=len(found.lexical),
+        lists=found.lists,
+        compared=found.compared,
+        recordings_left=finder.recordings_left,
+        took_us=watch.took_us(),
+    )

@@ -3,12 +3,13 @@
 from typing import Any, TypeAlias
 
 import grpc
-from ai2text.search.v1 import hit_pb2, search_service_pb2, search_service_pb2_grpc
+from ai2text.search.v1 import search_service_pb2, search_service_pb2_grpc
 
 from servers.common import identity, lifecycle
-from servers.search.question import ask
-from servers.search.searching import Found, Hit, Searches
-from servers.search.snippets import Snippet
+from servers.search import messages
+from servers.search.hot import HotQueries
+from servers.search.question import ask, ask_all
+from servers.search.searching import Searches
 
 SCOPE = "search"
 
@@ -18,51 +19,44 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 class SearchService(search_service_pb2_grpc.SearchServiceServicer):
     """See `search_service.proto`."""
 
-    def __init__(self, searches: Searches) -> None:
+    def __init__(self, searches: Searches, hot: HotQueries) -> None:
         self._searches = searches
+        self._hot = hot
 
     async def Search(
         self, request: search_service_pb2.SearchRequest, context: Context
     ) -> search_service_pb2.SearchResponse:
-        """Find segments."""
+        """Find segments. What is found anew is kept under the name that its request had before it was looked for."""
         by = identity.require(context, SCOPE)
-        question = ask(
-            by.tenant, by.subject, request.query, request.limit, request.recording_ids, request.language_code
-        )
-        found = await self._searches.find(question)
-        return search_service_pb2.SearchResponse(hits=map(_hit, found.hits), rankings=_rankings(found))
+        question = ask(by.tenant, by.subject, messages.draft(request))
+        name = self._hot.name(by.tenant, messages.asked(request))
+        if question.explain:
+            answer = messages.response(await self._searches.find(question), bool(question.hits_each))
+            answer.explanation.cached = await self._hot.holds(name)
+        elif kept := messages.kept(await self._hot.get(name)):
+            answer = kept
+        else:
+            found = await self._searches.find(question)
+            answer = messages.response(found, bool(question.hits_each))
+            await self._hot.put(name if found.complete else None, answer.SerializeToString())
+        return answer
+
+    async def BatchSearch(
+        self, request: search_service_pb2.BatchSearchRequest, context: Context
+    ) -> search_service_pb2.BatchSearchResponse:
+        """Find segments for several questions."""
+        by = identity.require(context, SCOPE)
+        questions = ask_all(by.tenant, by.subject, messages.drafts(request.requests))
+        found = await self._searches.find_all(questions)
+        answers = (messages.response(one, bool(of.hits_each)) for one, of in zip(found, questions, strict=True))
+        return search_service_pb2.BatchSearchResponse(responses=answers)
 
 
-def _rankings(found: Found) -> list[hit_pb2.Ranking]:
-    took_part = ((found.semantic, hit_pb2.RANKING_SEMANTIC), (found.lexical, hit_pb2.RANKING_LEXICAL))
-    return [ranking for took, ranking in took_part if took]
-
-
-def _hit(hit: Hit) -> hit_pb2.Hit:
-    return hit_pb2.Hit(
-        recording_id=hit.document.recording_id,
-        transcript_id=hit.document.transcript_id,
-        segment_id=hit.document.segment_id,
-        start_ms=hit.document.start_ms,
-        end_ms=hit.document.end_ms,
-        snippet=_snippet(hit.snippet),
-        score=hit.place.score,
-        language_code=hit.document.language_code,
-        semantic_rank=hit.place.semantic_rank,
-        lexical_rank=hit.place.lexical_rank,
-    )
-
-
-def _snippet(snippet: Snippet) -> hit_pb2.Snippet:
-    highlights = (hit_pb2.Highlight(start=span.start, end=span.end) for span in snippet.highlights)
-    return hit_pb2.Snippet(text=snippet.text, highlights=highlights)
-
-
-def mount(searches: Searches) -> lifecycle.Mount:
+def mount(searches: Searches, hot: HotQueries) -> lifecycle.Mount:
     """Adds SearchService to a server."""
 
     def add(server: grpc.aio.Server) -> str:
-        search_service_pb2_grpc.add_SearchServiceServicer_to_server(SearchService(searches), server)
+        search_service_pb2_grpc.add_SearchServiceServicer_to_server(SearchService(searches, hot), server)
         return search_service_pb2.DESCRIPTOR.services_by_name["SearchService"].full_name
 
     return add

@@ -1,46 +1,74 @@
-"""The store and the vector indexes behind the event loop: what blocks runs on a bounded number of threads."""
+"""The store and the indexes behind the event loop: what blocks runs on a bounded number of threads."""
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
 from servers.common.errors import DependencyUnavailable
+from servers.search.candidates import Within
+from servers.search.catalogue import Known
 from servers.search.documents import Document, Embedding, Entry, Scope
+from servers.search.indexing import Ranked
+from servers.search.journal import VectorIndexes
+from servers.search.narrowing import Conditions, Span
+from servers.search.query import Query
 from servers.search.store import Store
-from servers.search.vectors import Vectors
-from servers.search.words import Word
+from servers.search.terms import Terms
+from servers.search.upkeep import IndexStats, SpaceStats
 
 LOOK_EVERY_S = 10.0
+AGAIN_S = 0.5
+"""How soon an index is made to follow again that could not take in all."""
+
 DELETE_STEP = 200
 """Documents deleted at a time; new ones wait no longer than that takes."""
 NEAREST_TIMEOUT_S = 1.5
+MATCHING_TIMEOUT_S = 1.5
+COMMIT_EVERY_S = 0.3
+"""What is put in this time can be found after one commit, which takes some hundredths of a second."""
 
 T = TypeVar("T")
 
 
 class Shelves:
-    """One thread writes, one has the indexes follow, one makes their lists, `readers` read and as many look for
-    vectors: no kind delays another."""
+    """One thread writes, one has the indexes of vectors follow, one makes their lists, one has those of words follow,
+    `readers` read, as many look for vectors and as many for words: no kind delays another."""
 
-    def __init__(self, store: Store, vectors: Vectors, readers: int = 2) -> None:
+    def __init__(
+        self,
+        store: Store,
+        vectors: VectorIndexes,
+        terms: Terms,
+        readers: int = 2,
+        changed: Callable[[str], None] = lambda tenant: None,
+    ) -> None:
+        """`changed` is told the tenant whenever its searches may find something else than before."""
         self._store = store
+        self._tell = changed
         self._vectors = vectors
+        self._terms = terms
         self._writer = ThreadPoolExecutor(1, "writer")
         self._keeper = ThreadPoolExecutor(1, "keeper")
         self._rebuilder = ThreadPoolExecutor(1, "rebuilder")
         self._readers = ThreadPoolExecutor(readers, "reader")
         self._seekers = ThreadPoolExecutor(readers, "seeker")
+        self._speller = ThreadPoolExecutor(1, "speller")
+        self._matchers = ThreadPoolExecutor(readers, "matcher")
         self._behind: set[tuple[str, str]] = set()
         self._changed = asyncio.Event()
+        self._unread, self._reading = set[str](), set[str]()
+        self._written = asyncio.Event()
 
     async def put(self, entries: Sequence[Entry]) -> None:
-        """See Shelf. The words can be found when this returns, the vectors a moment later."""
+        """See Shelf. The vectors can be found a moment after this returns, the words after COMMIT_EVERY_S."""
         await _on(self._writer, lambda: self._store.put(entries))
+        self._tell_changed({entry.document.tenant for entry in entries})
         self._behind |= {(entry.document.tenant, entry.embedding.space) for entry in entries}
         self._changed.set()
+        self._say_unread({entry.document.tenant for entry in entries})
 
     async def delete(self, tenant: str, recording_id: str) -> None:
         """See DeletionShelf. Little by little: what is spoken now must not wait for it."""
@@ -48,48 +76,145 @@ class Shelves:
         while deleted == DELETE_STEP:
             delete = partial(self._store.delete, tenant, recording_id, DELETE_STEP)
             deleted, spaces = await _on(self._writer, delete)
-            self._behind |= {(tenant, space) for space in spaces}
-            self._changed.set()
+            self._say_deleted(tenant, spaces)
 
-    async def matching(self, scope: Scope, asked: Sequence[Word], limit: int) -> list[int]:
+    async def remove(self, tenant: str, ids: Sequence[int]) -> int:
+        """Delete these documents of a tenant; how many there were. DependencyUnavailable, with all of them there."""
+        removed, spaces = await _on(self._writer, lambda: self._store.remove(tenant, ids))
+        self._say_deleted(tenant, spaces)
+        return removed
+
+    async def note(self, known: Sequence[Known]) -> None:
+        """Keep what was told of recordings, unless as much or more is known. DependencyUnavailable, and nothing is."""
+        self._tell_changed(await _on(self._writer, lambda: self._store.note(known)))
+
+    async def recordings(self, tenant: str, conditions: Conditions) -> Sequence[int]:
         """See Library."""
-        return await _on(self._readers, lambda: self._store.matching(scope, asked, limit))
+        return await _on(self._readers, lambda: self._store.recordings(tenant, conditions))
+
+    async def within(self, scope: Scope, span: Span) -> Within:
+        """See Library."""
+        return await _on(self._readers, lambda: self._store.within(scope, span))
+
+    async def stats(self, tenant: str) -> IndexStats:
+        """See IndexShelf."""
+        documents = await asyncio.to_thread(self._store.count, tenant)  # of millions that takes seconds
+        newest = await _on(self._readers, lambda: self._store.newest_by_space(tenant))
+        spaces = [
+            SpaceStats(space, await _on(self._seekers, partial(self._vectors.stats, tenant, space)), seq)
+            for space, seq in newest.items()
+        ]
+        return IndexStats(documents, tuple(spaces))
+
+    async def rebuild(self, tenant: str, whole: bool) -> None:
+        """See IndexShelf."""
+        for space in await _on(self._readers, lambda: self._store.newest_by_space(tenant)):
+            await _on(self._rebuilder, partial(self._vectors.rebuild, tenant, space, whole))
+
+    async def matching(self, scope: Scope, query: Query, limit: int) -> list[int]:
+        """See Library. An index that is still being built does not answer in time."""
+        try:
+            async with asyncio.timeout(MATCHING_TIMEOUT_S):
+                return await _on(self._matchers, lambda: self._matching(scope, query, limit))
+        except (TimeoutError, DependencyUnavailable):
+            self._say_unread({scope.tenant})
+            raise DependencyUnavailable("word index") from None
 
     async def documents(self, tenant: str, ids: Collection[int]) -> Mapping[int, Document]:
         """See Library."""
         return await _on(self._readers, lambda: self._store.documents(tenant, ids))
 
-    async def nearest(self, scope: Scope, embedding: Embedding, limit: int) -> list[int]:
+    async def nearest(self, scope: Scope, embedding: Embedding, limit: int) -> Ranked:
         """See Library. An index that is still being built does not answer in time."""
         try:
             async with asyncio.timeout(NEAREST_TIMEOUT_S):
-                ranked = await _on(self._seekers, lambda: self._vectors.nearest(scope, embedding, limit))
+                return await _on(self._seekers, lambda: self._vectors.nearest(scope, embedding, limit))
         except TimeoutError:
             raise DependencyUnavailable("vector index") from None
-        return ranked.ids
 
     async def keep_indexes(self) -> None:
         """Have every index follow the store, and make lists where it is due, until cancelled."""
+        async with asyncio.TaskGroup() as jobs:
+            jobs.create_task(self._keep_vectors())
+            jobs.create_task(self._keep_words())
+
+    async def _keep_words(self) -> None:
+        self._unread |= set(await _on(self._speller, self._store.tenants))
+        while True:
+            self._reading, self._unread = self._unread, set()
+            self._written.clear()
+            for tenant in self._reading:
+                if not await _on(self._speller, partial(self._terms.follow, tenant)):
+                    self._say_unread({tenant})
+                self._tell_changed({tenant})
+            self._reading = set()
+            await asyncio.sleep(COMMIT_EVERY_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._written.wait(), LOOK_EVERY_S)
+
+    def _say_deleted(self, tenant: str, spaces: Set[str]) -> None:
+        self._tell_changed({tenant})
+        self._behind |= {(tenant, space) for space in spaces}
+        self._changed.set()
+        self._say_unread({tenant})
+
+    def _tell_changed(self, tenants: Set[str]) -> None:
+        for tenant in tenants:
+            self._tell(tenant)
+
+    def _say_unread(self, tenants: Set[str]) -> None:
+        self._unread |= tenants
+        self._written.set()
+
+    async def _keep_vectors(self) -> None:
         self._behind |= set(await _on(self._keeper, self._store.spaces))
         rebuilt: Future[None] | None = None
         while True:
             behind, self._behind = self._behind, set()
             self._changed.clear()
             for tenant, space in behind:
-                await _on(self._keeper, partial(self._vectors.follow, tenant, space))
+                if await _on(self._keeper, partial(self._vectors.follow, tenant, space)):
+                    self._tell_changed({tenant})
+                else:
+                    self._behind.add((tenant, space))
             if rebuilt is None or rebuilt.done():
                 if rebuilt is not None:
                     rebuilt.result()
                 rebuilt = self._rebuilder.submit(self._vectors.rebuild_due)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), LOOK_EVERY_S)
+                await asyncio.wait_for(self._changed.wait(), AGAIN_S if self._behind else LOOK_EVERY_S)
 
     async def close(self) -> None:
         """End what is under way and close the store."""
         self._vectors.stop()
-        for pool in (self._writer, self._keeper, self._rebuilder, self._readers, self._seekers):
+        self._terms.stop()
+        followers = (self._keeper, self._rebuilder, self._speller)
+        for pool in (self._writer, *followers, self._readers, self._seekers, self._matchers):
             await asyncio.to_thread(pool.shutdown, cancel_futures=True)
         self._store.close()
+
+    def _matching(self, scope: Scope, query: Query, limit: int) -> list[int]:
+        """What is deleted stays in an index until that has followed: in place of it, more is asked for."""
+        wanted = limit
+        while True:
+            found = self._terms.matching(scope, query, wanted)
+            if scope.tenant not in self._unread and scope.tenant not in self._reading:
+                return found
+            there = self._store.existing(scope.tenant, found)
+            if len(there) >= limit or len(found) < wanted:
+                return [id for id in found if id in there][:limit]
+            wanted *= 4
+
+
+class Catalogue:
+    """The shelves as the Shelf of what is known of recordings."""
+
+    def __init__(self, shelves: Shelves) -> None:
+        self._shelves = shelves
+
+    async def put(self, entries: Sequence[Known]) -> None:
+        """See Shelf."""
+        await self._shelves.note(entries)
 
 
 async def _on(pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from servers.search.query import Query, begins, places
 from servers.search.words import Word, words
 
 MOST_CHARACTERS = 300
@@ -26,8 +27,8 @@ class Snippet:
     highlights: tuple[Span, ...]
 
 
-def snippet(text: str, asked: Sequence[Word]) -> Snippet:
-    """The piece of `text` that holds most of the asked words, all of it when it is short enough."""
+def snippet(text: str, asked: Query) -> Snippet:
+    """The piece of `text` that holds most of what was asked for, all of it when it is short enough."""
     matches = _matches(text, asked)
     if len(text) <= MOST_CHARACTERS:
         return Snippet(text, tuple(matches))
@@ -42,15 +43,33 @@ def snippet(text: str, asked: Sequence[Word]) -> Snippet:
     )
 
 
-def _matches(text: str, asked: Sequence[Word]) -> list[Span]:
-    """The asked words in `text`: where it spells one the same, only there; else wherever it folds alike."""
-    spelt, folded = {word.spelt for word in asked}, {word.folded for word in asked}
+def _matches(text: str, asked: Query) -> list[Span]:
+    """What was asked for in `text`, in order: each phrase as one, and the words that stand in none."""
     there = list(words(text))
+    phrases = [(at, at + len(phrase)) for phrase in asked.phrases for at in places(phrase, there)]
+    found: list[Span] = []
+    for first, end in sorted([*phrases, *((at, at + 1) for at in _single(there, asked))]):
+        span = Span(there[first].start, there[end - 1].end)
+        if not found or span.start >= found[-1].end:
+            found.append(span)
+        elif span.end > found[-1].end:
+            found[-1] = Span(found[-1].start, span.end)
+    return found
+
+
+def _single(there: Sequence[Word], asked: Query) -> list[int]:
+    """Which of these words were asked for by themselves: where one is spelt the same, only there; else wherever it
+    folds alike; and those that begin with the prefix."""
+    in_phrases = {word.start for phrase in asked.phrases for word in phrase}
+    alone = [word for word in asked.words if word.start not in in_phrases]
+    spelt, folded = {word.spelt for word in alone}, {word.folded for word in alone}
     exact = {word.folded for word in there if word.spelt in spelt}
     return [
-        Span(word.start, word.end)
-        for word in there
-        if word.spelt in spelt or (word.folded in folded and word.folded not in exact)
+        at
+        for at, word in enumerate(there)
+        if word.spelt in spelt
+        or (word.folded in folded and word.folded not in exact)
+        or (asked.prefix and begins(asked.prefix, word))
     ]
 
 

@@ -5,25 +5,29 @@ for the writer (WAL); writes go one by one.
 """
 
 import contextlib
+import json
 import sqlite3
 import threading
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import structlog
 
 from servers.common.errors import DependencyUnavailable
-from servers.search import matching
+from servers.search import catalogue
+from servers.search.candidates import Within
+from servers.search.catalogue import Known
 from servers.search.documents import Document, Entry, Scope
 from servers.search.indexing import Changes, Halves, Ids, Rows, language_number, recording_number
-from servers.search.words import Word
+from servers.search.narrowing import Conditions, Span
+from servers.search.word_index import WordChanges, WordRow
 
 log = structlog.get_logger(__name__)
 
-VERSION = 2
-"""To be raised with any change to the tables, or to what `matching.row` makes of a text."""
+VERSION = 3
+"""To be raised with any change to the tables."""
 
 GONE = b""
 """Stands where a vector was, under a number of its own: indexes read forward, and so learn of it."""
@@ -31,6 +35,10 @@ GONE = b""
 _DELETED = """CREATE TABLE deleted (
   tenant TEXT NOT NULL, recording_id TEXT NOT NULL, PRIMARY KEY (tenant, recording_id)
 ) WITHOUT ROWID;"""
+_WRITTEN = """CREATE TABLE written (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, tenant TEXT NOT NULL, document INTEGER NOT NULL UNIQUE
+);
+CREATE INDEX written_by_tenant ON written (tenant, seq);"""
 SCHEMA = f"""
 CREATE TABLE this_index (one INTEGER PRIMARY KEY CHECK (one = 1), id TEXT NOT NULL, last_seq INTEGER NOT NULL);
 CREATE TABLE documents (
@@ -45,11 +53,31 @@ CREATE TABLE vectors (
 );
 CREATE UNIQUE INDEX vectors_by_seq ON vectors (tenant, space, seq);
 {_DELETED}
-CREATE VIRTUAL TABLE words USING fts5 ({matching.COLUMNS}, content = '', tokenize = 'ascii');
+{_WRITTEN}
+{catalogue.SCHEMA}
 PRAGMA user_version = {VERSION};
 """
-UPGRADES = {1: f"{_DELETED}\nPRAGMA user_version = 2;\n"}
+UPGRADES = {
+    1: f"{_DELETED}\nPRAGMA user_version = 2;\n",
+    2: f"""{_WRITTEN}
+{catalogue.SCHEMA}
+INSERT INTO written (tenant, document) SELECT tenant, id FROM documents;
+DROP TABLE words;
+PRAGMA user_version = 3;
+""",
+}
 """What makes a database of an older version one of the next: from such a version nothing need be read anew."""
+_NEWEST = """
+WITH RECURSIVE spaces (space) AS (
+  SELECT min(space) FROM vectors WHERE tenant = :tenant
+  UNION ALL
+  SELECT (SELECT min(v.space) FROM vectors AS v WHERE v.tenant = :tenant AND v.space > spaces.space)
+  FROM spaces WHERE spaces.space IS NOT NULL
+)
+SELECT space, (SELECT max(v.seq) FROM vectors AS v WHERE v.tenant = :tenant AND v.space = spaces.space)
+FROM spaces WHERE space IS NOT NULL
+"""
+"""From one space to the next, past all their vectors."""
 FIELDS = "tenant, recording_id, transcript_id, segment_id, start_ms, end_ms, language_code, text"
 
 
@@ -77,10 +105,8 @@ class Store:
         DependencyUnavailable when the disk is full or fails.
         """
         with self._written() as connection:
-            for entry in entries:
-                if not _is_deleted(connection, entry.document):
-                    _put_document(connection, entry.document)
-                    _put_vector(connection, entry)
+            for different in _different(entries):
+                _put(connection, different)
 
     def delete(self, tenant: str, recording_id: str, limit: int) -> tuple[int, set[str]]:
         """Delete at most `limit` documents of a recording, and keep those out for good that come late.
@@ -89,6 +115,7 @@ class Store:
         """
         with self._written() as connection:
             connection.execute("INSERT OR IGNORE INTO deleted VALUES (?, ?)", (tenant, recording_id))
+            catalogue.forget(connection, tenant, recording_id)
             found = connection.execute(
                 f"SELECT id, {FIELDS} FROM documents WHERE tenant = ? AND recording_id = ? LIMIT ?",
                 (tenant, recording_id, limit),
@@ -96,13 +123,43 @@ class Store:
             spaces = [_delete_document(connection, id, Document(*fields)) for id, *fields in found]
         return len(found), set().union(*spaces)
 
-    def matching(self, scope: Scope, asked: Sequence[Word], limit: int) -> list[int]:
+    def remove(self, tenant: str, ids: Sequence[int]) -> tuple[int, set[str]]:
+        """Delete these documents of a tenant; they may come again. The answer is that of `delete`."""
+        with self._written() as connection:
+            found = connection.execute(
+                f"SELECT id, {FIELDS} FROM documents WHERE id IN ({_marks(ids)}) AND tenant = ?", (*ids, tenant)
+            ).fetchall()
+            spaces = [_delete_document(connection, id, Document(*fields)) for id, *fields in found]
+        return len(found), set().union(*spaces)
+
+    def note(self, known: Sequence[Known]) -> set[str]:
+        """Keep what was told of recordings; the tenants to whom it is news. DependencyUnavailable as with `put`."""
+        with self._written() as connection:
+            return {one.tenant for one in known if catalogue.note(connection, one)}
+
+    def recordings(self, tenant: str, conditions: Conditions) -> list[int]:
         """See Library."""
+        return catalogue.selected(self._connection(), tenant, conditions)
+
+    def within(self, scope: Scope, span: Span) -> Within:
+        """See Library."""
+        where = f"FROM documents WHERE tenant = ? AND recording_id IN ({_marks(scope.recording_ids)})"
+        values = (scope.tenant, *scope.recording_ids)
+        (count,) = self._connection().execute(f"SELECT count(*) {where}", values).fetchone()
         found = self._connection().execute(
-            "SELECT rowid FROM words WHERE words MATCH ? ORDER BY bm25(words, ?, ?, ?), rowid LIMIT ?",
-            (matching.expression(scope, asked), *matching.WEIGHTS, limit),
+            f"SELECT id {where} AND start_ms < ? AND end_ms > ?", (*values, span.end_ms, span.start_ms)
         )
-        return [id for (id,) in found]
+        return Within(frozenset(id for (id,) in found), count)
+
+    def count(self, tenant: str) -> int:
+        """How many documents a tenant has."""
+        (count,) = self._connection().execute("SELECT count(*) FROM documents WHERE tenant = ?", (tenant,)).fetchone()
+        return int(count)
+
+    def newest_by_space(self, tenant: str) -> dict[str, int]:
+        """The spaces that a tenant has vectors in, each with the number of its newest change."""
+        found = self._connection().execute(_NEWEST, {"tenant": tenant})
+        return dict(found.fetchall())
 
     def documents(self, tenant: str, ids: Collection[int]) -> dict[int, Document]:
         """See Library."""
@@ -110,6 +167,14 @@ class Store:
             f"SELECT id, {FIELDS} FROM documents WHERE id IN ({_marks(ids)}) AND tenant = ?", (*ids, tenant)
         )
         return {id: Document(*fields) for id, *fields in found}
+
+    def existing(self, tenant: str, ids: Collection[int]) -> set[int]:
+        """Which of these documents of the tenant there are."""
+        found = self._connection().execute(
+            "SELECT id FROM documents WHERE id IN (SELECT value FROM json_each(?)) AND tenant = ?",
+            (json.dumps(list(ids)), tenant),
+        )
+        return {id for (id,) in found}
 
     def last_seq(self) -> int:
         """The number of the newest vector."""
@@ -132,6 +197,36 @@ class Store:
         gone = np.array([id for _, id, vector, *_ in found if vector == GONE], np.int64)
         return Changes(found[-1][0] if found else seq, gone, _rows([row[1:] for row in found if row[2] != GONE]))
 
+    def tenants(self) -> list[str]:
+        """Every tenant that ever had a document."""
+        return [tenant for (tenant,) in self._connection().execute("SELECT DISTINCT tenant FROM written")]
+
+    def last_written(self) -> int:
+        """The number of the newest document."""
+        (seq,) = self._connection().execute("SELECT ifnull(max(seq), 0) FROM written").fetchone()
+        return int(seq)
+
+    def written_after(self, tenant: str, seq: int, limit: int) -> WordChanges:
+        """The first `limit` documents that were written or deleted under a number above `seq`; when there are none,
+        none up to `seq`."""
+        found = (
+            self._connection()
+            .execute(
+                "SELECT w.seq, w.document, d.text, d.recording_id, d.language_code "
+                "FROM written w LEFT JOIN documents d ON d.id = w.document "
+                "WHERE w.tenant = ? AND w.seq > ? ORDER BY w.seq LIMIT ?",
+                (tenant, seq, limit),
+            )
+            .fetchall()
+        )
+        gone = tuple(id for _, id, text, *_ in found if text is None)
+        there = tuple(
+            WordRow(id, text, recording_number(recording_id), language_number(language_code))
+            for _, id, text, recording_id, language_code in found
+            if text is not None
+        )
+        return WordChanges(found[-1][0] if found else seq, gone, there)
+
     def _prepare(self) -> str:
         try:
             return self._ready()
@@ -145,10 +240,10 @@ class Store:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version == 0:
             _create(connection)
-        elif version in UPGRADES:
-            _run(connection, UPGRADES[version])
-        elif version != VERSION:
+        elif version not in (VERSION, *UPGRADES):
             return self._anew(f"version {version}")
+        for step in range(version or VERSION, VERSION):
+            _run(connection, UPGRADES[step])
         (index_id,) = connection.execute("SELECT id FROM this_index").fetchone()
         return str(index_id)
 
@@ -205,20 +300,39 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("COMMIT")
 
 
-def _put_document(connection: sqlite3.Connection, document: Document) -> None:
-    id = document.id
-    found = connection.execute(f"SELECT {FIELDS} FROM documents WHERE id = ?", (id,)).fetchone()
-    before = Document(*found) if found else None
-    if before == document:
-        return
-    if before and _place(before) != _place(document):
-        _renumber_vectors(connection, id)
-    insert = f"INSERT INTO words (rowid, {matching.COLUMNS}) VALUES (?, ?, ?, ?)"
-    if before:
-        _forget_words(connection, id, before)
-    connection.execute(insert, (id, *matching.row(document)))
-    values = (id, *(getattr(document, field) for field in FIELDS.split(", ")))
-    connection.execute(f"INSERT OR REPLACE INTO documents (id, {FIELDS}) VALUES ({_marks(values)})", values)
+def _different(entries: Sequence[Entry]) -> Iterator[dict[int, Entry]]:
+    """The entries in their order, by document: all together, unless a document is among them twice."""
+    different = dict[int, Entry]()
+    for entry in entries:
+        if (id := entry.document.id) in different:
+            yield different
+            different = {}
+        different[id] = entry
+    yield different
+
+
+def _put(connection: sqlite3.Connection, entries: Mapping[int, Entry]) -> None:
+    gone = _deleted(connection, {(entry.document.tenant, entry.document.recording_id) for entry in entries.values()})
+    kept = {
+        id: entry for id, entry in entries.items() if (entry.document.tenant, entry.document.recording_id) not in gone
+    }
+    _put_documents(connection, {id: entry.document for id, entry in kept.items()})
+    _put_vectors(connection, kept)
+
+
+def _put_documents(connection: sqlite3.Connection, documents: Mapping[int, Document]) -> None:
+    found = connection.execute(f"SELECT id, {FIELDS} FROM documents WHERE id IN ({_marks(documents)})", (*documents,))
+    before = {id: Document(*fields) for id, *fields in found}
+    changed = {id: document for id, document in documents.items() if before.get(id) != document}
+    for id, document in changed.items():
+        if id in before and _place(before[id]) != _place(document):
+            _renumber_vectors(connection, id)
+    _number(connection, ((document.tenant, id) for id, document in changed.items()))
+    fields = FIELDS.split(", ")
+    connection.executemany(
+        f"INSERT OR REPLACE INTO documents (id, {FIELDS}) VALUES ({_marks(['id', *fields])})",
+        ((id, *(getattr(document, field) for field in fields)) for id, document in changed.items()),
+    )
 
 
 def _place(document: Document) -> tuple[str, str]:
@@ -235,40 +349,45 @@ def _renumber_vectors(connection: sqlite3.Connection, id: int) -> None:
         )
 
 
-def _forget_words(connection: sqlite3.Connection, id: int, document: Document) -> None:
-    remove = f"INSERT INTO words (words, rowid, {matching.COLUMNS}) VALUES ('delete', ?, ?, ?, ?)"
-    connection.execute(remove, (id, *matching.row(document)))
+def _number(connection: sqlite3.Connection, documents: Iterable[tuple[str, int]]) -> None:
+    """Have the indexes of words read documents, each with its tenant, again, or that they are gone."""
+    connection.executemany("INSERT OR REPLACE INTO written (tenant, document) VALUES (?, ?)", documents)
 
 
 def _delete_document(connection: sqlite3.Connection, id: int, document: Document) -> set[str]:
     """The spaces in which it had vectors."""
-    _forget_words(connection, id, document)
+    _number(connection, [(document.tenant, id)])
     connection.execute("DELETE FROM documents WHERE id = ?", (id,))
     spaces = {space for (space,) in connection.execute("SELECT space FROM vectors WHERE document = ?", (id,))}
-    for space in spaces:
-        _write_vector(connection, (id, space), document.tenant, GONE)
+    _write_vectors(connection, [(id, space, document.tenant, GONE) for space in spaces])
     return spaces
 
 
-def _is_deleted(connection: sqlite3.Connection, document: Document) -> bool:
-    key = (document.tenant, document.recording_id)
-    found = connection.execute("SELECT 1 FROM deleted WHERE tenant = ? AND recording_id = ?", key)
-    return found.fetchone() is not None
+def _deleted(connection: sqlite3.Connection, recordings: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Those of the recordings, each with its tenant, that were deleted."""
+    asked = "SELECT 1 FROM deleted WHERE tenant = ? AND recording_id = ?"
+    return {recording for recording in recordings if connection.execute(asked, recording).fetchone()}
 
 
-def _put_vector(connection: sqlite3.Connection, entry: Entry) -> None:
-    blob = entry.embedding.vector.astype("<f2").tobytes()
-    key = (entry.document.id, entry.embedding.space)
-    found = connection.execute("SELECT vector FROM vectors WHERE document = ? AND space = ?", key).fetchone()
-    if not found or found[0] != blob:
-        _write_vector(connection, key, entry.document.tenant, blob)
+def _put_vectors(connection: sqlite3.Connection, entries: Mapping[int, Entry]) -> None:
+    found = connection.execute(
+        f"SELECT document, space, vector FROM vectors WHERE document IN ({_marks(entries)})", (*entries,)
+    )
+    before = {(id, space): vector for id, space, vector in found}
+    rows = [
+        (id, entry.embedding.space, entry.document.tenant, entry.embedding.vector.astype("<f2").tobytes())
+        for id, entry in entries.items()
+    ]
+    _write_vectors(connection, [row for row in rows if before.get(row[:2]) != row[3]])
 
 
-def _write_vector(connection: sqlite3.Connection, key: tuple[int, str], tenant: str, blob: bytes) -> None:
-    """Under the next number."""
-    connection.execute("UPDATE this_index SET last_seq = last_seq + 1")
-    connection.execute(
-        "INSERT OR REPLACE INTO vectors SELECT ?, ?, ?, last_seq, ? FROM this_index", (*key, tenant, blob)
+def _write_vectors(connection: sqlite3.Connection, rows: Sequence[tuple[int, str, str, bytes]]) -> None:
+    """Documents, spaces, tenants and vectors, each under the next number."""
+    counted = "UPDATE this_index SET last_seq = last_seq + ? RETURNING last_seq - ?"
+    ((before,),) = connection.execute(counted, (len(rows), len(rows))).fetchall()
+    connection.executemany(
+        "INSERT OR REPLACE INTO vectors (document, space, tenant, seq, vector) VALUES (?, ?, ?, ?, ?)",
+        ((id, space, tenant, seq, blob) for seq, (id, space, tenant, blob) in enumerate(rows, before + 1)),
     )
 
 

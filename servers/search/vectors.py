@@ -10,7 +10,6 @@ import time
 from collections import OrderedDict
 from hashlib import blake2b
 from pathlib import Path
-from typing import Protocol
 
 import structlog
 
@@ -18,7 +17,8 @@ from servers.common.errors import DependencyUnavailable
 from servers.search import snapshots
 from servers.search.clustering import Stopped
 from servers.search.documents import Embedding, Scope
-from servers.search.indexing import Changes, Filter, Ranked, Stats, VectorIndex
+from servers.search.indexing import Filter, Ranked, Stats, VectorIndex
+from servers.search.journal import Journal, read_on
 from servers.search.lists import ListIndex
 from servers.search.rebuilding import Frozen, Shape
 from servers.search.segments import Segment
@@ -32,8 +32,9 @@ STEP = 1_024
 SEARCH_STEPS = 4
 """How many such steps a search makes at most to see the newest vectors."""
 
-MOST_READ = 500_000
-"""An index that is read anew has at most so many vectors in no list, for they take the most memory."""
+LEAST_READ, MOST_READ = 500_000, 4_000_000
+"""An index that is read anew has as many vectors in no list as in lists, but never fewer or more than this: each time
+they come into lists all others are written again, and in none they take the most memory (768 bytes each)."""
 
 SEARCH_PATIENCE_S = 0.25
 """How long a search waits for an index that another thread is opening; then the words must do."""
@@ -42,17 +43,8 @@ REST_S = 300.0
 """How long an index whose snapshot could not be written stays as it is."""
 
 
-class Journal(Protocol):
-    """Where the vectors come from; see `servers.search.store`."""
-
-    index_id: str
-
-    def last_seq(self) -> int: ...
-    def changes_after(self, tenant: str, space: str, seq: int, limit: int) -> Changes: ...
-
-
 class Vectors:
-    """The indexes, opened when asked for; when too many are open, the one unused for longest is closed."""
+    """See VectorIndexes. Each is opened when asked for; when too many are, the one unused for longest is closed."""
 
     def __init__(self, folder: Path, journal: Journal, shape: Shape | None = None, most_open: int = 256) -> None:
         self._folder = folder
@@ -63,9 +55,10 @@ class Vectors:
         self._lock = threading.Lock()
         self._closing = threading.Event()
 
-    def follow(self, tenant: str, space: str) -> None:
-        """Take in what the store has of the tenant and the space."""
+    def follow(self, tenant: str, space: str) -> bool:
+        """See VectorIndexes. It is all taken in, or it is time to stop."""
         self._index(tenant, space, patience_s=-1).follow()
+        return True
 
     def nearest(self, scope: Scope, embedding: Embedding, limit: int) -> Ranked:
         """The documents in `scope` with the largest inner products."""
@@ -84,6 +77,15 @@ class Vectors:
         for index in indexes:
             if index.due() and not self._closing.is_set():
                 index.rebuild()
+
+    def rebuild(self, tenant: str, space: str, whole: bool) -> None:
+        """Bring all vectors of the tenant and the space into lists, on disk; `whole`: make all lists anew, without what
+        is dead. DependencyUnavailable when the disk is full or fails, or it is time to stop."""
+        index = self._index(tenant, space, patience_s=-1)
+        index.follow()
+        stats = index.stats()
+        if (stats.vectors or stats.dead if whole else stats.loose) and not index.rebuild(whole):
+            raise DependencyUnavailable("vector index")
 
     def stop(self) -> None:
         """Have reading on and rebuilding end where they are, in whichever thread."""
@@ -180,21 +182,23 @@ class TenantIndex:
         """Whether new lists are worth their while."""
         return self._opened and self._index.due() and time.monotonic() >= self._resting_until
 
-    def rebuild(self) -> None:
-        """Make new lists, and a snapshot of them. Told to stop, leave all as it is; so, too, with a disk that fails."""
+    def rebuild(self, whole: bool = False) -> bool:
+        """Make new lists, and a snapshot of them; `whole`: of all there is, however little is new. Told to stop, leave
+        all as it is, and say so; so, too, with a disk that fails."""
         with self._rebuilding:
             with self._writing:
-                frozen = self._index.freeze()
+                frozen = self._index.freeze(whole)
             try:
                 segment = self._saved(frozen)
             except Stopped:
-                return
+                return False
             except OSError:
                 log.exception("the vector index could not be written", name=self._name)
                 self._resting_until = time.monotonic() + REST_S
-                return
+                return False
             with self._writing:
                 self._index.install(frozen, segment)
+        return True
 
     def _saved(self, frozen: Frozen) -> Segment:
         def write(path: Path) -> None:
@@ -239,7 +243,8 @@ class TenantIndex:
     def _read_all(self) -> None:
         """To the newest vector, making lists on the way when there are very many."""
         while self._read_on():
-            if self._index.stats().loose >= MOST_READ:
+            stats = self._index.stats()
+            if stats.loose >= min(max(stats.vectors - stats.loose, LEAST_READ), MOST_READ):
                 try:
                     frozen = self._index.freeze()
                     self._index.install(frozen, self._saved(frozen))
@@ -250,8 +255,4 @@ class TenantIndex:
         """Take the next changes in; False when there are none, or when it is time to stop."""
         if self._closing.is_set():
             return False
-        changes = self._journal.changes_after(self._tenant, self._space, self._index.seq, STEP)
-        if changes.seq == self._index.seq:
-            return False
-        self._index.apply(changes)
-        return True
+        return read_on(self._index, self._journal, self._tenant, self._space, STEP)

@@ -7,10 +7,13 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 _MARKS = "\u0300-\u036f"
 _WORD = re.compile(rf"(?:[^\W_][{_MARKS}]*)+")
 _MARK = re.compile(rf"[{_MARKS}]")
+_USUAL_LENGTH = 32
+_MOST_KNOWN = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +33,27 @@ class Word:
 def words(text: str) -> Iterator[Word]:
     """The words of `text` in order: runs of letters and digits with their marks, composed or not."""
     for match in _WORD.finditer(text):
-        spelt = unicodedata.normalize("NFC", match.group().casefold())
-        if folded := fold(spelt):
+        spelt, folded = _forms(match.group())
+        if folded:
             yield Word(spelt, folded, match.start(), match.end())
+
+
+def forms(text: str) -> list[tuple[str, str]]:
+    """Of each word of `text` how it is spelt, and folded: what `words` tells but for the places, in half the time."""
+    return [both for word in _WORD.findall(text) if (both := _forms(word))[1]]
+
+
+def _forms(word: str) -> tuple[str, str]:
+    return _known_forms(word) if len(word) <= _USUAL_LENGTH else _made_forms(word)
+
+
+def _made_forms(word: str) -> tuple[str, str]:
+    spelt = unicodedata.normalize("NFC", word.casefold())
+    return spelt, fold(spelt)
+
+
+_known_forms = lru_cache(_MOST_KNOWN)(_made_forms)
+"""Few words make most of every text, and to fold one takes longer than all else that is done with it."""
 
 
 def fold(text: str) -> str:

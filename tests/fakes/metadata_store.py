@@ -9,6 +9,7 @@ from typing import Any
 from servers.common.errors import DependencyUnavailable, RecordingNotFound
 from servers.common.outbox import Event
 from servers.metadata.labels import Wanted
+from servers.metadata.library import Telling
 from servers.metadata.listings import Order, Place, Selection, folded
 from servers.metadata.outbox import Backlog, Kept
 from servers.metadata.recordings import Change, NewRecording, Recording
@@ -49,13 +50,14 @@ class MemoryStore:
         self.kept_events += 1
         self.events.append(Kept(self.kept_events, event))
 
-    async def add_recording(self, tenant: str, new: NewRecording, event: Event | None = None) -> Recording | None:
+    async def add_recording(self, tenant: str, new: NewRecording, telling: Telling) -> Recording | None:
         self._answer()
         if new.recording_id not in self.recordings_by_id and (tenant, new.recording_id) not in self.deleted:
             now = datetime.now(UTC)
             duration_ms = new.file.media.duration_ms if new.file else 0
-            self.recordings_by_id[new.recording_id] = tenant, Recording(new, "", duration_ms, 0, now, now)
-            if event:
+            made = Recording(new, "", duration_ms, 0, now, now)
+            self.recordings_by_id[new.recording_id] = tenant, made
+            for event in telling(made):
                 self._keep(event)
         return await self.recording(tenant, new.recording_id)
 
@@ -82,7 +84,9 @@ class MemoryStore:
             found = [one for one in found if (place(one) < end if backwards else place(one) > end)]
         return found[:limit]
 
-    async def change_recording(self, tenant: str, recording_id: str, change: Change, etag: str) -> Recording | None:
+    async def change_recording(
+        self, tenant: str, recording_id: str, change: Change, etag: str, telling: Telling
+    ) -> Recording | None:
         before = await self.recording(tenant, recording_id)
         if before is None:
             return None
@@ -94,6 +98,8 @@ class MemoryStore:
         now = datetime.now(UTC)
         changed = replace(before, content=content, created_as=created_as, version=before.version + 1, update_time=now)
         self.recordings_by_id[recording_id] = tenant, changed
+        for event in telling(changed):
+            self._keep(event)
         return changed
 
     async def remove_recording(self, tenant: str, recording_id: str, event: Event, etag: str) -> bool:

@@ -4,16 +4,19 @@ import base64
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import grpc
 import httpx
 import pytest
 from ai2text.asr.v1 import audio_pb2, speech_service_pb2
 from ai2text.metadata.v1 import recording_pb2, recording_service_pb2, transcript_pb2, transcript_service_pb2
+from ai2text.search.v1.filter_pb2 import SearchFilter
+from ai2text.search.v1.search_service_pb2 import SearchRequest
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from tests.mesh.running_mesh import Client, RunningMesh
+from tests.mesh.running_mesh import Client, RunningMesh, eventually
 from tests.mesh.speaking import clips
 from tests.rpc import refusals
 
@@ -24,6 +27,7 @@ SERVICES = (
     "ai2text.embeddings.v1.EmbeddingService",
     "ai2text.metadata.v1.RecordingService",
     "ai2text.metadata.v1.TranscriptService",
+    "ai2text.search.v1.IndexService",
     "ai2text.search.v1.SearchService",
 )
 WEB = {"content-type": "application/grpc-web+proto", "x-grpc-web": "1"}
@@ -208,3 +212,34 @@ def test_a_fifty_megabyte_message_is_refused_and_the_server_lives(client: Client
     refused = refusals.of(info.value)
     assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "AUDIO_TOO_LARGE")
     assert client.speech.GetCapabilities(speech_service_pb2.GetCapabilitiesRequest(), metadata=running.bearer()).model
+
+
+def test_search_filters_by_labels_as_they_are_now(client: Client, running: RunningMesh, recording_id: str) -> None:
+    """What metadata tells of a recording, through NATS into the index."""
+    bearer = running.bearer()
+
+    def found(team: str, **fields: Any) -> set[str]:
+        narrowed = SearchFilter(labels={"team": team})
+        request = SearchRequest(query="một hai ba", filter=narrowed, limit=100, **fields)
+        return {hit.recording_id for hit in client.search.Search(request, metadata=bearer, timeout=15).hits}
+
+    assert found("edge") == set()
+    changed = recording_pb2.Recording(recording_id=recording_id, labels={"team": "edge"})
+    change = recording_service_pb2.UpdateRecordingRequest(recording=changed)
+    client.recordings.UpdateRecording(change, metadata=bearer)
+    eventually(lambda: found("edge"), lambda ids: ids == {recording_id})
+    assert found("other") == set()
+    assert found("edge", explain=True) == {recording_id}
+
+
+def test_the_index_is_shown_to_admins_alone(running: RunningMesh, recording_id: str) -> None:
+    url = f"{running.url}/v1/searchIndex"
+
+    def asked(*scopes: str) -> httpx.Response:
+        return httpx.get(url, headers={"authorization": f"Bearer {running.token(scopes=scopes)}"}, timeout=15)
+
+    assert asked("search").status_code == 403
+    stats = eventually(lambda: asked("admin").json()["stats"], lambda stats: "documents" in stats)
+    assert int(stats["documents"]) >= 1
+    answer = httpx.post(f"{url}:snapshot", json={}, headers=dict(running.bearer()), timeout=15)
+    assert all("loose" not in vectors for vectors in answer.json()["stats"]["vectors"])

@@ -121,7 +121,8 @@ class Transcripts(transcript_service_pb2_grpc.TranscriptServiceServicer):
 
 @dataclass
 class Search(search_service_pb2_grpc.SearchServiceServicer):
-    """Finds the same three hits, two of them in one recording and one in a recording that is gone."""
+    """Finds the same three hits, two of them in one recording and one in a recording that is gone; of "many" there is
+    one on each of two pages."""
 
     rankings: tuple[Any, ...] = (hit_pb2.RANKING_SEMANTIC, hit_pb2.RANKING_LEXICAL)
     requests: list[search_service_pb2.SearchRequest] = field(default_factory=list)
@@ -137,7 +138,20 @@ class Search(search_service_pb2_grpc.SearchServiceServicer):
             )
             for n, id_ in enumerate((RECORDING_ID, RECORDING_ID, "gone"))
         ]
-        return search_service_pb2.SearchResponse(hits=hits, rankings=self.rankings)
+        answer = search_service_pb2.SearchResponse(rankings=self.rankings)
+        if request.query == "many":
+            answer.hits.append(hits[1 if request.page_token else 0])
+            answer.next_page_token = "" if request.page_token else "t1"
+        elif request.group_by_recording:
+            answer.groups.add(recording_id=RECORDING_ID, score=0.03, hits=hits[:2])
+            answer.groups.add(recording_id="gone", score=0.03, hits=hits[2:])
+        else:
+            answer.hits.extend(hits)
+        if request.explain:
+            answer.explanation.timings.total_us = 1_500
+            for hit in answer.hits:
+                hit.explanation.exact_words.append("chào")
+        return answer
 
 
 @dataclass

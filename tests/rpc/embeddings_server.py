@@ -1,8 +1,9 @@
 """The embeddings server in this process behind a real port, with a fake model."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import grpc
 import numpy as np
@@ -13,7 +14,8 @@ from servers.common.errors import DependencyUnavailable
 from servers.common.identity import Caller
 from servers.embeddings import service
 from servers.embeddings.admission import Admission
-from servers.embeddings.embedding import Cache, Embedder, Encoder, Kind, Vector
+from servers.embeddings.embedding import MOST_CHARACTERS, Cache, Embedder, Encoder, Kind, Vector
+from servers.embeddings.reranking import Comparer, Reranker
 from tests.fakes.vector_cache import KnownVectors
 
 MODEL = "letters"
@@ -35,12 +37,21 @@ class LetterCounter:
 
     away: bool = False
     asked: list[tuple[str, Kind]] = field(default_factory=list)
+    closest: str = ""
+    compared: list[tuple[str, ...]] = field(default_factory=list)
 
     async def encode(self, text: str, kind: Kind) -> Vector:
         if self.away:
             raise DependencyUnavailable("triton")
         self.asked.append((text, kind))
         return letters(text)
+
+    async def closeness(self, query: str, texts: Sequence[str]) -> list[float]:
+        """By their letters, unless the text is the closest by decree."""
+        if self.away:
+            raise DependencyUnavailable("triton")
+        self.compared.append((query, *texts))
+        return [1.0 if text == self.closest else float(letters(query) @ letters(text)) / 2 for text in texts]
 
 
 def headers(*scopes: str, tenant: str = "acme") -> tuple[tuple[str, str], ...]:
@@ -65,13 +76,22 @@ def embedder(model: Encoder, queries: Admission | None = None, cache: Cache | No
     return Embedder(model, cache or KnownVectors(), MODEL, queries or Admission(4, 64), Admission(4, 64))
 
 
+class Model(Encoder, Comparer, Protocol):
+    """Embeds and compares."""
+
+
+def mounted(model: Model, queries: Admission | None = None, cache: Cache | None = None) -> lifecycle.Mount:
+    """EmbeddingService over a fake model."""
+    return service.mount(embedder(model, queries, cache), Reranker(model, MODEL, Admission(1, 2), MOST_CHARACTERS))
+
+
 @asynccontextmanager
 async def embeddings(
-    model: Encoder, admission: Admission | None = None, cache: Cache | None = None
+    model: Model, admission: Admission | None = None, cache: Cache | None = None
 ) -> AsyncIterator[EmbeddingServiceStub]:
     """The stub of a running embeddings server."""
     async with (
-        serving(service.mount(embedder(model, admission, cache))) as address,
+        serving(mounted(model, admission, cache)) as address,
         grpc.aio.insecure_channel(address) as channel,
     ):
         yield EmbeddingServiceStub(channel)

@@ -1,34 +1,41 @@
-"""The search server in this process behind a real port: real SQLite and vector lists, and a real embeddings server with
-a fake model beside it."""
+"""The search server in this process behind a real port: real SQLite and indexes, and a real embeddings server with a
+fake model beside it."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import grpc
+from ai2text.search.v1.index_service_pb2_grpc import IndexServiceStub
 from ai2text.search.v1.search_service_pb2_grpc import SearchServiceStub
 
 from servers.common import channel
-from servers.embeddings import service as embeddings_service
-from servers.search import service
+from servers.search import index_service, service
+from servers.search.catalogue import Known
 from servers.search.documents import Document, Embedding, Entry
 from servers.search.embedder import RemoteEmbedder
+from servers.search.generations import Generations
+from servers.search.hot import Cache, HotQueries
 from servers.search.intake import Intake
+from servers.search.reranking import Reranker
 from servers.search.searching import Searches
 from servers.search.shelves import Shelves
 from servers.search.store import Store
+from servers.search.terms import Terms
+from servers.search.upkeep import Upkeep
 from servers.search.vectors import Vectors
-from tests.rpc.embeddings_server import MODEL, LetterCounter, embedder, letters, serving
+from tests.rpc.embeddings_server import MODEL, LetterCounter, letters, mounted, serving
 
 
 @asynccontextmanager
-async def shelves(folder: Path) -> AsyncIterator[Shelves]:
+async def shelves(folder: Path, changed: Callable[[str], None] = lambda tenant: None) -> AsyncIterator[Shelves]:
     """The real store and indexes in `folder`, until the end of the block."""
     store = Store(folder / "documents.sqlite")
-    kept = Shelves(store, Vectors(folder / "vectors", store))
+    kept = Shelves(store, Vectors(folder / "vectors", store), Terms(folder / "words", store), changed=changed)
     try:
         yield kept
     finally:
@@ -36,10 +43,10 @@ async def shelves(folder: Path) -> AsyncIterator[Shelves]:
 
 
 @asynccontextmanager
-async def intake(kept: Shelves) -> AsyncIterator[Intake]:
-    """A running intake and the keeping of the indexes, until the end of the block."""
+async def intake(kept: Shelves, keeping: bool = True) -> AsyncIterator[Intake[Entry]]:
+    """A running intake, and `keeping` of the indexes, until the end of the block."""
     taken = Intake(kept)
-    jobs = [asyncio.create_task(taken.run()), asyncio.create_task(kept.keep_indexes())]
+    jobs = [asyncio.create_task(taken.run()), *([asyncio.create_task(kept.keep_indexes())] if keeping else [])]
     try:
         yield taken
     finally:
@@ -50,10 +57,15 @@ async def intake(kept: Shelves) -> AsyncIterator[Intake]:
 
 
 def segment(
-    segment_id: str, text: str, tenant: str = "acme", recording_id: str = "r1", language_code: str = "vi"
+    segment_id: str,
+    text: str,
+    tenant: str = "acme",
+    recording_id: str = "r1",
+    language_code: str = "vi",
+    start_ms: int = 1_000,
 ) -> Entry:
     """A segment of one second with the vector of its letters."""
-    document = Document(tenant, recording_id, "t1", segment_id, 1_000, 2_000, language_code, text)
+    document = Document(tenant, recording_id, "t1", segment_id, start_ms, start_ms + 1_000, language_code, text)
     return Entry(document, Embedding(MODEL, letters(text)))
 
 
@@ -62,24 +74,47 @@ class Served:
     """A running search server and what stands behind it."""
 
     search: SearchServiceStub
+    index: IndexServiceStub
     shelves: Shelves
     model: LetterCounter
 
     async def put(self, entries: Sequence[Entry]) -> None:
-        """Store segments as the consumer does."""
+        """Store segments as the consumer does, and have their words found without waiting for the keeper."""
         await self.shelves.put(entries)
+        for tenant in {entry.document.tenant for entry in entries}:
+            await self.follow(tenant)
+
+    async def follow(self, tenant: str = "acme") -> None:
+        """Have the words of a tenant found as they are stored."""
+        await asyncio.to_thread(self.shelves._terms.follow, tenant)
+
+    async def note(self, recording_id: str, tenant: str = "acme", **fields: Any) -> None:
+        """Keep what is known of a recording as the consumer does: `labels`, `created_us`, `version`."""
+        await self.shelves.note([Known(tenant, recording_id, **{"version": 1, "created_us": 0, **fields})])
 
 
 @asynccontextmanager
-async def served(folder: Path, embeddings: str | None = None, at_once: int = 8) -> AsyncIterator[Served]:
-    """A search server; `embeddings` says where its embeddings server listens (default: one in this process)."""
+async def served(
+    folder: Path,
+    embeddings: str | None = None,
+    at_once: int = 8,
+    behind: Callable[[], bool] = lambda: False,
+    cache: Cache | None = None,
+    generations: Generations | None = None,
+) -> AsyncIterator[Served]:
+    """A search server; `embeddings` says where its embeddings server listens (default: one in this process), `behind`
+    whether its index has much to take in, `cache` where it keeps answers."""
     async with contextlib.AsyncExitStack() as stack:
         model = LetterCounter()
-        mount = embeddings_service.mount(embedder(model))
+        mount = mounted(model)
         address = embeddings or await stack.enter_async_context(serving(mount))
         connection = await stack.enter_async_context(channel.connect(address))
-        kept = await stack.enter_async_context(shelves(folder))
-        searches = Searches(kept, RemoteEmbedder(connection, timeout_s=1.0), at_once)
-        own = await stack.enter_async_context(serving(service.mount(searches)))
+        generations = generations or Generations()
+        kept = await stack.enter_async_context(shelves(folder, generations.count_up))
+        embedder = RemoteEmbedder(connection, timeout_s=1.0)
+        searches = Searches(kept, embedder, Reranker(embedder, 5), at_once, behind)
+        taken = await stack.enter_async_context(intake(kept, keeping=False))
+        mounts = service.mount(searches, HotQueries(cache, generations)), index_service.mount(Upkeep(kept, taken))
+        own = await stack.enter_async_context(serving(*mounts))
         client = await stack.enter_async_context(grpc.aio.insecure_channel(own))
-        yield Served(SearchServiceStub(client), kept, model)
+        yield Served(SearchServiceStub(client), IndexServiceStub(client), kept, model)

@@ -388,6 +388,79 @@ def test_search_says_when_nothing_is_found_and_when_meaning_took_no_part(edge: E
     assert "found by words only" in result.stderr
 
 
+def test_search_sends_every_filter(edge: Edge, shell: Shell) -> None:
+    part = ("-r", RECORDING_ID[:4], "--from", "1:02", "--to", "1:00:00")
+    times = ("--after", "2026-11-01T00:00Z", "--before", "2026-11-02T00:00Z")
+    assert shell("search", "xin", "--label", "team=a", "--label", "show=news", *times, *part).exit_code == 0
+    narrowed = edge.search.requests[0].filter
+    assert dict(narrowed.labels) == {"team": "a", "show": "news"}
+    assert narrowed.recorded_after.ToJsonString() == "2026-11-01T00:00:00Z"
+    assert narrowed.recorded_before.ToJsonString() == "2026-11-02T00:00:00Z"
+    assert (narrowed.start_ms, narrowed.end_ms) == (62_000, 3_600_000)
+
+
+def test_search_shows_a_page_or_all_of_them(edge: Edge, shell: Shell) -> None:
+    first = shell("search", "many")
+    assert "--page t1" in first.stderr
+    second = shell("search", "many", "--page", "t1")
+    assert second.stderr == ""
+    assert [request.page_token for request in edge.search.requests] == ["", "t1"]
+    every = objects(shell("search", "many", "--all", "--json").stdout)
+    assert [hit["segment_id"] for hit in every] == ["0", "1"]
+    assert [(request.page_token, request.limit) for request in edge.search.requests[2:]] == [("", 100), ("t1", 100)]
+
+
+def test_search_by_recording(edge: Edge, shell: Shell) -> None:
+    lines = shell("search", "xin", "--group").stdout.splitlines()[1:]
+    assert ["Một" in line for line in lines] == [True, False, False]
+    groups = objects(shell("search", "xin", "--group", "--json").stdout)
+    assert [(one["recording_id"], one["title"], len(one["hits"])) for one in groups] == [
+        (RECORDING_ID, "Một", 2),
+        ("gone", "", 1),
+    ]
+
+
+def test_search_explains(shell: Shell) -> None:
+    text = shell("search", "xin", "--explain").stdout
+    assert "Meaning counted" in text
+    assert text.splitlines()[-1].split() == ["in", "all", "1.50"]
+    *found, last = objects(shell("search", "xin", "--explain", "--json").stdout)
+    assert [hit["explanation"]["exact_words"] for hit in found] == [["chào"]] * 3
+    assert last["explanation"]["timings_us"]["total"] == 1_500
+
+
+def test_search_shows_the_moment_of_the_best_hit(shell: Shell) -> None:
+    text = shell("search", "xin", "--play").stdout
+    assert f"0:01:02 of 'Một' ({RECORDING_ID})" in text
+
+
+def test_search_asks_again_and_again(edge: Edge, shell: Shell) -> None:
+    result = shell("search", "-i", "-n", "3", answer="xin\n:open 2\n:quit\nnever\n")
+    assert result.exit_code == 0
+    assert [(request.query, request.limit) for request in edge.search.requests] == [("xin", 3)]
+    assert result.stdout.count("0:01:02") >= 4
+    assert (Path(shell.environ["AI2TEXT_HOME"]) / "search_history").exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ([], "What are you looking for?"),
+        (["x", "--all", "--page", "t"], "--all begins at the first page"),
+        (["x", "--json", "--play"], "--play shows a moment"),
+        (["-i", "--json"], "--interactive goes with neither"),
+        (["x", "--label", "team"], "'team' is no label"),
+        (["x", "--after", "then"], "--after then is no time"),
+        (["x", "--from", "1:00"], "moments of a recording"),
+        (["x", "-r", RECORDING_ID, "--to", "soon"], "--to soon is no moment"),
+    ],
+)
+def test_search_refuses_options_that_make_no_sense(shell: Shell, args: list[str], said: str) -> None:
+    result = shell("search", *args)
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
 def test_recordings_list_goes_through_the_pages(shell: Shell) -> None:
     result = shell("recordings", "list")
     assert result.exit_code == 0

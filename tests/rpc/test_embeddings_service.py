@@ -8,11 +8,12 @@ import grpc
 import numpy as np
 import pytest
 from ai2text.embeddings.v1 import embedding_pb2
-from ai2text.embeddings.v1.embedding_service_pb2 import BatchEmbedRequest, EmbedRequest
+from ai2text.embeddings.v1.embedding_service_pb2 import BatchEmbedRequest, EmbedRequest, RerankRequest
 from ai2text.embeddings.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
 
 from servers.embeddings.admission import Admission
 from servers.embeddings.embedding import Kind, Vector
+from servers.embeddings.reranking import AT_ONCE
 from tests.fakes.vector_cache import KnownVectors
 from tests.rpc.embeddings_server import MODEL, LetterCounter, embeddings, headers, letters
 from tests.rpc.refusals import refusal
@@ -184,3 +185,52 @@ async def test_a_fault_of_ours_says_nothing_of_itself() -> None:
             refused = await refusal(call)
             assert (refused.code, refused.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL")
             assert "secret" not in refused.message
+
+
+# Comparing.
+
+
+async def test_texts_are_compared_a_few_at_a_time_and_keep_their_order(
+    stub: EmbeddingServiceStub, model: LetterCounter
+) -> None:
+    texts = [f" {chr(ord('a') + n)}b " for n in range(AT_ONCE + 2)]
+    answer = await stub.Rerank(RerankRequest(query=" a  b", texts=texts), metadata=ALLOWED)
+    np.testing.assert_allclose(answer.scores, [letters("a b") @ letters(text) / 2 for text in texts], rtol=1e-5)
+    assert np.argmax(answer.scores) == 0
+    assert answer.model == MODEL
+    assert [len(texts) for _, *texts in model.compared] == [AT_ONCE, 2]
+    assert {query for query, *_ in model.compared} == {"a b"}
+
+
+@pytest.mark.parametrize(
+    ("request_", "field"),
+    [
+        (RerankRequest(texts=["a"]), "query"),
+        (RerankRequest(query=" ", texts=["a"]), "query"),
+        (RerankRequest(query="a"), "texts"),
+        (RerankRequest(query="a", texts=["a"] * 33), "texts"),
+        (RerankRequest(query="a", texts=["a", " "]), "texts[1]"),
+    ],
+)
+async def test_what_cannot_be_compared_is_named(
+    stub: EmbeddingServiceStub, model: LetterCounter, request_: RerankRequest, field: str
+) -> None:
+    refused = await refusal(stub.Rerank(request_, metadata=ALLOWED))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID")
+    assert refused.field == field
+    assert model.compared == []
+
+
+@pytest.mark.parametrize(
+    "request_", [RerankRequest(query="a" * 1_001, texts=["a"]), RerankRequest(query="a", texts=["a" * 8_193])]
+)
+async def test_what_is_too_long_to_compare_is_refused(stub: EmbeddingServiceStub, request_: RerankRequest) -> None:
+    assert (await refusal(stub.Rerank(request_, metadata=ALLOWED))).reason == "TEXT_TOO_LONG"
+
+
+async def test_comparing_needs_the_scope_and_the_model(stub: EmbeddingServiceStub, model: LetterCounter) -> None:
+    asked = RerankRequest(query="a", texts=["a"])
+    assert (await refusal(stub.Rerank(asked, metadata=headers("search")))).code is grpc.StatusCode.PERMISSION_DENIED
+    model.away = True
+    refused = await refusal(stub.Rerank(asked, metadata=ALLOWED))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "DEPENDENCY_UNAVAILABLE")

@@ -15,7 +15,7 @@ from servers.embeddings.triton import TritonEncoder
 
 
 class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
-    """Answers each request with the same vector, or with `refusal`."""
+    """Answers each request with the same vector, or the same two scores, or with `refusal`."""
 
     def __init__(self) -> None:
         self.seen: list[Any] = []
@@ -30,6 +30,10 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
         if self.refusal:
             await context.abort(self.refusal, "secret")
         response = service_pb2.ModelInferResponse(model_name=request.model_name)
+        if any(sent.name == "QUERY" for sent in request.inputs):
+            response.outputs.add(name="CLOSENESS", datatype="FP32", shape=[2, 1])
+            response.raw_output_contents.append(np.array([0.25, 0.75], np.float32).tobytes())
+            return response
         response.outputs.add(name="EMBEDDING", datatype="FP32", shape=[1, 2])
         response.raw_output_contents.append(np.array([[0.6, 0.8]], np.float32).tobytes())
         return response
@@ -65,6 +69,17 @@ async def test_the_tensors_are_those_of_the_model(encoder: TritonEncoder, triton
         len("xin chào".encode()).to_bytes(4, "little") + "xin chào".encode(),
         b"\x05\x00\x00\x00query",
     ]
+
+
+async def test_texts_to_compare_go_together_each_beside_the_query(encoder: TritonEncoder, triton: FakeTriton) -> None:
+    assert await encoder.closeness("mưa", ["a", "nắng"]) == [0.25, 0.75]
+    (request,) = triton.seen
+    assert [(sent.name, sent.datatype, list(sent.shape)) for sent in request.inputs] == [
+        ("TEXT", "BYTES", [2, 1]),
+        ("KIND", "BYTES", [2, 1]),
+        ("QUERY", "BYTES", [2, 1]),
+    ]
+    assert request.raw_input_contents[2] == 2 * (len("mưa".encode()).to_bytes(4, "little") + "mưa".encode())
 
 
 async def test_what_the_model_refuses_is_the_input_s_fault(encoder: TritonEncoder, triton: FakeTriton) -> None:

@@ -184,7 +184,7 @@ async def test_a_file_is_announced_once_in_the_name_of_its_creator(server: Serve
     await create_file(server, recording_id=ID, language_code="vi")
     await create_file(server, recording_id=ID, language_code="vi")
     await create(server)
-    (kept,) = server.store.events
+    (kept,) = (kept for kept in server.store.events if kept.event.subject == "recording.uploaded")
     message = recording_events_pb2.RecordingUploaded.FromString(kept.event.payload)
     assert message.event_id == kept.event.event_id == str(uuid.uuid5(uuid.UUID(ID), "recording.uploaded"))
     assert (kept.event.subject, kept.event.ordering_key) == ("recording.uploaded", ID)
@@ -192,6 +192,46 @@ async def test_a_file_is_announced_once_in_the_name_of_its_creator(server: Serve
     assert (message.object_key, message.language_code, message.duration_ms) == (KEY, "vi", 61_000)
     assert message.event_time.seconds > 0
     assert server.woken
+
+
+def told(server: Served, recording_id: str = ID) -> list[recording_events_pb2.RecordingUpdated]:
+    """What was told of a recording, in order."""
+    events = [kept.event for kept in server.store.events if kept.event.subject == "recording.updated"]
+    messages = [recording_events_pb2.RecordingUpdated.FromString(event.payload) for event in events]
+    assert [message.event_id for message in messages] == [event.event_id for event in events]
+    assert [message.recording_id for message in messages] == [event.ordering_key for event in events]
+    assert len({message.event_id for message in messages}) == len(messages)
+    return [message for message in messages if message.recording_id == recording_id]
+
+
+async def test_every_new_recording_is_told_of_live_ones_as_well(server: Served) -> None:
+    for _ in range(2):
+        live = await create(server, recording_id=ID, title="Họp", language_code="vi", labels={"team": "a", "room": ""})
+    uploaded = await create_file(server)
+    (message,) = told(server)
+    assert (message.tenant, message.recording_id, message.version) == ("acme", ID, 1)
+    assert (message.title, message.language_code, dict(message.labels)) == ("Họp", "vi", {"team": "a", "room": ""})
+    assert message.create_time == live.create_time
+    assert message.event_time.seconds > 0
+    assert len(told(server, uploaded.recording_id)) == 1
+    assert server.woken
+
+
+async def test_every_change_is_told_and_nothing_else(server: Served) -> None:
+    made = await create(server, recording_id=ID, title="Họp", labels={"team": "a"})
+    await update(server, title="Khác")
+    await update(server, title="Khác")
+    await update(server, "labels")
+    await update(server, language_code="en")
+    await refusal(update(server, title="x", etag="v1"))
+    first, *changes = told(server)
+    assert [(one.version, one.title, dict(one.labels), one.language_code) for one in changes] == [
+        (2, "Khác", {"team": "a"}, ""),
+        (3, "Khác", {}, ""),
+        (4, "Khác", {}, "en"),
+    ]
+    assert {one.create_time.ToNanoseconds() for one in changes} == {made.create_time.ToNanoseconds()}
+    assert first.title == "Họp"
 
 
 @pytest.mark.parametrize(

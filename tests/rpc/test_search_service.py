@@ -15,8 +15,12 @@ from ai2text.search.v1.search_service_pb2_grpc import SearchServiceStub
 from servers.common.errors import DependencyUnavailable
 from servers.search import shelves
 from servers.search.documents import Embedding, Scope
+from servers.search.generations import Generations
+from servers.search.hot import HotQueries
+from servers.search.reranking import Reranker
 from servers.search.searching import Searches
 from servers.search.service import mount
+from servers.search.terms import TenantTerms
 from servers.search.vectors import TenantIndex
 from tests.rpc.embeddings_server import headers, serving
 from tests.rpc.refusals import refusal
@@ -69,6 +73,41 @@ async def test_what_shares_no_word_is_found_by_its_vector(server: Served) -> Non
     answer = await find(server, "cab bac")
     assert ids(answer) == ["s2", "s1"]
     assert [hit.lexical_rank for hit in answer.hits] == [0, 0]
+
+
+async def test_words_in_quotes_are_a_condition_for_what_is_found_by_meaning_too(server: Served) -> None:
+    await server.put([segment("s1", "xin chào bạn"), segment("s2", "chào bạn xin"), segment("s3", "bạn xin chào nhé")])
+    answer = await find(server, '"xin chao" bạn')
+    assert sorted(ids(answer)) == ["s1", "s3"]
+    assert answer.rankings == BOTH
+    assert ids(await find(server, '"chào xin"')) == []
+    hit = (await find(server, '"bạn xin chào"')).hits[0]
+    assert [hit.snippet.text[mark.start : mark.end] for mark in hit.snippet.highlights] == ["bạn xin chào"]
+
+
+async def test_the_beginning_of_a_word(server: Served) -> None:
+    await server.put([segment("s1", "ông Nguyễn"), segment("s2", "ngủ rồi")])
+    hit = (await find(server, "nguy*")).hits[0]
+    assert (hit.segment_id, hit.lexical_rank) == ("s1", 1)
+    assert [hit.snippet.text[mark.start : mark.end] for mark in hit.snippet.highlights] == ["Nguyễn"]
+
+
+async def test_while_the_index_of_words_is_being_built_the_meaning_alone_decides(
+    server: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await server.put([segment("s1", "xin chào")])
+    with monkeypatch.context() as patched:
+        patched.setattr(TenantTerms, "matching", away)
+        answer = await find(server, "xin chào")
+        assert (ids(answer), answer.rankings) == (["s1"], [hit_pb2.RANKING_SEMANTIC])
+        server.model.away = True
+        refused = await refusal(server.search.Search(SearchRequest(query="xin"), metadata=ALLOWED))
+        assert refused.code == grpc.StatusCode.UNAVAILABLE
+    assert (await find(server, "chào")).rankings == WORDS_ONLY
+
+
+def away(index: TenantTerms, *_: object) -> list[int]:
+    raise DependencyUnavailable("word index")
 
 
 async def test_a_question_without_words_is_asked_by_meaning_only(server: Served) -> None:
@@ -221,7 +260,12 @@ def stuck() -> Stuck:
 
 @pytest.fixture
 async def one_at_a_time(stuck: Stuck) -> AsyncIterator[Any]:
-    async with serving(mount(Searches(stuck, stuck, at_once=1))) as address, grpc.aio.insecure_channel(address) as to:
+    async with (
+        serving(
+            mount(Searches(stuck, stuck, Reranker(stuck, 0), at_once=1), HotQueries(None, Generations()))
+        ) as address,
+        grpc.aio.insecure_channel(address) as to,
+    ):
         yield SearchServiceStub(to)
 
 

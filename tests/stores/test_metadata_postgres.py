@@ -36,9 +36,9 @@ async def filled(database: Database, tenant: str, key: str = "k", segments: int 
     store = PostgresStore(database)
     file = File(StoredObject("audio/x", 1, b"", 0), MediaInfo("wav", "pcm_s16le", 16_000, 1, 1000))
     recording = NewRecording(str(uuid.uuid4()), f"of {tenant}", Source.FILE, "", file)
-    await store.add_recording(tenant, recording)
+    await store.add_recording(tenant, recording, lambda _: ())
     gone = NewRecording(str(uuid.uuid4()), "gone", Source.LIVE, "")
-    await store.add_recording(tenant, gone)
+    await store.add_recording(tenant, gone, lambda _: ())
     async with database.transaction(tenant) as connection:
         await connection.execute("DELETE FROM recordings WHERE recording_id = %s", (gone.recording_id,))
         await connection.execute("INSERT INTO deleted_recordings VALUES (%s, %s)", (gone.recording_id, tenant))

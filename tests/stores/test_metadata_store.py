@@ -12,7 +12,7 @@ from servers.common.outbox import Event
 from servers.common.postgres import connected
 from servers.metadata.files import File, MediaInfo, StoredObject
 from servers.metadata.labels import Wanted
-from servers.metadata.library import RecordingStore
+from servers.metadata.library import RecordingStore, Telling
 from servers.metadata.listings import Order, Place, Selection
 from servers.metadata.outbox import Outbox
 from servers.metadata.outbox_store import PostgresOutbox
@@ -64,7 +64,7 @@ def new_recording(title: str = "Bản tin", language_code: str = "") -> NewRecor
 
 
 async def recording_in(store: Store, tenant: str, language_code: str = "") -> Recording:
-    stored = await store.add_recording(tenant, new_recording(language_code=language_code))
+    stored = await store.add_recording(tenant, new_recording(language_code=language_code), telling())
     assert stored is not None
     return stored
 
@@ -86,6 +86,11 @@ def event(key: str = "k") -> Event:
     return Event(str(uuid.uuid4()), "recording.x", key, b"x", "")
 
 
+def telling(*events: Event) -> Telling:
+    """Tells these of any recording."""
+    return lambda _: events
+
+
 def file(name: str = "one", duration_ms: int = 61_000) -> File:
     return File(
         StoredObject(f"audio/acme/{name}", 2**40, bytes(range(32)), 2**32 - 1),
@@ -95,14 +100,14 @@ def file(name: str = "one", duration_ms: int = 61_000) -> File:
 
 async def file_in(store: Store, tenant: str, name: str = "one", kept: Event | None = None) -> Recording:
     new = NewRecording(str(uuid.uuid4()), "t", Source.FILE, "", file(name), {"show": "news", "empty": ""})
-    stored = await store.add_recording(tenant, new, kept)
+    stored = await store.add_recording(tenant, new, telling(kept) if kept else telling())
     assert stored is not None
     return stored
 
 
 async def test_a_recording_is_kept_as_given(store: Store, acme: str) -> None:
     new = new_recording("Bản tin 'chiều'; DROP TABLE recordings --", "vi")
-    stored = await store.add_recording(acme, new)
+    stored = await store.add_recording(acme, new, telling())
     assert stored is not None
     assert stored.content == new
     assert (stored.duration_ms, stored.segment_count, stored.heard_language_code) == (0, 0, "")
@@ -113,12 +118,12 @@ async def test_a_recording_is_kept_as_given(store: Store, acme: str) -> None:
 async def test_a_taken_id_keeps_its_first_content(store: Store, acme: str) -> None:
     first = await recording_in(store, acme)
     other = NewRecording(first.recording_id, "Something else", Source.FILE, "en")
-    assert await store.add_recording(acme, other) == first
+    assert await store.add_recording(acme, other, telling()) == first
 
 
 async def test_an_id_of_another_tenant_shows_nothing(store: Store, acme: str) -> None:
     theirs = await recording_in(store, acme)
-    assert await store.add_recording("beta", theirs.content) is None
+    assert await store.add_recording("beta", theirs.content, telling()) is None
     assert await store.recording("beta", theirs.recording_id) is None
     assert await store.recording(acme, theirs.recording_id) == theirs
 
@@ -260,8 +265,8 @@ async def test_a_file_and_labels_are_kept_as_given(stores: Stores, acme: str) ->
 
 async def test_a_recording_that_is_there_makes_no_second_event(stores: Stores, acme: str) -> None:
     stored = await file_in(stores.store, acme, kept=event())
-    assert await stores.store.add_recording(acme, stored.content, event()) == stored
-    assert await stores.store.add_recording("beta", stored.content, event()) is None
+    assert await stores.store.add_recording(acme, stored.content, telling(event())) == stored
+    assert await stores.store.add_recording("beta", stored.content, telling(event())) is None
     assert (await stores.outbox.backlog()).events == 1
 
 
@@ -277,7 +282,7 @@ async def test_the_probe_stands_until_a_segment_ends_later(store: Store, acme: s
 
 async def test_a_change_counts_on_and_leaves_the_rest(store: Store, acme: str) -> None:
     before = await file_in(store, acme)
-    renamed = await store.change_recording(acme, before.recording_id, Change(title="Khác"), before.etag)
+    renamed = await store.change_recording(acme, before.recording_id, Change(title="Khác"), before.etag, telling())
     assert renamed is not None
     assert (renamed.content.title, renamed.content.labels, renamed.content.file) == (
         "Khác", before.content.labels, before.content.file
@@ -285,7 +290,9 @@ async def test_a_change_counts_on_and_leaves_the_rest(store: Store, acme: str) -
     assert renamed.version == 2
     assert renamed.update_time > before.update_time
     assert renamed.create_time == before.create_time
-    cleared = await store.change_recording(acme, before.recording_id, Change(language_code="en", labels={}), "")
+    cleared = await store.change_recording(
+        acme, before.recording_id, Change(language_code="en", labels={}), "", telling()
+    )
     assert cleared is not None
     assert (cleared.content.language_code, cleared.content.labels, cleared.version) == ("en", {}, 3)
     assert cleared == await store.recording(acme, before.recording_id)
@@ -293,19 +300,37 @@ async def test_a_change_counts_on_and_leaves_the_rest(store: Store, acme: str) -
     assert not cleared.was_made_of(cleared.content)
 
 
+async def test_a_change_is_told_as_it_was_made_and_only_then(stores: Stores, acme: str) -> None:
+    before, told = await file_in(stores.store, acme), list[Recording]()
+
+    def tell(changed: Recording) -> list[Event]:
+        told.append(changed)
+        return [event(f"v{changed.version}")]
+
+    change = Change(labels={"show": "other"})
+    changed = await stores.store.change_recording(acme, before.recording_id, change, "", tell)
+    assert [changed] == told
+    for tenant in (acme, "beta"):  # nothing is different; not theirs
+        await stores.store.change_recording(tenant, before.recording_id, change, "", tell)
+    with pytest.raises(EtagMismatch):
+        await stores.store.change_recording(acme, before.recording_id, Change(title="x"), "v1", tell)
+    async with stores.outbox.batch(10) as batch:
+        assert [one.event.ordering_key for one in batch.kept] == ["v2"]
+
+
 async def test_a_change_of_nothing_changes_nothing(store: Store, acme: str) -> None:
     before = await file_in(store, acme)
     same = Change(before.content.title, before.content.language_code, before.content.labels)
-    assert await store.change_recording(acme, before.recording_id, same, "v1") == before
-    assert await store.change_recording(acme, before.recording_id, Change(), "") == before
+    assert await store.change_recording(acme, before.recording_id, same, "v1", telling()) == before
+    assert await store.change_recording(acme, before.recording_id, Change(), "", telling()) == before
 
 
 async def test_a_change_of_what_has_changed_since_is_refused(store: Store, acme: str) -> None:
     before = await recording_in(store, acme)
-    await store.change_recording(acme, before.recording_id, Change(title="Khác"), "")
+    await store.change_recording(acme, before.recording_id, Change(title="Khác"), "", telling())
     for etag in (before.etag, "v", "v3", "2"):
         with pytest.raises(EtagMismatch):
-            await store.change_recording(acme, before.recording_id, Change(title="Nữa"), etag)
+            await store.change_recording(acme, before.recording_id, Change(title="Nữa"), etag, telling())
         with pytest.raises(EtagMismatch):
             await store.remove_recording(acme, before.recording_id, event(), etag)
     after = await store.recording(acme, before.recording_id)
@@ -316,7 +341,8 @@ async def test_a_change_of_what_has_changed_since_is_refused(store: Store, acme:
 async def test_of_changes_at_the_same_time_with_the_same_etag_one_is_made(store: Store, acme: str) -> None:
     before = await recording_in(store, acme)
     changes = [
-        store.change_recording(acme, before.recording_id, Change(title=f"{number}"), before.etag) for number in range(5)
+        store.change_recording(acme, before.recording_id, Change(title=f"{number}"), before.etag, telling())
+        for number in range(5)
     ]
     done = await asyncio.gather(*changes, return_exceptions=True)
     assert sorted(type(one).__name__ for one in done) == ["EtagMismatch"] * 4 + ["Recording"]
@@ -324,7 +350,7 @@ async def test_of_changes_at_the_same_time_with_the_same_etag_one_is_made(store:
 
 async def test_another_tenant_changes_and_removes_nothing(stores: Stores, acme: str) -> None:
     recording = await file_in(stores.store, acme)
-    assert await stores.store.change_recording("beta", recording.recording_id, Change(title="x"), "") is None
+    assert await stores.store.change_recording("beta", recording.recording_id, Change(title="x"), "", telling()) is None
     assert not await stores.store.remove_recording("beta", recording.recording_id, event(), "")
     assert await stores.store.recording(acme, recording.recording_id) == recording
     assert (await stores.outbox.backlog()).events == 0
@@ -354,7 +380,7 @@ async def test_a_removed_recording_does_not_come_back(stores: Stores, acme: str)
     assert await store.add_segments(acme, transcript.content, [addition(0)]) is None
     with pytest.raises(RecordingNotFound):
         await store.add_transcript(acme, transcript.content)
-    assert await store.add_recording(acme, recording.content, event()) is None
+    assert await store.add_recording(acme, recording.content, telling(event())) is None
     assert await store.recording(acme, recording.recording_id) is None
     assert (await stores.outbox.backlog()).events == 1
 
@@ -364,7 +390,7 @@ async def test_removing_while_segments_come_leaves_nothing_behind(stores: Stores
     recording = await recording_in(store, acme)
     transcript = await transcript_in(store, acme, recording)
     appends = [store.add_segments(acme, transcript.content, [addition(index)]) for index in range(8)]
-    creates = [store.add_recording(acme, recording.content) for _ in range(4)]
+    creates = [store.add_recording(acme, recording.content, telling()) for _ in range(4)]
     await asyncio.gather(
         *appends[:4], *creates[:2], store.remove_recording(acme, recording.recording_id, event(), ""), *appends[4:],
         *creates[2:],
@@ -376,7 +402,7 @@ async def test_removing_while_segments_come_leaves_nothing_behind(stores: Stores
 async def test_what_is_added_by_several_at_once_is_added_once(store: Store, acme: str) -> None:
     for _ in range(40):
         new = new_recording()
-        added = await asyncio.gather(*(store.add_recording(acme, new) for _ in range(8)))
+        added = await asyncio.gather(*(store.add_recording(acme, new, telling()) for _ in range(8)))
         assert [recording and recording.content for recording in added] == [new] * 8
         begun = NewTranscript(str(uuid.uuid4()), new.recording_id, "whisper-base")
         made = await asyncio.gather(*(store.add_transcript(acme, begun) for _ in range(8)))
@@ -403,7 +429,7 @@ async def listing(store: Store, tenant: str) -> list[Recording]:
         NewRecording(str(uuid.uuid4()), "a" + "\u0302" + "n", Source.FILE, "", file(duration_ms=500)),
         NewRecording(str(uuid.uuid4()), "a|b", Source.LIVE, "vi", None, {"show": "news"}),
     ]
-    made = [await store.add_recording(tenant, new) for new in news]
+    made = [await store.add_recording(tenant, new, telling()) for new in news]
     assert made[2]
     transcript = await transcript_in(store, tenant, made[2])
     await store.add_segments(tenant, transcript.content, [addition(0, 7000, "vi")])

@@ -22,8 +22,8 @@ from servers.search.arrivals import Arrivals
 from servers.search.deletions import Deletions
 from servers.search.documents import Embedding, Scope
 from servers.search.intake import Intake
+from servers.search.query import parsed
 from servers.search.shelves import Shelves
-from servers.search.words import words
 from tests.rpc import search_server
 from tests.rpc.embeddings_server import MODEL, LetterCounter, embedder, letters
 from tests.stores.nats_server import NatsServer
@@ -127,8 +127,10 @@ async def idle(bus: Bus, stream: str, durable: str, handled: int) -> None:
     await eventually(done)
 
 
-def found(kept: Shelves, query: str) -> Awaitable[list[int]]:
-    return kept.matching(Scope("acme"), tuple(words(query)), 10)
+async def found(kept: Shelves, query: str, tenant: str = "acme") -> list[int]:
+    """What is found without waiting for the keeper."""
+    await asyncio.to_thread(kept._terms.follow, tenant)
+    return await kept.matching(Scope(tenant), parsed(query), 10)
 
 
 async def test_a_final_delivered_twice_is_embedded_and_found_once(bus: Bus, tmp_path: Path) -> None:
@@ -266,8 +268,8 @@ async def test_what_is_deleted_is_found_no_more_and_comes_back_by_no_late_embedd
         await tell(bus, events.EMBEDDING_CREATED, created(tenant="rival"))
         await idle(bus, "EMBEDDINGS", "search-1", 3)
         assert await found(kept, "xin chao") == []
-        assert await kept.nearest(Scope("acme"), Embedding(MODEL, letters("xin chào")), 10) == []
-        assert len(await kept.nearest(Scope("rival"), Embedding(MODEL, letters("xin chào")), 10)) == 1
+        assert (await kept.nearest(Scope("acme"), Embedding(MODEL, letters("xin chào")), 10)).ids == []
+        assert len((await kept.nearest(Scope("rival"), Embedding(MODEL, letters("xin chào")), 10)).ids) == 1
 
 
 async def test_an_index_that_is_built_anew_has_nothing_that_was_deleted(bus: Bus, tmp_path: Path) -> None:
@@ -285,8 +287,8 @@ async def test_an_index_that_is_built_anew_has_nothing_that_was_deleted(bus: Bus
                 await idle(bus, "RECORDINGS", f"search-deletions-{name}", 1)
                 await idle(bus, "EMBEDDINGS", f"search-{name}", 451)
             assert await found(kept, "câu") == []
-            assert await kept.nearest(Scope("acme"), Embedding(MODEL, letters("câu")), 10) == []
-            assert len(await kept.matching(Scope("rival"), tuple(words("khác")), 10)) == 1
+            assert (await kept.nearest(Scope("acme"), Embedding(MODEL, letters("câu")), 10)).ids == []
+            assert len(await found(kept, "khác", "rival")) == 1
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from servers.search.indexing import Changes, Stats
 from servers.search.rebuilding import Shape
 from servers.search.shelves import Shelves
 from servers.search.store import Store
+from servers.search.terms import Terms
 from servers.search.vectors import Vectors
 from tests.stores.search_entries import SPACE, clustered_entries, entry, random_entries, vector
 
@@ -545,8 +546,8 @@ def test_reading_ends_when_told_to_stop(
     assert listed.stats("acme", SPACE).vectors == 150
 
 
-async def test_the_shelves_make_lists_by_themselves(store: Store, listed: Vectors) -> None:
-    shelves = Shelves(store, listed)
+async def test_the_shelves_make_lists_by_themselves(tmp_path: Path, store: Store, listed: Vectors) -> None:
+    shelves = Shelves(store, listed, Terms(tmp_path / "words", store))
     keeping = asyncio.create_task(shelves.keep_indexes())
     try:
         entries = random_entries(150)
@@ -556,7 +557,7 @@ async def test_the_shelves_make_lists_by_themselves(store: Store, listed: Vector
                 await shelves.put(entries)
                 await asyncio.sleep(0.01)
         found = await shelves.nearest(Scope("acme"), entries[3].embedding, 10)
-        assert found == exactly(entries, entries[3], 10)
+        assert found.ids == exactly(entries, entries[3], 10)
     finally:
         keeping.cancel()
         await shelves.close()
@@ -569,6 +570,7 @@ def test_kill_9_at_any_moment_loses_nothing(tmp_path: Path, seed: int) -> None:
 import sys
 from pathlib import Path
 from servers.search.store import Store
+from servers.search.terms import Terms
 from servers.search.vectors import Vectors
 from tests.stores.search_entries import SPACE, clustered_entries
 from tests.stores.test_search_vectors import LISTED

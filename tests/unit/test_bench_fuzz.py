@@ -87,6 +87,14 @@ def test_every_case_can_be_told(drawn: tuple[Method, Case]) -> None:
         assert method.streams or len(case.bodies) == 1
 
 
+def test_a_long_list_of_large_messages_stays_within_its_bound() -> None:
+    large = search_service_pb2.SearchRequest(query="x" * 1_000_000)
+    assert len(values._copies(large, 1500)) == values.MOST_BYTES // large.ByteSize() == 8
+    assert len(values._copies(search_service_pb2.SearchRequest(query="x"), 1500)) == 1500
+    assert len(values._copies(search_service_pb2.SearchRequest(), 1500)) == 1500
+    assert values._copies("x" * 1_000_000, 300) == ["x" * 1_000_000] * 300
+
+
 def test_names_stand_for_what_is_there() -> None:
     segments = requests.segments("<transcript>")
     listed = recording_service_pb2.FindObjectsRequest(keys=["<key>", "<keys>"])

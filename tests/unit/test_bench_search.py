@@ -6,10 +6,15 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from bench.search import build, truth
+from bench.search import contents as contents_module
 from bench.search import shape as shapes
 from bench.search import texts as corpus
+from bench.search.alone import document_id
+from bench.search.contents import SHARES, Contents, number_of
 from bench.search.sentences import LONGEST, SHORTEST, Sentences
-from bench.search.vectors import Cloud, nearest, recall
+from bench.search.vectors import Cloud, Real, nearest, recall
+from servers.search.store import Store
 
 RNG = np.random.default_rng(1)
 
@@ -109,3 +114,69 @@ def test_texts_are_each_there_once_and_no_question_is_among_the_passages(tmp_pat
     assert len(set(texts.passages)) == len(texts.passages)
     assert texts.questions[0].startswith("Which one")
     assert not set(texts.passages) & set(texts.questions)
+
+
+# What the index of the benchmark holds.
+
+
+QUESTIONS = unit(RNG.standard_normal((6, 16)) + 2)
+SAID = ("Anh ấy đi chợ sáng nay.", "Trời hôm nay đẹp quá, ai cũng vui.", "Con mèo ngủ trên mái nhà.")
+
+
+@pytest.fixture
+def contents(monkeypatch: pytest.MonkeyPatch) -> Contents:
+    """Blocks of 250 segments."""
+    monkeypatch.setattr(contents_module, "BLOCK", 250)
+    texts = corpus.Texts(SAID, ("Ai đi chợ?",) * len(QUESTIONS))
+    return Contents("e5", texts, Real(ANCHORS, QUESTIONS), Cloud(ANCHORS, block=250), Sentences(SAID, block=250))
+
+
+def test_a_segment_is_the_same_wherever_the_building_goes_on(contents: Contents) -> None:
+    whole = [entry for block in contents.entries(0, 600) for entry in block]
+    rest = [entry for block in contents.entries(310, 600) for entry in block]
+    assert len(whole) == 600
+    assert [entry.document for entry in whole[310:]] == [entry.document for entry in rest]
+    assert all(np.array_equal(a.embedding.vector, b.embedding.vector) for a, b in zip(whole[310:], rest, strict=True))
+    assert len({entry.document.id for entry in whole}) == 600
+    assert [number_of(entry.document.segment_id) for entry in whole] == list(range(600))
+    assert document_id(37) == whole[37].document.id
+
+
+def test_a_filter_by_a_share_keeps_that_share(contents: Contents) -> None:
+    documents = [entry.document for block in contents.entries(0, 1_000) for entry in block]
+    (one_percent, _) = SHARES
+    held = [number for number, one in enumerate(documents) if one.recording_id == one_percent.recording_id]
+    assert held == np.flatnonzero(one_percent.holds(np.arange(1_000))).tolist()
+    assert len(held) == 10
+
+
+def test_the_right_answers_are_those_of_comparing_everything(contents: Contents, tmp_path: Path) -> None:
+    seen: list[int] = []
+    found = truth.find(contents, 1_000, seen.append)
+    vectors = np.vstack([contents.cloud.block(number) for number in range(4)])
+    products = QUESTIONS @ vectors.T
+    assert np.array_equal(found[truth.EVERYTHING], np.argsort(-products, axis=1)[:, :10])
+    (one_percent, _) = SHARES
+    assert (found[one_percent.name] % 100 == one_percent.rest).all()
+    assert seen == [250, 500, 750, 1_000]
+    truth.save(tmp_path / "truth.npz", found)
+    assert np.array_equal(truth.known(tmp_path / "truth.npz")[truth.EVERYTHING], found[truth.EVERYTHING])
+    assert truth.known(tmp_path / "other.npz") == {}
+
+
+def test_building_that_is_broken_off_goes_on_where_it_was(contents: Contents, tmp_path: Path) -> None:
+    def broken(done: int) -> None:
+        if done >= 250:
+            raise KeyboardInterrupt
+
+    shelf = Store(tmp_path / "documents.sqlite")
+    with pytest.raises(KeyboardInterrupt):
+        build.store(contents, 600, shelf, broken)
+    shelf.close()
+    shelf = Store(tmp_path / "documents.sqlite")
+    seen: list[int] = []
+    build.store(contents, 600, shelf, seen.append)
+    assert (seen[0], seen[-1], shelf.last_seq()) == (250, 600, 600)
+    build.lists(contents, shelf, tmp_path / "vectors", seen.append)
+    assert seen[-1] == 600
+    shelf.close()

@@ -15,7 +15,13 @@ import httpx
 import pytest
 from ai2text.asr.v1 import speech_service_pb2, speech_service_pb2_grpc
 from ai2text.metadata.v1 import transcript_service_pb2, transcript_service_pb2_grpc
-from ai2text.search.v1 import hit_pb2, search_service_pb2, search_service_pb2_grpc
+from ai2text.search.v1 import (
+    hit_pb2,
+    index_service_pb2,
+    index_service_pb2_grpc,
+    search_service_pb2,
+    search_service_pb2_grpc,
+)
 from google.protobuf import any_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -35,6 +41,7 @@ ORIGIN = "http://localhost:5173"
 class Backend(
     speech_service_pb2_grpc.SpeechServiceServicer,
     search_service_pb2_grpc.SearchServiceServicer,
+    index_service_pb2_grpc.IndexServiceServicer,
     transcript_service_pb2_grpc.TranscriptServiceServicer,
 ):
     """Answers what the tests ask."""
@@ -47,7 +54,20 @@ class Backend(
             context.abort_with_status(rpc_status.to_status(status))
         if request.query == "slow":
             time.sleep(3)
-        return search_service_pb2.SearchResponse(hits=[hit_pb2.Hit(segment_id=request.query, start_ms=1500)])
+        hit = hit_pb2.Hit(segment_id=request.query, start_ms=1500)
+        if request.HasField("filter"):
+            after = request.filter.recorded_after.ToJsonString()
+            hit.recording_id = f"{dict(request.filter.labels)} {after} {request.filter.start_ms}"
+        return search_service_pb2.SearchResponse(hits=[hit])
+
+    def BatchSearch(self, request: Any, context: Any) -> search_service_pb2.BatchSearchResponse:
+        return search_service_pb2.BatchSearchResponse(responses=(self.Search(one, context) for one in request.requests))
+
+    def GetIndexStats(self, request: Any, context: Any) -> index_service_pb2.GetIndexStatsResponse:
+        return index_service_pb2.GetIndexStatsResponse(stats=index_service_pb2.IndexStats(documents=7))
+
+    def DeleteDocuments(self, request: Any, context: Any) -> index_service_pb2.DeleteDocumentsResponse:
+        return index_service_pb2.DeleteDocumentsResponse(deleted_count=len(request.segment_ids))
 
     def Recognize(self, request: Any, context: Any) -> speech_service_pb2.RecognizeResponse:
         return speech_service_pb2.RecognizeResponse(duration_ms=len(request.audio))
@@ -103,6 +123,7 @@ def _serve(headers: Headers) -> tuple[grpc.Server, int]:
     options = [("grpc.max_receive_message_length", 64 << 20)]
     server, backend = grpc.server(futures.ThreadPoolExecutor(8), interceptors=[headers], options=options), Backend()
     search_service_pb2_grpc.add_SearchServiceServicer_to_server(backend, server)
+    index_service_pb2_grpc.add_IndexServiceServicer_to_server(backend, server)
     speech_service_pb2_grpc.add_SpeechServiceServicer_to_server(backend, server)
     transcript_service_pb2_grpc.add_TranscriptServiceServicer_to_server(backend, server)
     checks = health.HealthServicer()
@@ -266,6 +287,31 @@ def test_json_search_by_query_string(mesh: Mesh) -> None:
     assert answer.json()["hits"][0]["segmentId"] == "xin chào"
     refused = httpx.get(url, params={"query": "a", "limitt": "1"}, headers=mesh.headers(), timeout=10)
     assert refused.status_code == 400
+
+
+def test_json_search_with_a_filter(mesh: Mesh) -> None:
+    narrowed = {"labels": {"team": "a"}, "recordedAfter": "2026-11-01T00:00:00Z", "startMs": "5"}
+    answer = mesh.post("/v1/search", json={"query": "x", "filter": narrowed}, headers=mesh.headers())
+    assert answer.json()["hits"][0]["recordingId"] == "{'team': 'a'} 2026-11-01T00:00:00Z 5"
+    url = f"http://{mesh.address}/v1/search"
+    given = {"query": "x", "filter.recorded_after": "2026-11-01T00:00:00Z", "filter.startMs": "5"}
+    answer = httpx.get(url, params=given, headers=mesh.headers(), timeout=10)
+    assert answer.json()["hits"][0]["recordingId"] == "{} 2026-11-01T00:00:00Z 5"
+
+
+def test_json_batch_search(mesh: Mesh) -> None:
+    body = {"requests": [{"query": "một"}, {"query": "hai"}]}
+    answer = mesh.post("/v1/search:batch", json=body, headers=mesh.headers())
+    assert [one["hits"][0]["segmentId"] for one in answer.json()["responses"]] == ["một", "hai"]
+
+
+def test_json_of_the_index(mesh: Mesh) -> None:
+    answer = httpx.get(f"http://{mesh.address}/v1/searchIndex", headers=mesh.headers(), timeout=10)
+    assert answer.json() == {"stats": {"documents": "7"}}
+    body = {"segmentIds": ["a", "b"]}
+    answer = mesh.post("/v1/searchIndex/documents:delete", json=body, headers=mesh.headers())
+    assert answer.json() == {"deletedCount": 2}
+    assert mesh.post("/v1/searchIndex/documents:delete", json=body).status_code == 401
 
 
 def test_json_of_a_server_stream(mesh: Mesh) -> None:

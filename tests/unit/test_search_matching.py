@@ -1,76 +1,101 @@
-"""Whatever is asked, FTS5 understands the expression that it becomes."""
+"""What is kept of a text, and what is asked for."""
 
-import sqlite3
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from servers.search import matching
-from servers.search.documents import Document, Scope
-from servers.search.words import words
+from servers.search.matching import FEW, FOLDED, FOLDED_PAIRS, MANY, SPELT, SPELT_PAIRS, Term
+from servers.search.query import parsed
 
 
-@pytest.fixture
-def table() -> Iterator[sqlite3.Connection]:
-    connection = sqlite3.connect(":memory:")
-    connection.execute(f"CREATE VIRTUAL TABLE words USING fts5 ({matching.COLUMNS}, content = '', tokenize = 'ascii')")
-    yield connection
-    connection.close()
+def test_a_text_is_kept_folded_and_spelt_in_words_and_in_pairs() -> None:
+    assert matching.fields("Đại học, Huế") == {
+        FOLDED: "dai hoc hue",
+        SPELT: "đại học huế",
+        FOLDED_PAIRS: "dai_hoc hoc_hue",
+        SPELT_PAIRS: "đại_học học_huế",
+    }
 
 
-def found(table: sqlite3.Connection, scope: Scope, query: str) -> list[int]:
-    expression = matching.expression(scope, tuple(words(query)))
-    return [id for (id,) in table.execute("SELECT rowid FROM words WHERE words MATCH ? ORDER BY rank", (expression,))]
+def test_without_accents_only_folded_terms_are_asked_for() -> None:
+    assert matching.asked(parsed("dai hoc")) == [
+        Term(FOLDED, "dai"),
+        Term(FOLDED, "hoc"),
+        Term(FOLDED_PAIRS, "dai_hoc", 0.5),
+    ]
 
 
-def stored(table: sqlite3.Connection, id: int, text: str, tenant: str = "acme") -> None:
-    row = matching.row(Document(tenant, "recording", "transcript", f"segment {id}", 0, 1, "vi", text))
-    table.execute(f"INSERT INTO words (rowid, {matching.COLUMNS}) VALUES (?, ?, ?, ?)", (id, *row))
+def test_with_accents_spelt_ones_too_and_they_count_twice() -> None:
+    asked = matching.asked(parsed("Đại hoc"))
+    assert [term for term in asked if term.field in (FOLDED, FOLDED_PAIRS)] == matching.asked(parsed("dai hoc"))
+    assert [term for term in asked if term.field in (SPELT, SPELT_PAIRS)] == [
+        Term(SPELT, "đại", 2.0),
+        Term(SPELT, "hoc", 2.0),
+        Term(SPELT_PAIRS, "đại_hoc", 1.0),
+    ]
 
 
-@given(query=st.text(max_size=300), tenant=st.text(min_size=1, max_size=20), recording=st.text(min_size=1, max_size=20))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_no_text_is_a_syntax_error(table: sqlite3.Connection, query: str, tenant: str, recording: str) -> None:
-    if any(words(query)):
-        found(table, Scope(tenant, (recording, "other"), "vi"), query)
+def test_each_term_once_and_of_long_queries_the_beginning() -> None:
+    assert matching.asked(parsed("a a a")) == [Term(FOLDED, "a"), Term(FOLDED_PAIRS, "a_a", 0.5)]
+    asked = matching.asked(parsed(" ".join(f"w{n}" for n in range(500))))
+    assert len(asked) == 2 * matching.MOST_WORDS - 1
 
 
-@given(text=st.text(min_size=1, max_size=200))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_every_text_is_found_by_itself(table: sqlite3.Connection, text: str) -> None:
-    table.execute("INSERT INTO words (words) VALUES ('delete-all')")
-    stored(table, 1, text)
-    if any(words(text)):
-        assert found(table, Scope("acme"), text) == [1]
-        assert found(table, Scope("rival"), text) == []
+@given(st.text(max_size=300))
+def test_whatever_a_text_asks_for_is_kept_of_it(text: str) -> None:
+    kept = {field: terms.split(" ") for field, terms in matching.fields(text).items()}
+    for term in matching.asked(parsed(text.replace('"', " ").replace("*", " "))):
+        assert term.text in kept[term.field]
+
+
+def test_a_prefix_with_accents_begins_folded_and_spelt_words() -> None:
+    for query, begun in (
+        ("nguye*", [Term(FOLDED, "nguye")]),
+        ("Nguyễ*", [Term(FOLDED, "nguye"), Term(SPELT, "nguyễ", 2.0)]),
+    ):
+        prefix = parsed(query).prefix
+        assert prefix
+        assert matching.prefixes(prefix) == begun
+
+
+def test_a_phrase_is_looked_for_as_it_is_spelt_when_it_has_accents() -> None:
+    for query, field in (('"dai hoc"', FOLDED), ('"đai hoc"', SPELT)):
+        (phrase,) = parsed(query).phrases
+        assert matching.phrase(phrase)[0] == field
+
+
+def counted(counts: Mapping[str, int], documents: int) -> list[tuple[int, Term]]:
+    terms = [Term(FOLDED, text) for text in counts]
+    return matching.counted(terms, lambda term: counts[term.text], documents)
+
+
+def test_a_term_counts_the_less_the_more_documents_have_it() -> None:
+    found = counted({"và": 600, "của": 400, "hà": 10, "không có": 0}, 1_000)
+    assert [(count, term.text) for count, term in found] == [(10, "hà"), (400, "của"), (600, "và")]
+    assert [term.weight for _, term in found] == pytest.approx([0.98, 0.2, matching.LEAST_WEIGHT])
+
+
+def telling(counts: Mapping[str, int], documents: int, limit: int = 100) -> Sequence[str]:
+    return [term.text for term in matching.telling(counted(counts, documents), documents, limit)]
 
 
 @pytest.mark.parametrize(
-    "query", ['"', "a AND", "NEAR(", "spelt : x", "a* -b ^c", "NOT", "a OR OR b", "{x} : y", "'; --"]
+    ("counts", "documents", "told"),
+    [
+        ({"và": 400_000, "hà": 30_000, "nội": 20_000}, 1_000_000, ["nội", "hà"]),
+        ({"và": 400_000, "hà": 50, "nội": 20}, 1_000_000, ["nội", "hà", "và"]),
+        ({"và": 400_000, "của": 300_000}, 1_000_000, ["của"]),
+        ({"và": 400_000, "của": 300_000, "và_của": 900}, 1_000_000, ["và_của"]),
+        ({"và": 400_000, "không có": 0}, 1_000_000, ["và"]),
+        ({"và": FEW, "của": FEW}, FEW, ["của", "và"]),
+        ({"hà": MANY, "nội": MANY + 1}, 100_000_000, ["hà"]),
+        ({"không có": 0}, 1_000, []),
+    ],
 )
-def test_the_query_language_means_nothing(table: sqlite3.Connection, query: str) -> None:
-    stored(table, 1, "không liên quan")
-    if any(words(query)):
-        assert found(table, Scope("acme"), query) == []
-
-
-def test_a_long_question_is_no_error(table: sqlite3.Connection) -> None:
-    stored(table, 1, "w1 w2")
-    assert found(table, Scope("acme"), " ".join(f"w{n}" for n in range(500))) == [1]
-
-
-def test_exact_accents_come_first(table: sqlite3.Connection) -> None:
-    stored(table, 1, "bán nhà")
-    stored(table, 2, "bạn nhà")
-    stored(table, 3, "bàn nhà")
-    assert found(table, Scope("acme"), "bạn")[0] == 2
-    assert found(table, Scope("acme"), "bàn")[0] == 3
-    assert set(found(table, Scope("acme"), "ban")) == {1, 2, 3}
-
-
-def test_words_side_by_side_count_more_than_apart(table: sqlite3.Connection) -> None:
-    stored(table, 1, "sinh ra là viên")
-    stored(table, 2, "là sinh viên ra")
-    assert found(table, Scope("acme"), "sinh vien") == [2, 1]
+def test_frequent_terms_are_left_out_where_others_find_enough(
+    counts: dict[str, int], documents: int, told: list[str]
+) -> None:
+    assert telling(counts, documents) == told

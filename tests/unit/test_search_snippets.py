@@ -3,12 +3,12 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from servers.search.query import parsed
 from servers.search.snippets import ELLIPSIS, MOST_CHARACTERS, Snippet, snippet
-from servers.search.words import words
 
 
 def shown(text: str, query: str) -> Snippet:
-    return snippet(text, tuple(words(query)))
+    return snippet(text, parsed(query))
 
 
 def marked(made: Snippet) -> list[str]:
@@ -24,6 +24,19 @@ def test_a_short_text_is_whole_and_its_accents_are_kept() -> None:
 def test_a_word_is_marked_where_it_is_spelt_as_asked_and_only_there() -> None:
     assert marked(shown("bán bạn bàn", "bạn")) == ["bạn"]
     assert marked(shown("bán bàn", "bạn")) == ["bán", "bàn"]
+
+
+def test_a_phrase_is_marked_as_one_and_its_words_nowhere_else() -> None:
+    text = "bạn của tôi, bạn thân của bạn tôi"
+    assert marked(shown(text, '"bạn thân"')) == ["bạn thân"]
+    assert marked(shown(text, '"ban than" tôi')) == ["tôi", "bạn thân", "tôi"]
+    assert marked(shown(text, '"bạn thân" "thân của"')) == ["bạn thân của"]
+    assert marked(shown(text, '"bàn thân"')) == []
+
+
+def test_every_word_that_a_prefix_begins_is_marked() -> None:
+    assert marked(shown("Nguyên và nguyễn, nguy hiểm, ngủ", "nguye*")) == ["Nguyên", "nguyễn"]
+    assert marked(shown("Nguyên và nguyễn", "và nguyễ*")) == ["Nguyên", "và", "nguyễn"]
 
 
 def test_offsets_count_code_points_beyond_the_first_plane() -> None:
@@ -55,7 +68,7 @@ def test_a_match_longer_than_a_snippet_is_cut() -> None:
     assert len(marked(made)) == 1
 
 
-@given(st.text(alphabet="aáàbđ c.\n🎉", max_size=900), st.text(alphabet="aábd c", max_size=20))
+@given(st.text(alphabet="aáàbđ c.\n🎉", max_size=900), st.text(alphabet='aábd c"*', max_size=20))
 def test_any_snippet_keeps_its_limits(text: str, query: str) -> None:
     made = shown(text, query)
     assert len(made.text) <= MOST_CHARACTERS

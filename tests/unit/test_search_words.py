@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from servers.search.syllables import seem_vietnamese
-from servers.search.words import fold, words
+from servers.search.words import fold, forms, words
 
 
 def test_words_are_spelt_in_lower_case_and_folded() -> None:
@@ -40,6 +40,11 @@ def test_any_text_has_clean_words_in_order(text: str) -> None:
         assert not any(letter.isspace() or letter in "\"'\0():*^" for letter in word.spelt + word.folded)
         assert fold(text[word.start : word.end]) == word.folded
         end = word.end
+
+
+@given(st.text(max_size=200))
+def test_forms_are_those_of_the_words(text: str) -> None:
+    assert forms(text) == [(word.spelt, word.folded) for word in words(text)]
 
 
 @pytest.mark.parametrize(

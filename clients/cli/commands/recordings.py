@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from clients.cli import running, terminal
+from clients.cli.commands import values
 from clients.cli.commands.options import AsJson, RecordingId
 from clients.cli.connection import Connection
 from clients.cli.finals import Format
@@ -68,9 +69,9 @@ def list_(
         title_contains=title, language_code=language, labels=labels or (), order=_ORDERS[order]
     )
     if after:
-        wanted.created_after.FromDatetime(_time("--after", after))
+        wanted.created_after.FromDatetime(values.time("--after", after))
     if before:
-        wanted.created_before.FromDatetime(_time("--before", before))
+        wanted.created_before.FromDatetime(values.time("--before", before))
     narrowed = bool(title or language or labels or after or before)
     found = running.connected_run(setup, "ai2text recordings list", lambda c: Library(c).newest(limit, wanted))
     if as_json:
@@ -194,14 +195,6 @@ def delete(
             terminal.notes().print(f"deleted {recording.recording_id}", style="dim", markup=False, soft_wrap=True)
 
     running.connected_run(setup, "ai2text recordings delete", remove)
-
-
-def _time(option: str, given: str) -> datetime:
-    """A time as people write it, in local time unless it says otherwise."""
-    try:
-        return datetime.fromisoformat(given).astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise UsageProblem(f"{option} {given} is no time.", "Write it like 2026-11-25 or 2026-11-25T14:30.") from error
 
 
 def _label_changes(changes: list[str]) -> tuple[dict[str, str], set[str]]:

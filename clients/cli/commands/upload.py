@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from clients.cli import media_files, running, terminal
+from clients.cli.commands import values
 from clients.cli.commands.options import AsJson, Language
 from clients.cli.connection import Connection
 from clients.cli.problem import Problem, UsageProblem
@@ -61,7 +62,7 @@ def upload(
     files = media_files.found(paths, every)
     if title and len(files) > 1:
         raise UsageProblem(f"One title for {len(files)} files.", "Without --title each is called like its file.")
-    wanted = Wanted(title, language, _labels(label or []), str(uuid.uuid4()) if again else "")
+    wanted = Wanted(title, language, values.labels(label or []), str(uuid.uuid4()) if again else "")
     board = Board(files, as_json)
     began = time.monotonic()
 
@@ -76,16 +77,6 @@ def upload(
         _conclude(outcomes, failed, time.monotonic() - began)
     if failed:
         raise typer.Exit(1)
-
-
-def _labels(given: Sequence[str]) -> dict[str, str]:
-    labels: dict[str, str] = {}
-    for label in given:
-        key, equals, value = label.partition("=")
-        if not key or not equals:
-            raise UsageProblem(f"{label!r} is no label.", "A label looks like project=atlas.")
-        labels[key] = value
-    return labels
 
 
 class Board:

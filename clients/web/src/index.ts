@@ -15,5 +15,7 @@ export * from "../gen/ai2text/metadata/v1/recording_pb.js";
 export * from "../gen/ai2text/metadata/v1/recording_service_pb.js";
 export * from "../gen/ai2text/metadata/v1/transcript_pb.js";
 export * from "../gen/ai2text/metadata/v1/transcript_service_pb.js";
+export * from "../gen/ai2text/search/v1/explanation_pb.js";
+export * from "../gen/ai2text/search/v1/filter_pb.js";
 export * from "../gen/ai2text/search/v1/hit_pb.js";
 export * from "../gen/ai2text/search/v1/search_service_pb.js";

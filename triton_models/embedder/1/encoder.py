@@ -1,12 +1,16 @@
-"""A sentence-transformers model as a function from texts to unit vectors.
+"""A sentence-transformers model as a function from texts to unit vectors, and from pairs of texts to their closeness.
 
 On the CPU the transformer runs in ONNX Runtime where the model's folder has it exported (`onnx/model.onnx`, as many
 folders on the hub do): that takes 0.4 of PyTorch's time for one text and 0.7 for eight, and gives the same vectors
 (`make bench-embeddings`). Tokens, pooling and whatever else the model has are sentence-transformers' either way.
+
+Closeness is late interaction (Khattab and Zaharia, ColBERT, SIGIR 2020) over the vectors that the transformer has for
+tokens: for each token of the question the largest cosine to any token of the text, and of these the mean. The model was
+not trained for it; what it gains nevertheless is in docs/adr/0014-reranking-by-late-interaction.md.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,6 +25,8 @@ MINI_BATCH = 8
 EXPORTED = Path("onnx") / "model.onnx"
 
 Vectors = NDArray[np.float32]
+Features = dict[str, Any]
+"""What goes from one module of the model to the next, tensors by their names."""
 
 
 class Encoder(Protocol):
@@ -28,7 +34,13 @@ class Encoder(Protocol):
 
     prompts: dict[str, str]
 
-    def vectors(self, texts: Sequence[str]) -> Vectors: ...
+    def vectors(self, texts: Sequence[str]) -> Vectors:
+        """Shape [texts, dimensions]."""
+        ...
+
+    def closeness(self, pairs: Sequence[tuple[str, str]]) -> Vectors:
+        """Of each question to the text beside it, -1 to 1; shape [pairs]."""
+        ...
 
 
 class TorchEncoder:
@@ -43,6 +55,15 @@ class TorchEncoder:
         encode = self._model.encode
         made = encode(list(texts), batch_size=MINI_BATCH, normalize_embeddings=True, show_progress_bar=False)
         return np.asarray(made, np.float32)
+
+    def closeness(self, pairs: Sequence[tuple[str, str]]) -> Vectors:
+        """See Encoder."""
+        return closeness(pairs, self._features)
+
+    def _features(self, texts: list[str]) -> Features:
+        features = {name: value.to(self._model.device) for name, value in self._model.preprocess(texts).items()}
+        with torch.inference_mode():
+            return dict(self._model[0](features))
 
 
 class OnnxEncoder:
@@ -68,16 +89,42 @@ class OnnxEncoder:
         back = np.argsort([place for places in batches for place in places])
         return np.ascontiguousarray(made[back])
 
+    def closeness(self, pairs: Sequence[tuple[str, str]]) -> Vectors:
+        """See Encoder."""
+        return closeness(pairs, self._features)
+
     def _batch(self, texts: list[str]) -> Vectors:
-        features: dict[str, Any] = dict(self._model.preprocess(texts))
-        given = {name: features[name].numpy() for name in self._inputs if name in features}
-        given |= {name: np.zeros_like(given["input_ids"]) for name in self._inputs if name not in given}
+        features = self._features(texts)
         with torch.inference_mode():
-            features["token_embeddings"] = torch.from_numpy(self._session.run(None, given)[0])
             for module in list(self._model)[1:]:
                 features = module(features)
             unit = torch.nn.functional.normalize(features["sentence_embedding"], dim=1)
         return np.asarray(unit.numpy(), np.float32)
+
+    def _features(self, texts: list[str]) -> Features:
+        features: Features = dict(self._model.preprocess(texts))
+        given = {name: features[name].numpy() for name in self._inputs if name in features}
+        given |= {name: np.zeros_like(given["input_ids"]) for name in self._inputs if name not in given}
+        features["token_embeddings"] = torch.from_numpy(self._session.run(None, given)[0])
+        return features
+
+
+def closeness(pairs: Sequence[tuple[str, str]], features: Callable[[list[str]], Features]) -> Vectors:
+    """See Encoder; `features` are those of texts, with a vector for each token."""
+    asked, texts = zip(*pairs, strict=True)
+    known = dict(_tokens(list(dict.fromkeys(asked)), features))
+    found = dict(_tokens(list(dict.fromkeys(texts)), features))
+    return np.array([(known[one] @ found[text].T).max(axis=1).mean() for one, text in pairs], np.float32)
+
+
+def _tokens(texts: list[str], features: Callable[[list[str]], Features]) -> Iterator[tuple[str, Vectors]]:
+    """Each text with the vectors of its tokens, of length 1, shape [tokens, dimensions]."""
+    for places in by_length(texts, MINI_BATCH):
+        some = [texts[place] for place in places]
+        made = features(some)
+        unit = torch.nn.functional.normalize(made["token_embeddings"], dim=2).cpu().numpy()
+        masks = made["attention_mask"].cpu().numpy().astype(bool)
+        yield from ((text, rows[mask]) for text, rows, mask in zip(some, unit, masks, strict=True))
 
 
 def load(folder: str, device: str) -> Encoder:

@@ -26,7 +26,7 @@ from ai2text.embeddings.v1 import embedding_pb2 as ai2text_dot_embeddings_dot_v1
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-ai2text/embeddings/v1/embedding_service.proto\x12\x15\x61i2text.embeddings.v1\x1a%ai2text/embeddings/v1/embedding.proto\x1a\x1cgoogle/api/annotations.proto\"\\\n\x0c\x45mbedRequest\x12\x12\n\x04text\x18\x01 \x01(\tR\x04text\x12\x38\n\x04kind\x18\x02 \x01(\x0e\x32$.ai2text.embeddings.v1.EmbeddingKindR\x04kind\"e\n\rEmbedResponse\x12>\n\tembedding\x18\x01 \x01(\x0b\x32 .ai2text.embeddings.v1.EmbeddingR\tembedding\x12\x14\n\x05model\x18\x02 \x01(\tR\x05model\"c\n\x11\x42\x61tchEmbedRequest\x12\x14\n\x05texts\x18\x01 \x03(\tR\x05texts\x12\x38\n\x04kind\x18\x02 \x01(\x0e\x32$.ai2text.embeddings.v1.EmbeddingKindR\x04kind\"l\n\x12\x42\x61tchEmbedResponse\x12@\n\nembeddings\x18\x01 \x03(\x0b\x32 .ai2text.embeddings.v1.EmbeddingR\nembeddings\x12\x14\n\x05model\x18\x02 \x01(\tR\x05model2\x91\x02\n\x10\x45mbeddingService\x12s\n\x05\x45mbed\x12#.ai2text.embeddings.v1.EmbedRequest\x1a$.ai2text.embeddings.v1.EmbedResponse\"\x1f\x82\xd3\xe4\x93\x02\x19\"\x14/v1/embeddings:embed:\x01*\x12\x87\x01\n\nBatchEmbed\x12(.ai2text.embeddings.v1.BatchEmbedRequest\x1a).ai2text.embeddings.v1.BatchEmbedResponse\"$\x82\xd3\xe4\x93\x02\x1e\"\x19/v1/embeddings:batchEmbed:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-ai2text/embeddings/v1/embedding_service.proto\x12\x15\x61i2text.embeddings.v1\x1a%ai2text/embeddings/v1/embedding.proto\x1a\x1cgoogle/api/annotations.proto\"\\\n\x0c\x45mbedRequest\x12\x12\n\x04text\x18\x01 \x01(\tR\x04text\x12\x38\n\x04kind\x18\x02 \x01(\x0e\x32$.ai2text.embeddings.v1.EmbeddingKindR\x04kind\"e\n\rEmbedResponse\x12>\n\tembedding\x18\x01 \x01(\x0b\x32 .ai2text.embeddings.v1.EmbeddingR\tembedding\x12\x14\n\x05model\x18\x02 \x01(\tR\x05model\"c\n\x11\x42\x61tchEmbedRequest\x12\x14\n\x05texts\x18\x01 \x03(\tR\x05texts\x12\x38\n\x04kind\x18\x02 \x01(\x0e\x32$.ai2text.embeddings.v1.EmbeddingKindR\x04kind\"l\n\x12\x42\x61tchEmbedResponse\x12@\n\nembeddings\x18\x01 \x03(\x0b\x32 .ai2text.embeddings.v1.EmbeddingR\nembeddings\x12\x14\n\x05model\x18\x02 \x01(\tR\x05model\";\n\rRerankRequest\x12\x14\n\x05query\x18\x01 \x01(\tR\x05query\x12\x14\n\x05texts\x18\x02 \x03(\tR\x05texts\">\n\x0eRerankResponse\x12\x16\n\x06scores\x18\x01 \x03(\x02R\x06scores\x12\x14\n\x05model\x18\x02 \x01(\tR\x05model2\x8a\x03\n\x10\x45mbeddingService\x12s\n\x05\x45mbed\x12#.ai2text.embeddings.v1.EmbedRequest\x1a$.ai2text.embeddings.v1.EmbedResponse\"\x1f\x82\xd3\xe4\x93\x02\x19\"\x14/v1/embeddings:embed:\x01*\x12\x87\x01\n\nBatchEmbed\x12(.ai2text.embeddings.v1.BatchEmbedRequest\x1a).ai2text.embeddings.v1.BatchEmbedResponse\"$\x82\xd3\xe4\x93\x02\x1e\"\x19/v1/embeddings:batchEmbed:\x01*\x12w\n\x06Rerank\x12$.ai2text.embeddings.v1.RerankRequest\x1a%.ai2text.embeddings.v1.RerankResponse\" \x82\xd3\xe4\x93\x02\x1a\"\x15/v1/embeddings:rerank:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,6 +37,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EMBEDDINGSERVICE'].methods_by_name['Embed']._serialized_options = b'\202\323\344\223\002\031\"\024/v1/embeddings:embed:\001*'
   _globals['_EMBEDDINGSERVICE'].methods_by_name['BatchEmbed']._loaded_options = None
   _globals['_EMBEDDINGSERVICE'].methods_by_name['BatchEmbed']._serialized_options = b'\202\323\344\223\002\036\"\031/v1/embeddings:batchEmbed:\001*'
+  _globals['_EMBEDDINGSERVICE'].methods_by_name['Rerank']._loaded_options = None
+  _globals['_EMBEDDINGSERVICE'].methods_by_name['Rerank']._serialized_options = b'\202\323\344\223\002\032\"\025/v1/embeddings:rerank:\001*'
   _globals['_EMBEDREQUEST']._serialized_start=141
   _globals['_EMBEDREQUEST']._serialized_end=233
   _globals['_EMBEDRESPONSE']._serialized_start=235
@@ -45,6 +47,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BATCHEMBEDREQUEST']._serialized_end=437
   _globals['_BATCHEMBEDRESPONSE']._serialized_start=439
   _globals['_BATCHEMBEDRESPONSE']._serialized_end=547
-  _globals['_EMBEDDINGSERVICE']._serialized_start=550
-  _globals['_EMBEDDINGSERVICE']._serialized_end=823
+  _globals['_RERANKREQUEST']._serialized_start=549
+  _globals['_RERANKREQUEST']._serialized_end=608
+  _globals['_RERANKRESPONSE']._serialized_start=610
+  _globals['_RERANKRESPONSE']._serialized_end=672
+  _globals['_EMBEDDINGSERVICE']._serialized_start=675
+  _globals['_EMBEDDINGSERVICE']._serialized_end=1069
 # @@protoc_insertion_point(module_scope)

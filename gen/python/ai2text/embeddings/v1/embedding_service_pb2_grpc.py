@@ -45,6 +45,11 @@ class EmbeddingServiceStub:
                 request_serializer=ai2text_dot_embeddings_dot_v1_dot_embedding__service__pb2.BatchEmbedRequest.SerializeToString,
                 response_deserializer=ai2text_dot_embeddings_dot_v1_dot_embedding__service__pb2.BatchEmbedResponse.FromString,
                 _registered_method=True)
+        self.Rerank = channel.unary_unary(
+                '/ai2text.embeddings.v1.EmbeddingService/Rerank',
+                request_serializer=ai2text_dot_embeddings_dot_v1_dot_embedding__service__pb2.RerankRequest.SerializeToString,
+                response_deserializer=ai2text_dot_embeddings_dot_v1_dot_embedding__service__pb2.RerankResponse.FromString,
+                _registered_method=True)
 
 
 class EmbeddingServiceServicer:
@@ -65,6 +70,14 @@ class EmbeddingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Rerank(self, request, context):
+        """Rerank says how close texts are to a query, more exactly than their vectors do and at a far higher price: every token
+        of the query is compared with every token of a text (late interaction). A text costs as much as to embed it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EmbeddingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -77,6 +90,11 @@ def add_EmbeddingServiceServicer_to_server(servicer, server):
                     servicer.BatchEmbed,
                     request_deserializer=ai2text_dot_embeddings_dot_v1_dot_embedding__service__pb2.BatchEmbedRequest.FromString,
                     response_serializer=ai2text_dot_embeddings_dot_v1_dot_embedding__service__pb2.BatchEmbedResponse.SerializeToString,
+            ),
+            'Rerank': grpc.unary_unary_rpc_method_handler(
+                    servicer.Rerank,
+                    request_deserializer=ai2text_dot_embeddings_dot_v1_dot_embedding__service__pb2.RerankRequest.FromString,
+                    response_serializer=ai2text_dot_embeddings_dot_v1_dot_embedding__service__pb2.RerankResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -134,6 +152,33 @@ class EmbeddingService:
             '/ai2text.embeddings.v1.EmbeddingService/BatchEmbed',
             ai2text_dot_embeddings_dot_v1_dot_embedding__service__pb2.BatchEmbedRequest.SerializeToString,
             ai2text_dot_embeddings_dot_v1_dot_embedding__service__pb2.BatchEmbedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Rerank(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ai2text.embeddings.v1.EmbeddingService/Rerank',
+            ai2text_dot_embeddings_dot_v1_dot_embedding__service__pb2.RerankRequest.SerializeToString,
+            ai2text_dot_embeddings_dot_v1_dot_embedding__service__pb2.RerankResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,10 @@ class EmbeddingServiceStub:
     """Embed embeds one text."""
     BatchEmbed: _grpc.UnaryUnaryMultiCallable[_embedding_service_pb2.BatchEmbedRequest, _embedding_service_pb2.BatchEmbedResponse]
     """BatchEmbed embeds up to 256 texts of one kind; the vectors come in the order of the texts."""
+    Rerank: _grpc.UnaryUnaryMultiCallable[_embedding_service_pb2.RerankRequest, _embedding_service_pb2.RerankResponse]
+    """Rerank says how close texts are to a query, more exactly than their vectors do and at a far higher price: every token
+    of the query is compared with every token of a text (late interaction). A text costs as much as to embed it.
+    """
 
 @_typing.type_check_only
 class EmbeddingServiceAsyncStub(EmbeddingServiceStub):
@@ -47,6 +51,10 @@ class EmbeddingServiceAsyncStub(EmbeddingServiceStub):
     """Embed embeds one text."""
     BatchEmbed: _aio.UnaryUnaryMultiCallable[_embedding_service_pb2.BatchEmbedRequest, _embedding_service_pb2.BatchEmbedResponse]  # type: ignore[assignment]
     """BatchEmbed embeds up to 256 texts of one kind; the vectors come in the order of the texts."""
+    Rerank: _aio.UnaryUnaryMultiCallable[_embedding_service_pb2.RerankRequest, _embedding_service_pb2.RerankResponse]  # type: ignore[assignment]
+    """Rerank says how close texts are to a query, more exactly than their vectors do and at a far higher price: every token
+    of the query is compared with every token of a text (late interaction). A text costs as much as to embed it.
+    """
 
 class EmbeddingServiceServicer(metaclass=_abc_1.ABCMeta):
     """EmbeddingService turns text into vectors. Every method needs the scope `embeddings`."""
@@ -66,5 +74,15 @@ class EmbeddingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_embedding_service_pb2.BatchEmbedResponse, _abc.Awaitable[_embedding_service_pb2.BatchEmbedResponse]]:
         """BatchEmbed embeds up to 256 texts of one kind; the vectors come in the order of the texts."""
+
+    @_abc_1.abstractmethod
+    def Rerank(
+        self,
+        request: _embedding_service_pb2.RerankRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_embedding_service_pb2.RerankResponse, _abc.Awaitable[_embedding_service_pb2.RerankResponse]]:
+        """Rerank says how close texts are to a query, more exactly than their vectors do and at a far higher price: every token
+        of the query is compared with every token of a text (late interaction). A text costs as much as to embed it.
+        """
 
 def add_EmbeddingServiceServicer_to_server(servicer: EmbeddingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,3 +1,4 @@
+from ai2text.search.v1 import explanation_pb2 as _explanation_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -12,12 +13,14 @@ class Ranking(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     RANKING_UNSPECIFIED: _ClassVar[Ranking]
     RANKING_SEMANTIC: _ClassVar[Ranking]
     RANKING_LEXICAL: _ClassVar[Ranking]
+    RANKING_CLOSENESS: _ClassVar[Ranking]
 RANKING_UNSPECIFIED: Ranking
 RANKING_SEMANTIC: Ranking
 RANKING_LEXICAL: Ranking
+RANKING_CLOSENESS: Ranking
 
 class Hit(_message.Message):
-    __slots__ = ("recording_id", "transcript_id", "segment_id", "start_ms", "end_ms", "snippet", "score", "language_code", "semantic_rank", "lexical_rank")
+    __slots__ = ("recording_id", "transcript_id", "segment_id", "start_ms", "end_ms", "snippet", "score", "language_code", "semantic_rank", "lexical_rank", "explanation")
     RECORDING_ID_FIELD_NUMBER: _ClassVar[int]
     TRANSCRIPT_ID_FIELD_NUMBER: _ClassVar[int]
     SEGMENT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -28,6 +31,7 @@ class Hit(_message.Message):
     LANGUAGE_CODE_FIELD_NUMBER: _ClassVar[int]
     SEMANTIC_RANK_FIELD_NUMBER: _ClassVar[int]
     LEXICAL_RANK_FIELD_NUMBER: _ClassVar[int]
+    EXPLANATION_FIELD_NUMBER: _ClassVar[int]
     recording_id: str
     transcript_id: str
     segment_id: str
@@ -38,7 +42,18 @@ class Hit(_message.Message):
     language_code: str
     semantic_rank: int
     lexical_rank: int
-    def __init__(self, recording_id: _Optional[str] = ..., transcript_id: _Optional[str] = ..., segment_id: _Optional[str] = ..., start_ms: _Optional[int] = ..., end_ms: _Optional[int] = ..., snippet: _Optional[_Union[Snippet, _Mapping]] = ..., score: _Optional[float] = ..., language_code: _Optional[str] = ..., semantic_rank: _Optional[int] = ..., lexical_rank: _Optional[int] = ...) -> None: ...
+    explanation: _explanation_pb2.HitExplanation
+    def __init__(self, recording_id: _Optional[str] = ..., transcript_id: _Optional[str] = ..., segment_id: _Optional[str] = ..., start_ms: _Optional[int] = ..., end_ms: _Optional[int] = ..., snippet: _Optional[_Union[Snippet, _Mapping]] = ..., score: _Optional[float] = ..., language_code: _Optional[str] = ..., semantic_rank: _Optional[int] = ..., lexical_rank: _Optional[int] = ..., explanation: _Optional[_Union[_explanation_pb2.HitExplanation, _Mapping]] = ...) -> None: ...
+
+class RecordingGroup(_message.Message):
+    __slots__ = ("recording_id", "score", "hits")
+    RECORDING_ID_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    HITS_FIELD_NUMBER: _ClassVar[int]
+    recording_id: str
+    score: float
+    hits: _containers.RepeatedCompositeFieldContainer[Hit]
+    def __init__(self, recording_id: _Optional[str] = ..., score: _Optional[float] = ..., hits: _Optional[_Iterable[_Union[Hit, _Mapping]]] = ...) -> None: ...
 
 class Snippet(_message.Message):
     __slots__ = ("text", "highlights")

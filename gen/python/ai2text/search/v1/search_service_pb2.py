@@ -22,11 +22,13 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from ai2text.search.v1 import explanation_pb2 as ai2text_dot_search_dot_v1_dot_explanation__pb2
+from ai2text.search.v1 import filter_pb2 as ai2text_dot_search_dot_v1_dot_filter__pb2
 from ai2text.search.v1 import hit_pb2 as ai2text_dot_search_dot_v1_dot_hit__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&ai2text/search/v1/search_service.proto\x12\x11\x61i2text.search.v1\x1a\x1b\x61i2text/search/v1/hit.proto\x1a\x1cgoogle/api/annotations.proto\"\x85\x01\n\rSearchRequest\x12\x14\n\x05query\x18\x01 \x01(\tR\x05query\x12\x14\n\x05limit\x18\x02 \x01(\rR\x05limit\x12#\n\rrecording_ids\x18\x03 \x03(\tR\x0crecordingIds\x12#\n\rlanguage_code\x18\x04 \x01(\tR\x0clanguageCode\"t\n\x0eSearchResponse\x12*\n\x04hits\x18\x01 \x03(\x0b\x32\x16.ai2text.search.v1.HitR\x04hits\x12\x36\n\x08rankings\x18\x02 \x03(\x0e\x32\x1a.ai2text.search.v1.RankingR\x08rankings2\x83\x01\n\rSearchService\x12r\n\x06Search\x12 .ai2text.search.v1.SearchRequest\x1a!.ai2text.search.v1.SearchResponse\"#\x82\xd3\xe4\x93\x02\x1d\"\n/v1/search:\x01*Z\x0c\x12\n/v1/searchb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&ai2text/search/v1/search_service.proto\x12\x11\x61i2text.search.v1\x1a#ai2text/search/v1/explanation.proto\x1a\x1e\x61i2text/search/v1/filter.proto\x1a\x1b\x61i2text/search/v1/hit.proto\x1a\x1cgoogle/api/annotations.proto\"\xeb\x02\n\rSearchRequest\x12\x14\n\x05query\x18\x01 \x01(\tR\x05query\x12\x14\n\x05limit\x18\x02 \x01(\rR\x05limit\x12#\n\rrecording_ids\x18\x03 \x03(\tR\x0crecordingIds\x12#\n\rlanguage_code\x18\x04 \x01(\tR\x0clanguageCode\x12\x1d\n\npage_token\x18\x05 \x01(\tR\tpageToken\x12\x37\n\x06\x66ilter\x18\x06 \x01(\x0b\x32\x1f.ai2text.search.v1.SearchFilterR\x06\x66ilter\x12,\n\x12group_by_recording\x18\x07 \x01(\x08R\x10groupByRecording\x12,\n\x12hits_per_recording\x18\x08 \x01(\rR\x10hitsPerRecording\x12\x18\n\x07\x65xplain\x18\t \x01(\x08R\x07\x65xplain\x12\x16\n\x06rerank\x18\n \x01(\x08R\x06rerank\"\xe2\x02\n\x0eSearchResponse\x12*\n\x04hits\x18\x01 \x03(\x0b\x32\x16.ai2text.search.v1.HitR\x04hits\x12\x36\n\x08rankings\x18\x02 \x03(\x0e\x32\x1a.ai2text.search.v1.RankingR\x08rankings\x12&\n\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\x12\x39\n\x06groups\x18\x04 \x03(\x0b\x32!.ai2text.search.v1.RecordingGroupR\x06groups\x12\x41\n\x0cindex_status\x18\x05 \x01(\x0e\x32\x1e.ai2text.search.v1.IndexStatusR\x0bindexStatus\x12\x46\n\x0b\x65xplanation\x18\x06 \x01(\x0b\x32$.ai2text.search.v1.SearchExplanationR\x0b\x65xplanation\"R\n\x12\x42\x61tchSearchRequest\x12<\n\x08requests\x18\x01 \x03(\x0b\x32 .ai2text.search.v1.SearchRequestR\x08requests\"V\n\x13\x42\x61tchSearchResponse\x12?\n\tresponses\x18\x01 \x03(\x0b\x32!.ai2text.search.v1.SearchResponseR\tresponses*{\n\x0bIndexStatus\x12\x1c\n\x18INDEX_STATUS_UNSPECIFIED\x10\x00\x12\x16\n\x12INDEX_STATUS_READY\x10\x01\x12\x19\n\x15INDEX_STATUS_BUILDING\x10\x02\x12\x1b\n\x17INDEX_STATUS_WORDS_ONLY\x10\x03\x32\xfe\x01\n\rSearchService\x12r\n\x06Search\x12 .ai2text.search.v1.SearchRequest\x1a!.ai2text.search.v1.SearchResponse\"#\x82\xd3\xe4\x93\x02\x1d\"\n/v1/search:\x01*Z\x0c\x12\n/v1/search\x12y\n\x0b\x42\x61tchSearch\x12%.ai2text.search.v1.BatchSearchRequest\x1a&.ai2text.search.v1.BatchSearchResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\"\x10/v1/search:batch:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,10 +37,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SEARCHSERVICE'].methods_by_name['Search']._loaded_options = None
   _globals['_SEARCHSERVICE'].methods_by_name['Search']._serialized_options = b'\202\323\344\223\002\035\"\n/v1/search:\001*Z\014\022\n/v1/search'
-  _globals['_SEARCHREQUEST']._serialized_start=121
-  _globals['_SEARCHREQUEST']._serialized_end=254
-  _globals['_SEARCHRESPONSE']._serialized_start=256
-  _globals['_SEARCHRESPONSE']._serialized_end=372
-  _globals['_SEARCHSERVICE']._serialized_start=375
-  _globals['_SEARCHSERVICE']._serialized_end=506
+  _globals['_SEARCHSERVICE'].methods_by_name['BatchSearch']._loaded_options = None
+  _globals['_SEARCHSERVICE'].methods_by_name['BatchSearch']._serialized_options = b'\202\323\344\223\002\025\"\020/v1/search:batch:\001*'
+  _globals['_INDEXSTATUS']._serialized_start=1084
+  _globals['_INDEXSTATUS']._serialized_end=1207
+  _globals['_SEARCHREQUEST']._serialized_start=190
+  _globals['_SEARCHREQUEST']._serialized_end=553
+  _globals['_SEARCHRESPONSE']._serialized_start=556
+  _globals['_SEARCHRESPONSE']._serialized_end=910
+  _globals['_BATCHSEARCHREQUEST']._serialized_start=912
+  _globals['_BATCHSEARCHREQUEST']._serialized_end=994
+  _globals['_BATCHSEARCHRESPONSE']._serialized_start=996
+  _globals['_BATCHSEARCHRESPONSE']._serialized_end=1082
+  _globals['_SEARCHSERVICE']._serialized_start=1210
+  _globals['_SEARCHSERVICE']._serialized_end=1464
 # @@protoc_insertion_point(module_scope)

@@ -40,6 +40,11 @@ class SearchServiceStub:
                 request_serializer=ai2text_dot_search_dot_v1_dot_search__service__pb2.SearchRequest.SerializeToString,
                 response_deserializer=ai2text_dot_search_dot_v1_dot_search__service__pb2.SearchResponse.FromString,
                 _registered_method=True)
+        self.BatchSearch = channel.unary_unary(
+                '/ai2text.search.v1.SearchService/BatchSearch',
+                request_serializer=ai2text_dot_search_dot_v1_dot_search__service__pb2.BatchSearchRequest.SerializeToString,
+                response_deserializer=ai2text_dot_search_dot_v1_dot_search__service__pb2.BatchSearchResponse.FromString,
+                _registered_method=True)
 
 
 class SearchServiceServicer:
@@ -54,6 +59,14 @@ class SearchServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def BatchSearch(self, request, context):
+        """BatchSearch answers several requests at once. One request that is refused refuses the call: the error names its
+        field, such as `requests[3].query`. The call counts as so many searches for the bound on searches at a time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SearchServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -61,6 +74,11 @@ def add_SearchServiceServicer_to_server(servicer, server):
                     servicer.Search,
                     request_deserializer=ai2text_dot_search_dot_v1_dot_search__service__pb2.SearchRequest.FromString,
                     response_serializer=ai2text_dot_search_dot_v1_dot_search__service__pb2.SearchResponse.SerializeToString,
+            ),
+            'BatchSearch': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchSearch,
+                    request_deserializer=ai2text_dot_search_dot_v1_dot_search__service__pb2.BatchSearchRequest.FromString,
+                    response_serializer=ai2text_dot_search_dot_v1_dot_search__service__pb2.BatchSearchResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -91,6 +109,33 @@ class SearchService:
             '/ai2text.search.v1.SearchService/Search',
             ai2text_dot_search_dot_v1_dot_search__service__pb2.SearchRequest.SerializeToString,
             ai2text_dot_search_dot_v1_dot_search__service__pb2.SearchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchSearch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ai2text.search.v1.SearchService/BatchSearch',
+            ai2text_dot_search_dot_v1_dot_search__service__pb2.BatchSearchRequest.SerializeToString,
+            ai2text_dot_search_dot_v1_dot_search__service__pb2.BatchSearchResponse.FromString,
             options,
             channel_credentials,
             insecure,

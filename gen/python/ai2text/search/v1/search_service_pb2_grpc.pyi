@@ -37,6 +37,10 @@ class SearchServiceStub:
     """Search finds segments by meaning and by their words, the two rankings fused by reciprocal rank.
     Only segments of the caller's tenant are searched. Accents may be left out: "xin chao" finds "xin chào".
     """
+    BatchSearch: _grpc.UnaryUnaryMultiCallable[_search_service_pb2.BatchSearchRequest, _search_service_pb2.BatchSearchResponse]
+    """BatchSearch answers several requests at once. One request that is refused refuses the call: the error names its
+    field, such as `requests[3].query`. The call counts as so many searches for the bound on searches at a time.
+    """
 
 @_typing.type_check_only
 class SearchServiceAsyncStub(SearchServiceStub):
@@ -46,6 +50,10 @@ class SearchServiceAsyncStub(SearchServiceStub):
     Search: _aio.UnaryUnaryMultiCallable[_search_service_pb2.SearchRequest, _search_service_pb2.SearchResponse]  # type: ignore[assignment]
     """Search finds segments by meaning and by their words, the two rankings fused by reciprocal rank.
     Only segments of the caller's tenant are searched. Accents may be left out: "xin chao" finds "xin chào".
+    """
+    BatchSearch: _aio.UnaryUnaryMultiCallable[_search_service_pb2.BatchSearchRequest, _search_service_pb2.BatchSearchResponse]  # type: ignore[assignment]
+    """BatchSearch answers several requests at once. One request that is refused refuses the call: the error names its
+    field, such as `requests[3].query`. The call counts as so many searches for the bound on searches at a time.
     """
 
 class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -59,6 +67,16 @@ class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_search_service_pb2.SearchResponse, _abc.Awaitable[_search_service_pb2.SearchResponse]]:
         """Search finds segments by meaning and by their words, the two rankings fused by reciprocal rank.
         Only segments of the caller's tenant are searched. Accents may be left out: "xin chao" finds "xin chào".
+        """
+
+    @_abc_1.abstractmethod
+    def BatchSearch(
+        self,
+        request: _search_service_pb2.BatchSearchRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_search_service_pb2.BatchSearchResponse, _abc.Awaitable[_search_service_pb2.BatchSearchResponse]]:
+        """BatchSearch answers several requests at once. One request that is refused refuses the call: the error names its
+        field, such as `requests[3].query`. The call counts as so many searches for the bound on searches at a time.
         """
 
 def add_SearchServiceServicer_to_server(servicer: SearchServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

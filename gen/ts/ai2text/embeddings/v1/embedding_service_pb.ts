@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ai2text/embeddings/v1/embedding_service.proto.
  */
 export const file_ai2text_embeddings_v1_embedding_service: GenFile = /*@__PURE__*/
-  fileDesc("Ci1haTJ0ZXh0L2VtYmVkZGluZ3MvdjEvZW1iZWRkaW5nX3NlcnZpY2UucHJvdG8SFWFpMnRleHQuZW1iZWRkaW5ncy52MSJQCgxFbWJlZFJlcXVlc3QSDAoEdGV4dBgBIAEoCRIyCgRraW5kGAIgASgOMiQuYWkydGV4dC5lbWJlZGRpbmdzLnYxLkVtYmVkZGluZ0tpbmQiUwoNRW1iZWRSZXNwb25zZRIzCgllbWJlZGRpbmcYASABKAsyIC5haTJ0ZXh0LmVtYmVkZGluZ3MudjEuRW1iZWRkaW5nEg0KBW1vZGVsGAIgASgJIlYKEUJhdGNoRW1iZWRSZXF1ZXN0Eg0KBXRleHRzGAEgAygJEjIKBGtpbmQYAiABKA4yJC5haTJ0ZXh0LmVtYmVkZGluZ3MudjEuRW1iZWRkaW5nS2luZCJZChJCYXRjaEVtYmVkUmVzcG9uc2USNAoKZW1iZWRkaW5ncxgBIAMoCzIgLmFpMnRleHQuZW1iZWRkaW5ncy52MS5FbWJlZGRpbmcSDQoFbW9kZWwYAiABKAkykQIKEEVtYmVkZGluZ1NlcnZpY2UScwoFRW1iZWQSIy5haTJ0ZXh0LmVtYmVkZGluZ3MudjEuRW1iZWRSZXF1ZXN0GiQuYWkydGV4dC5lbWJlZGRpbmdzLnYxLkVtYmVkUmVzcG9uc2UiH4LT5JMCGToBKiIUL3YxL2VtYmVkZGluZ3M6ZW1iZWQShwEKCkJhdGNoRW1iZWQSKC5haTJ0ZXh0LmVtYmVkZGluZ3MudjEuQmF0Y2hFbWJlZFJlcXVlc3QaKS5haTJ0ZXh0LmVtYmVkZGluZ3MudjEuQmF0Y2hFbWJlZFJlc3BvbnNlIiSC0+STAh46ASoiGS92MS9lbWJlZGRpbmdzOmJhdGNoRW1iZWRiBnByb3RvMw", [file_ai2text_embeddings_v1_embedding, file_google_api_annotations]);
+  fileDesc("Ci1haTJ0ZXh0L2VtYmVkZGluZ3MvdjEvZW1iZWRkaW5nX3NlcnZpY2UucHJvdG8SFWFpMnRleHQuZW1iZWRkaW5ncy52MSJQCgxFbWJlZFJlcXVlc3QSDAoEdGV4dBgBIAEoCRIyCgRraW5kGAIgASgOMiQuYWkydGV4dC5lbWJlZGRpbmdzLnYxLkVtYmVkZGluZ0tpbmQiUwoNRW1iZWRSZXNwb25zZRIzCgllbWJlZGRpbmcYASABKAsyIC5haTJ0ZXh0LmVtYmVkZGluZ3MudjEuRW1iZWRkaW5nEg0KBW1vZGVsGAIgASgJIlYKEUJhdGNoRW1iZWRSZXF1ZXN0Eg0KBXRleHRzGAEgAygJEjIKBGtpbmQYAiABKA4yJC5haTJ0ZXh0LmVtYmVkZGluZ3MudjEuRW1iZWRkaW5nS2luZCJZChJCYXRjaEVtYmVkUmVzcG9uc2USNAoKZW1iZWRkaW5ncxgBIAMoCzIgLmFpMnRleHQuZW1iZWRkaW5ncy52MS5FbWJlZGRpbmcSDQoFbW9kZWwYAiABKAkiLQoNUmVyYW5rUmVxdWVzdBINCgVxdWVyeRgBIAEoCRINCgV0ZXh0cxgCIAMoCSIvCg5SZXJhbmtSZXNwb25zZRIOCgZzY29yZXMYASADKAISDQoFbW9kZWwYAiABKAkyigMKEEVtYmVkZGluZ1NlcnZpY2UScwoFRW1iZWQSIy5haTJ0ZXh0LmVtYmVkZGluZ3MudjEuRW1iZWRSZXF1ZXN0GiQuYWkydGV4dC5lbWJlZGRpbmdzLnYxLkVtYmVkUmVzcG9uc2UiH4LT5JMCGToBKiIUL3YxL2VtYmVkZGluZ3M6ZW1iZWQShwEKCkJhdGNoRW1iZWQSKC5haTJ0ZXh0LmVtYmVkZGluZ3MudjEuQmF0Y2hFbWJlZFJlcXVlc3QaKS5haTJ0ZXh0LmVtYmVkZGluZ3MudjEuQmF0Y2hFbWJlZFJlc3BvbnNlIiSC0+STAh46ASoiGS92MS9lbWJlZGRpbmdzOmJhdGNoRW1iZWQSdwoGUmVyYW5rEiQuYWkydGV4dC5lbWJlZGRpbmdzLnYxLlJlcmFua1JlcXVlc3QaJS5haTJ0ZXh0LmVtYmVkZGluZ3MudjEuUmVyYW5rUmVzcG9uc2UiIILT5JMCGjoBKiIVL3YxL2VtYmVkZGluZ3M6cmVyYW5rYgZwcm90bzM", [file_ai2text_embeddings_v1_embedding, file_google_api_annotations]);
 
 /**
  * EmbedRequest names a text and its use.
@@ -128,6 +128,62 @@ export const BatchEmbedResponseSchema: GenMessage<BatchEmbedResponse> = /*@__PUR
   messageDesc(file_ai2text_embeddings_v1_embedding_service, 3);
 
 /**
+ * RerankRequest names a query and what may answer it.
+ *
+ * @generated from message ai2text.embeddings.v1.RerankRequest
+ */
+export type RerankRequest = Message<"ai2text.embeddings.v1.RerankRequest"> & {
+  /**
+   * The query, 1 to 1000 characters after trimming.
+   *
+   * @generated from field: string query = 1;
+   */
+  query: string;
+
+  /**
+   * 1 to 32 texts, each as in EmbedRequest.
+   *
+   * @generated from field: repeated string texts = 2;
+   */
+  texts: string[];
+};
+
+/**
+ * Describes the message ai2text.embeddings.v1.RerankRequest.
+ * Use `create(RerankRequestSchema)` to create a new message.
+ */
+export const RerankRequestSchema: GenMessage<RerankRequest> = /*@__PURE__*/
+  messageDesc(file_ai2text_embeddings_v1_embedding_service, 4);
+
+/**
+ * RerankResponse carries the closeness of each text.
+ *
+ * @generated from message ai2text.embeddings.v1.RerankResponse
+ */
+export type RerankResponse = Message<"ai2text.embeddings.v1.RerankResponse"> & {
+  /**
+   * -1 to 1, in the order of the texts: the larger, the closer. They order the texts of one query only.
+   *
+   * @generated from field: repeated float scores = 1;
+   */
+  scores: number[];
+
+  /**
+   * The name of the model that made them.
+   *
+   * @generated from field: string model = 2;
+   */
+  model: string;
+};
+
+/**
+ * Describes the message ai2text.embeddings.v1.RerankResponse.
+ * Use `create(RerankResponseSchema)` to create a new message.
+ */
+export const RerankResponseSchema: GenMessage<RerankResponse> = /*@__PURE__*/
+  messageDesc(file_ai2text_embeddings_v1_embedding_service, 5);
+
+/**
  * EmbeddingService turns text into vectors. Every method needs the scope `embeddings`.
  *
  * @generated from service ai2text.embeddings.v1.EmbeddingService
@@ -152,6 +208,17 @@ export const EmbeddingService: GenService<{
     methodKind: "unary";
     input: typeof BatchEmbedRequestSchema;
     output: typeof BatchEmbedResponseSchema;
+  },
+  /**
+   * Rerank says how close texts are to a query, more exactly than their vectors do and at a far higher price: every token
+   * of the query is compared with every token of a text (late interaction). A text costs as much as to embed it.
+   *
+   * @generated from rpc ai2text.embeddings.v1.EmbeddingService.Rerank
+   */
+  rerank: {
+    methodKind: "unary";
+    input: typeof RerankRequestSchema;
+    output: typeof RerankResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_ai2text_embeddings_v1_embedding_service, 0);

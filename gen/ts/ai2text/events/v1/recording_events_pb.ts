@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ai2text/events/v1/recording_events.proto.
  */
 export const file_ai2text_events_v1_recording_events: GenFile = /*@__PURE__*/
-  fileDesc("CihhaTJ0ZXh0L2V2ZW50cy92MS9yZWNvcmRpbmdfZXZlbnRzLnByb3RvEhFhaTJ0ZXh0LmV2ZW50cy52MSLMAQoRUmVjb3JkaW5nVXBsb2FkZWQSEAoIZXZlbnRfaWQYASABKAkSLgoKZXZlbnRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGdGVuYW50GAMgASgJEg8KB3N1YmplY3QYBCABKAkSFAoMcmVjb3JkaW5nX2lkGAUgASgJEhIKCm9iamVjdF9rZXkYBiABKAkSFQoNbGFuZ3VhZ2VfY29kZRgHIAEoCRITCgtkdXJhdGlvbl9tcxgIIAEoAyKOAQoQUmVjb3JkaW5nRGVsZXRlZBIQCghldmVudF9pZBgBIAEoCRIuCgpldmVudF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZ0ZW5hbnQYAyABKAkSFAoMcmVjb3JkaW5nX2lkGAQgASgJEhIKCm9iamVjdF9rZXkYBSABKAliBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("CihhaTJ0ZXh0L2V2ZW50cy92MS9yZWNvcmRpbmdfZXZlbnRzLnByb3RvEhFhaTJ0ZXh0LmV2ZW50cy52MSLMAQoRUmVjb3JkaW5nVXBsb2FkZWQSEAoIZXZlbnRfaWQYASABKAkSLgoKZXZlbnRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGdGVuYW50GAMgASgJEg8KB3N1YmplY3QYBCABKAkSFAoMcmVjb3JkaW5nX2lkGAUgASgJEhIKCm9iamVjdF9rZXkYBiABKAkSFQoNbGFuZ3VhZ2VfY29kZRgHIAEoCRITCgtkdXJhdGlvbl9tcxgIIAEoAyLSAgoQUmVjb3JkaW5nVXBkYXRlZBIQCghldmVudF9pZBgBIAEoCRIuCgpldmVudF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZ0ZW5hbnQYAyABKAkSFAoMcmVjb3JkaW5nX2lkGAQgASgJEg8KB3ZlcnNpb24YBSABKAMSDQoFdGl0bGUYBiABKAkSFQoNbGFuZ3VhZ2VfY29kZRgHIAEoCRI/CgZsYWJlbHMYCCADKAsyLy5haTJ0ZXh0LmV2ZW50cy52MS5SZWNvcmRpbmdVcGRhdGVkLkxhYmVsc0VudHJ5Ei8KC2NyZWF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIo4BChBSZWNvcmRpbmdEZWxldGVkEhAKCGV2ZW50X2lkGAEgASgJEi4KCmV2ZW50X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnRlbmFudBgDIAEoCRIUCgxyZWNvcmRpbmdfaWQYBCABKAkSEgoKb2JqZWN0X2tleRgFIAEoCWIGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
  * RecordingUploaded says that a file was stored and registered. Subject: `recording.uploaded`, stream RECORDINGS.
@@ -86,6 +86,85 @@ export const RecordingUploadedSchema: GenMessage<RecordingUploaded> = /*@__PURE_
   messageDesc(file_ai2text_events_v1_recording_events, 0);
 
 /**
+ * RecordingUpdated says what is known of a recording: when it is created, and whenever its title, language or labels
+ * change. Subject: `recording.updated`, stream RECORDINGS. Published by metadata through its outbox, at least once, with
+ * `event_id` as the message id.
+ *
+ * @generated from message ai2text.events.v1.RecordingUpdated
+ */
+export type RecordingUpdated = Message<"ai2text.events.v1.RecordingUpdated"> & {
+  /**
+   * A UUID that depends on the recording and its version alone.
+   *
+   * @generated from field: string event_id = 1;
+   */
+  eventId: string;
+
+  /**
+   * When this was written.
+   *
+   * @generated from field: google.protobuf.Timestamp event_time = 2;
+   */
+  eventTime?: Timestamp | undefined;
+
+  /**
+   * Whose it is.
+   *
+   * @generated from field: string tenant = 3;
+   */
+  tenant: string;
+
+  /**
+   * The recording.
+   *
+   * @generated from field: string recording_id = 4;
+   */
+  recordingId: string;
+
+  /**
+   * Counts the changes, from 1: what tells of an older version than one that is known is to be let go.
+   *
+   * @generated from field: int64 version = 5;
+   */
+  version: bigint;
+
+  /**
+   * What people call it.
+   *
+   * @generated from field: string title = 6;
+   */
+  title: string;
+
+  /**
+   * The spoken language as its owner said, ISO 639; empty when unknown.
+   *
+   * @generated from field: string language_code = 7;
+   */
+  languageCode: string;
+
+  /**
+   * All its labels.
+   *
+   * @generated from field: map<string, string> labels = 8;
+   */
+  labels: { [key: string]: string };
+
+  /**
+   * When it was created.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 9;
+   */
+  createTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message ai2text.events.v1.RecordingUpdated.
+ * Use `create(RecordingUpdatedSchema)` to create a new message.
+ */
+export const RecordingUpdatedSchema: GenMessage<RecordingUpdated> = /*@__PURE__*/
+  messageDesc(file_ai2text_events_v1_recording_events, 1);
+
+/**
  * RecordingDeleted says that a recording is gone. Subject: `recording.deleted`, stream RECORDINGS.
  * Published by metadata through its outbox, at least once, with `event_id` as the message id.
  *
@@ -133,5 +212,5 @@ export type RecordingDeleted = Message<"ai2text.events.v1.RecordingDeleted"> & {
  * Use `create(RecordingDeletedSchema)` to create a new message.
  */
 export const RecordingDeletedSchema: GenMessage<RecordingDeleted> = /*@__PURE__*/
-  messageDesc(file_ai2text_events_v1_recording_events, 1);
+  messageDesc(file_ai2text_events_v1_recording_events, 2);
 

@@ -4,13 +4,15 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { HitExplanation } from "./explanation_pb.js";
+import { file_ai2text_search_v1_explanation } from "./explanation_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file ai2text/search/v1/hit.proto.
  */
 export const file_ai2text_search_v1_hit: GenFile = /*@__PURE__*/
-  fileDesc("ChthaTJ0ZXh0L3NlYXJjaC92MS9oaXQucHJvdG8SEWFpMnRleHQuc2VhcmNoLnYxIugBCgNIaXQSFAoMcmVjb3JkaW5nX2lkGAEgASgJEhUKDXRyYW5zY3JpcHRfaWQYAiABKAkSEgoKc2VnbWVudF9pZBgDIAEoCRIQCghzdGFydF9tcxgEIAEoAxIOCgZlbmRfbXMYBSABKAMSKwoHc25pcHBldBgGIAEoCzIaLmFpMnRleHQuc2VhcmNoLnYxLlNuaXBwZXQSDQoFc2NvcmUYByABKAISFQoNbGFuZ3VhZ2VfY29kZRgIIAEoCRIVCg1zZW1hbnRpY19yYW5rGAkgASgNEhQKDGxleGljYWxfcmFuaxgKIAEoDSJJCgdTbmlwcGV0EgwKBHRleHQYASABKAkSMAoKaGlnaGxpZ2h0cxgCIAMoCzIcLmFpMnRleHQuc2VhcmNoLnYxLkhpZ2hsaWdodCInCglIaWdobGlnaHQSDQoFc3RhcnQYASABKA0SCwoDZW5kGAIgASgNKk0KB1JhbmtpbmcSFwoTUkFOS0lOR19VTlNQRUNJRklFRBAAEhQKEFJBTktJTkdfU0VNQU5USUMQARITCg9SQU5LSU5HX0xFWElDQUwQAmIGcHJvdG8z");
+  fileDesc("ChthaTJ0ZXh0L3NlYXJjaC92MS9oaXQucHJvdG8SEWFpMnRleHQuc2VhcmNoLnYxIqACCgNIaXQSFAoMcmVjb3JkaW5nX2lkGAEgASgJEhUKDXRyYW5zY3JpcHRfaWQYAiABKAkSEgoKc2VnbWVudF9pZBgDIAEoCRIQCghzdGFydF9tcxgEIAEoAxIOCgZlbmRfbXMYBSABKAMSKwoHc25pcHBldBgGIAEoCzIaLmFpMnRleHQuc2VhcmNoLnYxLlNuaXBwZXQSDQoFc2NvcmUYByABKAISFQoNbGFuZ3VhZ2VfY29kZRgIIAEoCRIVCg1zZW1hbnRpY19yYW5rGAkgASgNEhQKDGxleGljYWxfcmFuaxgKIAEoDRI2CgtleHBsYW5hdGlvbhgLIAEoCzIhLmFpMnRleHQuc2VhcmNoLnYxLkhpdEV4cGxhbmF0aW9uIlsKDlJlY29yZGluZ0dyb3VwEhQKDHJlY29yZGluZ19pZBgBIAEoCRINCgVzY29yZRgCIAEoAhIkCgRoaXRzGAMgAygLMhYuYWkydGV4dC5zZWFyY2gudjEuSGl0IkkKB1NuaXBwZXQSDAoEdGV4dBgBIAEoCRIwCgpoaWdobGlnaHRzGAIgAygLMhwuYWkydGV4dC5zZWFyY2gudjEuSGlnaGxpZ2h0IicKCUhpZ2hsaWdodBINCgVzdGFydBgBIAEoDRILCgNlbmQYAiABKA0qZAoHUmFua2luZxIXChNSQU5LSU5HX1VOU1BFQ0lGSUVEEAASFAoQUkFOS0lOR19TRU1BTlRJQxABEhMKD1JBTktJTkdfTEVYSUNBTBACEhUKEVJBTktJTkdfQ0xPU0VORVNTEANiBnByb3RvMw", [file_ai2text_search_v1_explanation]);
 
 /**
  * A segment that was found.
@@ -61,7 +63,8 @@ export type Hit = Message<"ai2text.search.v1.Hit"> & {
   snippet?: Snippet | undefined;
 
   /**
-   * The fused score: the sum of weight / (60 + rank) over the rankings. It orders the hits of one response only.
+   * The fused score: the sum of weight / (60 + rank) over the rankings. It orders the hits of one response only,
+   * but for those that `rerank` has put in another order.
    *
    * @generated from field: float score = 7;
    */
@@ -87,6 +90,13 @@ export type Hit = Message<"ai2text.search.v1.Hit"> & {
    * @generated from field: uint32 lexical_rank = 10;
    */
   lexicalRank: number;
+
+  /**
+   * Why it stands where it does; absent unless the request had `explain`.
+   *
+   * @generated from field: ai2text.search.v1.HitExplanation explanation = 11;
+   */
+  explanation?: HitExplanation | undefined;
 };
 
 /**
@@ -95,6 +105,41 @@ export type Hit = Message<"ai2text.search.v1.Hit"> & {
  */
 export const HitSchema: GenMessage<Hit> = /*@__PURE__*/
   messageDesc(file_ai2text_search_v1_hit, 0);
+
+/**
+ * The hits in one recording.
+ *
+ * @generated from message ai2text.search.v1.RecordingGroup
+ */
+export type RecordingGroup = Message<"ai2text.search.v1.RecordingGroup"> & {
+  /**
+   * The recording.
+   *
+   * @generated from field: string recording_id = 1;
+   */
+  recordingId: string;
+
+  /**
+   * The score of its best hit. It orders the groups of one response only.
+   *
+   * @generated from field: float score = 2;
+   */
+  score: number;
+
+  /**
+   * Its best hits, best first, at most `hits_per_recording`.
+   *
+   * @generated from field: repeated ai2text.search.v1.Hit hits = 3;
+   */
+  hits: Hit[];
+};
+
+/**
+ * Describes the message ai2text.search.v1.RecordingGroup.
+ * Use `create(RecordingGroupSchema)` to create a new message.
+ */
+export const RecordingGroupSchema: GenMessage<RecordingGroup> = /*@__PURE__*/
+  messageDesc(file_ai2text_search_v1_hit, 1);
 
 /**
  * A piece of text with the words that matched.
@@ -122,7 +167,7 @@ export type Snippet = Message<"ai2text.search.v1.Snippet"> & {
  * Use `create(SnippetSchema)` to create a new message.
  */
 export const SnippetSchema: GenMessage<Snippet> = /*@__PURE__*/
-  messageDesc(file_ai2text_search_v1_hit, 1);
+  messageDesc(file_ai2text_search_v1_hit, 2);
 
 /**
  * A match within a text. Offsets count Unicode code points.
@@ -150,7 +195,7 @@ export type Highlight = Message<"ai2text.search.v1.Highlight"> & {
  * Use `create(HighlightSchema)` to create a new message.
  */
 export const HighlightSchema: GenMessage<Highlight> = /*@__PURE__*/
-  messageDesc(file_ai2text_search_v1_hit, 2);
+  messageDesc(file_ai2text_search_v1_hit, 3);
 
 /**
  * A way to rank segments.
@@ -178,6 +223,13 @@ export enum Ranking {
    * @generated from enum value: RANKING_LEXICAL = 2;
    */
   LEXICAL = 2,
+
+  /**
+   * By comparing the tokens of query and segment; of the first hits only, where the request had `rerank`.
+   *
+   * @generated from enum value: RANKING_CLOSENESS = 3;
+   */
+  CLOSENESS = 3,
 }
 
 /**

@@ -2,9 +2,13 @@
 // @generated from file ai2text/search/v1/search_service.proto (package ai2text.search.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Hit, Ranking } from "./hit_pb.js";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { SearchExplanation } from "./explanation_pb.js";
+import { file_ai2text_search_v1_explanation } from "./explanation_pb.js";
+import type { SearchFilter } from "./filter_pb.js";
+import { file_ai2text_search_v1_filter } from "./filter_pb.js";
+import type { Hit, Ranking, RecordingGroup } from "./hit_pb.js";
 import { file_ai2text_search_v1_hit } from "./hit_pb.js";
 import { file_google_api_annotations } from "../../../google/api/annotations_pb.js";
 import type { Message } from "@bufbuild/protobuf";
@@ -13,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ai2text/search/v1/search_service.proto.
  */
 export const file_ai2text_search_v1_search_service: GenFile = /*@__PURE__*/
-  fileDesc("CiZhaTJ0ZXh0L3NlYXJjaC92MS9zZWFyY2hfc2VydmljZS5wcm90bxIRYWkydGV4dC5zZWFyY2gudjEiWwoNU2VhcmNoUmVxdWVzdBINCgVxdWVyeRgBIAEoCRINCgVsaW1pdBgCIAEoDRIVCg1yZWNvcmRpbmdfaWRzGAMgAygJEhUKDWxhbmd1YWdlX2NvZGUYBCABKAkiZAoOU2VhcmNoUmVzcG9uc2USJAoEaGl0cxgBIAMoCzIWLmFpMnRleHQuc2VhcmNoLnYxLkhpdBIsCghyYW5raW5ncxgCIAMoDjIaLmFpMnRleHQuc2VhcmNoLnYxLlJhbmtpbmcygwEKDVNlYXJjaFNlcnZpY2UScgoGU2VhcmNoEiAuYWkydGV4dC5zZWFyY2gudjEuU2VhcmNoUmVxdWVzdBohLmFpMnRleHQuc2VhcmNoLnYxLlNlYXJjaFJlc3BvbnNlIiOC0+STAh06ASpaDBIKL3YxL3NlYXJjaCIKL3YxL3NlYXJjaGIGcHJvdG8z", [file_ai2text_search_v1_hit, file_google_api_annotations]);
+  fileDesc("CiZhaTJ0ZXh0L3NlYXJjaC92MS9zZWFyY2hfc2VydmljZS5wcm90bxIRYWkydGV4dC5zZWFyY2gudjEi+QEKDVNlYXJjaFJlcXVlc3QSDQoFcXVlcnkYASABKAkSDQoFbGltaXQYAiABKA0SFQoNcmVjb3JkaW5nX2lkcxgDIAMoCRIVCg1sYW5ndWFnZV9jb2RlGAQgASgJEhIKCnBhZ2VfdG9rZW4YBSABKAkSLwoGZmlsdGVyGAYgASgLMh8uYWkydGV4dC5zZWFyY2gudjEuU2VhcmNoRmlsdGVyEhoKEmdyb3VwX2J5X3JlY29yZGluZxgHIAEoCBIaChJoaXRzX3Blcl9yZWNvcmRpbmcYCCABKA0SDwoHZXhwbGFpbhgJIAEoCBIOCgZyZXJhbmsYCiABKAgioQIKDlNlYXJjaFJlc3BvbnNlEiQKBGhpdHMYASADKAsyFi5haTJ0ZXh0LnNlYXJjaC52MS5IaXQSLAoIcmFua2luZ3MYAiADKA4yGi5haTJ0ZXh0LnNlYXJjaC52MS5SYW5raW5nEhcKD25leHRfcGFnZV90b2tlbhgDIAEoCRIxCgZncm91cHMYBCADKAsyIS5haTJ0ZXh0LnNlYXJjaC52MS5SZWNvcmRpbmdHcm91cBI0CgxpbmRleF9zdGF0dXMYBSABKA4yHi5haTJ0ZXh0LnNlYXJjaC52MS5JbmRleFN0YXR1cxI5CgtleHBsYW5hdGlvbhgGIAEoCzIkLmFpMnRleHQuc2VhcmNoLnYxLlNlYXJjaEV4cGxhbmF0aW9uIkgKEkJhdGNoU2VhcmNoUmVxdWVzdBIyCghyZXF1ZXN0cxgBIAMoCzIgLmFpMnRleHQuc2VhcmNoLnYxLlNlYXJjaFJlcXVlc3QiSwoTQmF0Y2hTZWFyY2hSZXNwb25zZRI0CglyZXNwb25zZXMYASADKAsyIS5haTJ0ZXh0LnNlYXJjaC52MS5TZWFyY2hSZXNwb25zZSp7CgtJbmRleFN0YXR1cxIcChhJTkRFWF9TVEFUVVNfVU5TUEVDSUZJRUQQABIWChJJTkRFWF9TVEFUVVNfUkVBRFkQARIZChVJTkRFWF9TVEFUVVNfQlVJTERJTkcQAhIbChdJTkRFWF9TVEFUVVNfV09SRFNfT05MWRADMv4BCg1TZWFyY2hTZXJ2aWNlEnIKBlNlYXJjaBIgLmFpMnRleHQuc2VhcmNoLnYxLlNlYXJjaFJlcXVlc3QaIS5haTJ0ZXh0LnNlYXJjaC52MS5TZWFyY2hSZXNwb25zZSIjgtPkkwIdOgEqWgwSCi92MS9zZWFyY2giCi92MS9zZWFyY2gSeQoLQmF0Y2hTZWFyY2gSJS5haTJ0ZXh0LnNlYXJjaC52MS5CYXRjaFNlYXJjaFJlcXVlc3QaJi5haTJ0ZXh0LnNlYXJjaC52MS5CYXRjaFNlYXJjaFJlc3BvbnNlIhuC0+STAhU6ASoiEC92MS9zZWFyY2g6YmF0Y2hiBnByb3RvMw", [file_ai2text_search_v1_explanation, file_ai2text_search_v1_filter, file_ai2text_search_v1_hit, file_google_api_annotations]);
 
 /**
  * SearchRequest says what to look for.
@@ -22,14 +26,15 @@ export const file_ai2text_search_v1_search_service: GenFile = /*@__PURE__*/
  */
 export type SearchRequest = Message<"ai2text.search.v1.SearchRequest"> & {
   /**
-   * What was said, or a question about it, 1 to 1000 characters after trimming.
+   * What was said, or a question about it, 1 to 1000 characters after trimming. Words in "double quotes" must stand in
+   * that order; a last word that ends with a star, such as `xin ch*`, stands for all words that begin with it.
    *
    * @generated from field: string query = 1;
    */
   query: string;
 
   /**
-   * How many hits at most, 1 to 100. Default (0): 10.
+   * How many hits a page has at most, 1 to 100; with `group_by_recording` how many recordings. Default (0): 10.
    *
    * @generated from field: uint32 limit = 2;
    */
@@ -48,6 +53,52 @@ export type SearchRequest = Message<"ai2text.search.v1.SearchRequest"> & {
    * @generated from field: string language_code = 4;
    */
   languageCode: string;
+
+  /**
+   * The `next_page_token` of the page before. Everything else must be as it was then, but for `limit` and `explain`;
+   * else ERROR_REASON_PAGE_TOKEN_INVALID. Default: the first page.
+   *
+   * @generated from field: string page_token = 5;
+   */
+  pageToken: string;
+
+  /**
+   * What else narrows the search.
+   *
+   * @generated from field: ai2text.search.v1.SearchFilter filter = 6;
+   */
+  filter?: SearchFilter | undefined;
+
+  /**
+   * Whether hits come by recording, each recording once: in `groups`, and not in `hits`.
+   *
+   * @generated from field: bool group_by_recording = 7;
+   */
+  groupByRecording: boolean;
+
+  /**
+   * How many hits of a recording at most, 1 to 10; only with `group_by_recording`. Default (0): 3.
+   *
+   * @generated from field: uint32 hits_per_recording = 8;
+   */
+  hitsPerRecording: number;
+
+  /**
+   * Whether the answer says why it is what it is, and how long it took.
+   *
+   * @generated from field: bool explain = 9;
+   */
+  explain: boolean;
+
+  /**
+   * Whether the first hits of the first page are put in a better order, by comparing each with the query token by token
+   * (late interaction). It finds more of what is right first, above all across languages, and costs about as much as to
+   * embed these hits. Vietnamese typed without accents is left as it is. When it cannot be done in time the order stays,
+   * and RANKING_CLOSENESS is not among the `rankings`.
+   *
+   * @generated from field: bool rerank = 10;
+   */
+  rerank: boolean;
 };
 
 /**
@@ -76,6 +127,36 @@ export type SearchResponse = Message<"ai2text.search.v1.SearchResponse"> & {
    * @generated from field: repeated ai2text.search.v1.Ranking rankings = 2;
    */
   rankings: Ranking[];
+
+  /**
+   * With this the next page can be asked for; empty on the last. The next page has the best of what no page before had,
+   * so nothing comes twice, whatever changes in between; the last page may be empty. There are at most 1000 hits, or
+   * recordings, on all pages together.
+   *
+   * @generated from field: string next_page_token = 3;
+   */
+  nextPageToken: string;
+
+  /**
+   * With `group_by_recording` the recordings, that with the best hit first.
+   *
+   * @generated from field: repeated ai2text.search.v1.RecordingGroup groups = 4;
+   */
+  groups: RecordingGroup[];
+
+  /**
+   * How far the index has come.
+   *
+   * @generated from field: ai2text.search.v1.IndexStatus index_status = 5;
+   */
+  indexStatus: IndexStatus;
+
+  /**
+   * What was done for this answer; absent unless the request had `explain`.
+   *
+   * @generated from field: ai2text.search.v1.SearchExplanation explanation = 6;
+   */
+  explanation?: SearchExplanation | undefined;
 };
 
 /**
@@ -84,6 +165,89 @@ export type SearchResponse = Message<"ai2text.search.v1.SearchResponse"> & {
  */
 export const SearchResponseSchema: GenMessage<SearchResponse> = /*@__PURE__*/
   messageDesc(file_ai2text_search_v1_search_service, 1);
+
+/**
+ * BatchSearchRequest holds several requests.
+ *
+ * @generated from message ai2text.search.v1.BatchSearchRequest
+ */
+export type BatchSearchRequest = Message<"ai2text.search.v1.BatchSearchRequest"> & {
+  /**
+   * 1 to 32 requests, each as for Search.
+   *
+   * @generated from field: repeated ai2text.search.v1.SearchRequest requests = 1;
+   */
+  requests: SearchRequest[];
+};
+
+/**
+ * Describes the message ai2text.search.v1.BatchSearchRequest.
+ * Use `create(BatchSearchRequestSchema)` to create a new message.
+ */
+export const BatchSearchRequestSchema: GenMessage<BatchSearchRequest> = /*@__PURE__*/
+  messageDesc(file_ai2text_search_v1_search_service, 2);
+
+/**
+ * BatchSearchResponse carries an answer for each request.
+ *
+ * @generated from message ai2text.search.v1.BatchSearchResponse
+ */
+export type BatchSearchResponse = Message<"ai2text.search.v1.BatchSearchResponse"> & {
+  /**
+   * The answers, in the order of the requests.
+   *
+   * @generated from field: repeated ai2text.search.v1.SearchResponse responses = 1;
+   */
+  responses: SearchResponse[];
+};
+
+/**
+ * Describes the message ai2text.search.v1.BatchSearchResponse.
+ * Use `create(BatchSearchResponseSchema)` to create a new message.
+ */
+export const BatchSearchResponseSchema: GenMessage<BatchSearchResponse> = /*@__PURE__*/
+  messageDesc(file_ai2text_search_v1_search_service, 3);
+
+/**
+ * How far the index has come with what was said.
+ *
+ * @generated from enum ai2text.search.v1.IndexStatus
+ */
+export enum IndexStatus {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: INDEX_STATUS_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * All is there.
+   *
+   * @generated from enum value: INDEX_STATUS_READY = 1;
+   */
+  READY = 1,
+
+  /**
+   * The index is being built, or far behind: what is not in it yet is not found.
+   *
+   * @generated from enum value: INDEX_STATUS_BUILDING = 2;
+   */
+  BUILDING = 2,
+
+  /**
+   * The meaning of the query is not known, as the embedder is away: the words alone decided.
+   *
+   * @generated from enum value: INDEX_STATUS_WORDS_ONLY = 3;
+   */
+  WORDS_ONLY = 3,
+}
+
+/**
+ * Describes the enum ai2text.search.v1.IndexStatus.
+ */
+export const IndexStatusSchema: GenEnum<IndexStatus> = /*@__PURE__*/
+  enumDesc(file_ai2text_search_v1_search_service, 0);
 
 /**
  * SearchService finds the moment at which something was said. Every method needs the scope `search`.
@@ -101,6 +265,17 @@ export const SearchService: GenService<{
     methodKind: "unary";
     input: typeof SearchRequestSchema;
     output: typeof SearchResponseSchema;
+  },
+  /**
+   * BatchSearch answers several requests at once. One request that is refused refuses the call: the error names its
+   * field, such as `requests[3].query`. The call counts as so many searches for the bound on searches at a time.
+   *
+   * @generated from rpc ai2text.search.v1.SearchService.BatchSearch
+   */
+  batchSearch: {
+    methodKind: "unary";
+    input: typeof BatchSearchRequestSchema;
+    output: typeof BatchSearchResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_ai2text_search_v1_search_service, 0);

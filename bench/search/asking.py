@@ -1,0 +1,90 @@
+"""Questions to the search server through the edge, at a constant rate whether they are answered or not."""
+
+import asyncio
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import grpc
+from ai2text.search.v1 import hit_pb2, search_service_pb2, search_service_pb2_grpc
+
+from bench.search.contents import number_of
+from bench.spread import Spread
+
+DEADLINE_S = 5.0
+CONNECTIONS = 4
+MOST_HITS = 100
+
+Headers = Sequence[tuple[str, str]]
+
+
+@dataclass
+class Asked:
+    """What became of the questions. Milliseconds, from the moment at which one was due."""
+
+    delays_ms: list[float] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    words_only: int = 0
+    """Answers in which the vectors took no part."""
+
+    @property
+    def spread(self) -> Spread:
+        """Of those that were answered."""
+        return Spread.of(self.delays_ms)
+
+
+class Asker:
+    """Asks in the name of one tenant; a context manager."""
+
+    def __init__(self, target: str, headers: Headers) -> None:
+        self._target = target
+        self._headers = headers
+
+    async def __aenter__(self) -> "Asker":
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        self._channels = [grpc.aio.insecure_channel(self._target, options) for _ in range(CONNECTIONS)]
+        self._stubs = itertools.cycle([search_service_pb2_grpc.SearchServiceStub(one) for one in self._channels])
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.gather(*(channel.close() for channel in self._channels))
+
+    async def open_loop(self, texts: Sequence[str], rate: float, seconds: float, *recording_ids: str) -> Asked:
+        """Ask `rate` questions a second for so long, the texts in turn, in these recordings only if there are any."""
+        asked, loop = Asked(), asyncio.get_running_loop()
+        began = loop.time()
+        async with asyncio.TaskGroup() as tasks:
+            for number, text in zip(range(round(rate * seconds)), itertools.cycle(texts), strict=False):
+                due = began + number / rate
+                await asyncio.sleep(max(0.0, due - loop.time()))
+                request = search_service_pb2.SearchRequest(query=text, recording_ids=recording_ids)
+                tasks.create_task(self._ask(request, due, asked))
+        return asked
+
+    async def closed_loop(self, texts: Sequence[str], at_once: int, seconds: float) -> tuple[Asked, float]:
+        """Ask as fast as answers come, `at_once` at a time; the second is how many a second were answered."""
+        asked, loop, waiting = Asked(), asyncio.get_running_loop(), itertools.cycle(texts)
+        began = loop.time()
+
+        async def one_after_the_other() -> None:
+            while loop.time() < began + seconds:
+                await self._ask(search_service_pb2.SearchRequest(query=next(waiting)), loop.time(), asked)
+
+        await asyncio.gather(*(one_after_the_other() for _ in range(at_once)))
+        return asked, len(asked.delays_ms) / (loop.time() - began)
+
+    async def nearest(self, text: str, *recording_ids: str) -> list[int]:
+        """The numbers of the segments in the order of the semantic ranking, among the best hits there may be."""
+        request = search_service_pb2.SearchRequest(query=text, limit=MOST_HITS, recording_ids=recording_ids)
+        answer = await next(self._stubs).Search(request, metadata=self._headers, timeout=DEADLINE_S)
+        ranked = sorted((hit.semantic_rank, number_of(hit.segment_id)) for hit in answer.hits if hit.semantic_rank)
+        return [number for _, number in ranked]
+
+    async def _ask(self, request: search_service_pb2.SearchRequest, due: float, asked: Asked) -> None:
+        try:
+            answer = await next(self._stubs).Search(request, metadata=self._headers, timeout=DEADLINE_S)
+        except grpc.aio.AioRpcError as error:
+            asked.errors.append(f"{error.code().name}: {error.details()}")
+            return
+        asked.delays_ms.append((asyncio.get_running_loop().time() - due) * 1000)
+        asked.words_only += hit_pb2.RANKING_SEMANTIC not in answer.rankings

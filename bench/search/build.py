@@ -1,0 +1,149 @@
+"""Build the index of `make bench-search`: ten million segments in the search server's own files, and the right answers.
+
+Goes on where it was broken off. The files are written by the server's own code (`servers.search`), without the events
+that would carry ten million segments through NATS; a mesh that is started on the folder serves them.
+"""
+
+import argparse
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from bench import report
+from bench.search import truth
+from bench.search.contents import TENANT, Contents
+from mesh.home import Home
+from servers.search.documents import Entry
+from servers.search.indexing import Changes
+from servers.search.store import Store
+from servers.search.terms import Terms
+from servers.search.vectors import Vectors
+from servers.search.word_index import WordChanges
+
+VECTORS = 10_000_000
+MODEL = "multilingual-e5-small"
+AT_ONCE = 5_000
+"""Entries of one transaction."""
+
+DISK_BYTES_A_VECTOR = 4_500
+"""What must be free: the database, the lists, and those before them while new ones are written."""
+
+
+def home(count: int) -> Home:
+    """Where a mesh finds the index of so many vectors."""
+    return Home((report.FOLDER / "search" / f"mesh-{count}").absolute(), Home.from_env().models)
+
+
+def store(contents: Contents, count: int, shelf: Store, told: Callable[[int], None]) -> None:
+    """Put what is not there yet: the number of the newest vector says how many there are."""
+    there = shelf.last_seq()
+    told(there)
+    for block in contents.entries(there, count):
+        for some in _pieces(block):
+            shelf.put(some)
+            there += len(some)
+            told(there)
+
+
+def lists(contents: Contents, shelf: Store, folder: Path, told: Callable[[int], None]) -> None:
+    """Have the vectors come into lists, as the server does when it begins with a database and nothing else."""
+    indexes = Vectors(folder, _Watched(shelf, told))
+    indexes.follow(TENANT, contents.space)
+    indexes.rebuild_due()
+    told(indexes.stats(TENANT, contents.space).vectors)
+
+
+def words(shelf: Store, folder: Path, told: Callable[[int], None]) -> None:
+    """Have the texts come into the index of words, likewise."""
+    indexes = Terms(folder, _WatchedTexts(shelf, told))
+    while not indexes.follow(TENANT):
+        pass
+    told(shelf.count(TENANT))
+
+
+def build(contents: Contents, count: int, console: Console) -> None:
+    """All of it, with a bar for each stage."""
+    at = home(count)
+    at.create()
+    columns = (TextColumn("{task.description:9}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
+        shelf = Store(at.search / "documents.sqlite")
+        try:
+            store(contents, count, shelf, _bar(progress, "segments", count))
+            words(shelf, at.search / "words", _bar(progress, "words", count))
+            lists(contents, shelf, at.search / "vectors", _bar(progress, "lists", count))
+        finally:
+            shelf.close()
+        if not truth.known(at.root / "truth.npz"):
+            truth.save(at.root / "truth.npz", truth.find(contents, count, _bar(progress, "answers", count)))
+
+
+def _pieces(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
+    return (entries[start : start + AT_ONCE] for start in range(0, len(entries), AT_ONCE))
+
+
+def _bar(progress: Progress, name: str, total: int) -> Callable[[int], None]:
+    task = progress.add_task(name, total=total)
+    return lambda done: progress.update(task, completed=done)
+
+
+class _Watched:
+    """The journal of vectors; `told` hears up to which number it has been read."""
+
+    def __init__(self, shelf: Store, told: Callable[[int], None]) -> None:
+        self.index_id = shelf.index_id
+        self.last_seq = shelf.last_seq
+        self._shelf = shelf
+        self._told = told
+
+    def changes_after(self, tenant: str, space: str, seq: int, limit: int) -> Changes:
+        """See `servers.search.vectors.Journal`."""
+        self._told(seq)
+        return self._shelf.changes_after(tenant, space, seq, limit)
+
+
+class _WatchedTexts:
+    """The journal of texts, likewise."""
+
+    def __init__(self, shelf: Store, told: Callable[[int], None]) -> None:
+        self.index_id = shelf.index_id
+        self.last_written = shelf.last_written
+        self._shelf = shelf
+        self._told = told
+
+    def written_after(self, tenant: str, seq: int, limit: int) -> WordChanges:
+        """See `servers.search.terms.Journal`."""
+        self._told(seq)
+        return self._shelf.written_after(tenant, seq, limit)
+
+
+def main() -> int:
+    """Build; 2 when the texts are missing or the disk is too full."""
+    parser = argparse.ArgumentParser(prog="python -m bench.search.build", description=__doc__)
+    parser.add_argument("--vectors", type=int, default=VECTORS, help="how many (default: %(default)s)")
+    arguments = parser.parse_args()
+    console = Console()
+    try:
+        contents = Contents.around(Home.from_env().models / MODEL)
+    except FileNotFoundError as error:
+        console.print(f"bench-search draws its vectors around those of the shared texts: {error}", style="red")
+        return 2
+    wanted, free = arguments.vectors * DISK_BYTES_A_VECTOR, shutil.disk_usage(".").free
+    if free < wanted and not truth.known(home(arguments.vectors).root / "truth.npz"):
+        console.print(f"needs {wanted / 1e9:.0f} GB of disk, of which {free / 1e9:.0f} GB are free", style="red")
+        return 2
+    began = time.monotonic()
+    build(contents, arguments.vectors, console)
+    console.print(
+        f"{arguments.vectors:,} segments in {home(arguments.vectors).search}: {time.monotonic() - began:.0f} s"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

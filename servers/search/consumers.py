@@ -1,0 +1,45 @@
+"""The durable consumers of the search server; each index has its own, for it begins with the first event there is."""
+
+from ai2text.events.v1 import embedding_events_pb2, recording_events_pb2
+
+from servers.common import events
+from servers.common.lifecycle import Job
+from servers.search.arrivals import Arrivals
+from servers.search.deletions import Deletions
+from servers.search.documents import Entry
+from servers.search.intake import Intake
+from servers.search.recordings import Recordings
+from servers.search.shelves import Catalogue, Shelves
+
+
+def jobs(bus: events.Bus, index_id: str, shelves: Shelves, intake: Intake[Entry]) -> dict[str, Job]:
+    """What brings segments, what deletes them, and what brings what is known of recordings."""
+    notes = Intake(Catalogue(shelves))
+    arrivals = events.Consumer(
+        bus,
+        "EMBEDDINGS",
+        events.EMBEDDING_CREATED,
+        f"search-{index_id}",
+        embedding_events_pb2.EmbeddingCreated,
+        Arrivals(intake).handle,
+        concurrency=64,
+    )
+    deletions = events.Consumer(
+        bus,
+        "RECORDINGS",
+        events.RECORDING_DELETED,
+        f"search-deletions-{index_id}",
+        recording_events_pb2.RecordingDeleted,
+        Deletions(shelves).handle,
+        concurrency=4,
+    )
+    recordings = events.Consumer(
+        bus,
+        "RECORDINGS",
+        events.RECORDING_UPDATED,
+        f"search-recordings-{index_id}",
+        recording_events_pb2.RecordingUpdated,
+        Recordings(notes).handle,
+        concurrency=64,
+    )
+    return {"in": arrivals.run, "out": deletions.run, "recordings": recordings.run, "notes": notes.run}

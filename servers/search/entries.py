@@ -1,0 +1,43 @@
+"""What an entry must be, whoever brings it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from servers.common.errors import FieldInvalid
+from servers.search.documents import Document, Embedding, Entry, Vector
+
+MOST_DIMENSIONS = 4096
+MOST_CHARACTERS = 8192
+
+
+def checked(document: Document, model: str, vector: Sequence[float]) -> Entry:
+    """The entry, its ids in lower case; FieldInvalid names the field that is wrong."""
+    for field, value in (
+        ("tenant", document.tenant),
+        ("model", model),
+        ("segment_id", document.segment_id),
+        ("recording_id", document.recording_id),
+        ("text", document.text.strip()),
+    ):
+        if not value:
+            raise FieldInvalid(field, "is empty")
+    if len(document.text) > MOST_CHARACTERS:
+        raise FieldInvalid("text", f"has more than {MOST_CHARACTERS} characters")
+    lowered = replace(
+        document,
+        recording_id=document.recording_id.lower(),
+        transcript_id=document.transcript_id.lower(),
+        segment_id=document.segment_id.lower(),
+    )
+    return Entry(lowered, Embedding(model, _vector(vector)))
+
+
+def _vector(given: Sequence[float]) -> Vector:
+    vector = np.array(given, np.float32)
+    if not 1 <= len(vector) <= MOST_DIMENSIONS:
+        raise FieldInvalid("vector", f"must have 1 to {MOST_DIMENSIONS} dimensions, not {len(vector)}")
+    if not abs(float(np.linalg.norm(vector)) - 1) < 0.01:  # not finite is not near 1 either
+        raise FieldInvalid("vector", "must have length 1")
+    return vector

@@ -1,0 +1,218 @@
+"""The indexes of words: for each tenant one, made from the store and never the truth.
+
+An index follows the numbers that the store gives to documents: it knows up to which one it has come, and reads on from
+there. One that is missing, damaged or of another database begins at the first. Each tenant has its own, so that how
+rare a word is, and with it the order of hits, tells nothing of another's texts. Every method blocks, and any thread may
+call any of them.
+"""
+
+import shutil
+import threading
+import time
+from collections import OrderedDict
+from hashlib import blake2b
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from servers.common.errors import DependencyUnavailable
+from servers.search.documents import Scope
+from servers.search.indexing import Filter
+from servers.search.postings import PostingsIndex
+from servers.search.query import Query
+from servers.search.word_index import WordChanges, WordIndex, WordIndexDamaged, WordIndexUnwritable
+
+log = structlog.get_logger(__name__)
+
+STEP = 1_024
+"""How many documents are read at a time."""
+
+FOLLOW_STEPS = 64
+"""How many such steps are made at a time, before a commit and before the next tenant has its turn."""
+
+SEARCH_STEPS = 4
+"""How many a search makes at most, in an index that has not come to the newest document since it was opened."""
+
+MOST_WRITING = 16
+"""Of so many indexes the writers are kept, with the threads that merge segments."""
+
+SEARCH_PATIENCE_S = 0.25
+"""How long a search waits for an index that another thread is opening; then the vectors must do."""
+
+REST_S = 30.0
+"""How long an index that could not be written stays as it is."""
+
+
+class Journal(Protocol):
+    """Where the documents come from; see `servers.search.store`."""
+
+    index_id: str
+
+    def last_written(self) -> int: ...
+    def written_after(self, tenant: str, seq: int, limit: int) -> WordChanges: ...
+
+
+class Terms:
+    """The indexes, opened when asked for; when too many are open, the one unused for longest is closed."""
+
+    def __init__(self, folder: Path, journal: Journal, most_open: int = 256) -> None:
+        self._folder = folder
+        self._journal = journal
+        self._most_open = most_open
+        self._open: OrderedDict[str, TenantTerms] = OrderedDict()
+        self._writing: OrderedDict[str, TenantTerms] = OrderedDict()
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+
+    def follow(self, tenant: str) -> bool:
+        """Take in what the store has of the tenant, so that searches find it; False when there may be more of it."""
+        index = self._index(tenant)
+        done = index.follow()
+        self._writes(tenant, index)
+        return done
+
+    def matching(self, scope: Scope, query: Query, limit: int) -> list[int]:
+        """The documents in `scope` with every phrase and any word of the query, by BM25, best first.
+
+        DependencyUnavailable while the index is far from having come to the newest.
+        """
+        return self._index(scope.tenant).matching(query, Filter.of(scope), limit)
+
+    def stop(self) -> None:
+        """Have reading on end where it is, in whichever thread."""
+        self._closing.set()
+
+    def _index(self, tenant: str) -> "TenantTerms":
+        with self._lock:
+            index = self._open.get(tenant)
+            if index is None:
+                index = self._open[tenant] = TenantTerms(self._folder, self._journal, self._closing, tenant)
+            self._open.move_to_end(tenant)
+            if len(self._open) > self._most_open:
+                self._close_one()
+        return index
+
+    def _close_one(self) -> None:
+        """What it has not committed is in the store. Two of the same must not write, so none that does is closed."""
+        idle = (tenant for tenant, index in self._open.items() if not index.busy and tenant not in self._writing)
+        if (oldest := next(idle, None)) is not None:
+            del self._open[oldest]
+
+    def _writes(self, tenant: str, index: "TenantTerms") -> None:
+        with self._lock:
+            self._writing[tenant] = index
+            self._writing.move_to_end(tenant)
+            resting = self._writing.popitem(last=False)[1] if len(self._writing) > MOST_WRITING else None
+        if resting:
+            resting.rest()
+
+
+class TenantTerms:
+    """The words of one tenant. `_writing` is held by what changes the index; searches need it only until the index has
+    come to the newest document once."""
+
+    def __init__(self, folder: Path, journal: Journal, closing: threading.Event, tenant: str) -> None:
+        self._folder = folder / blake2b(tenant.encode(), digest_size=16).hexdigest()
+        self._journal = journal
+        self._closing = closing
+        self._tenant = tenant
+        self._writing = threading.Lock()
+        self._index: WordIndex | None = None
+        self._ready: WordIndex | None = None
+        self._resting_until = 0.0
+
+    @property
+    def busy(self) -> bool:
+        """Whether another thread changes it."""
+        return self._writing.locked()
+
+    def follow(self) -> bool:
+        """Read on; False when there may be more."""
+        with self._writing:
+            return self._follow(FOLLOW_STEPS)
+
+    def matching(self, query: Query, narrowed: Filter, limit: int) -> list[int]:
+        """See Terms."""
+        if self._ready is None and not self._left(0):
+            return []
+        index = self._ready or self._opened()
+        try:
+            return index.matching(query, narrowed, limit)
+        except WordIndexDamaged as error:
+            with self._writing:
+                if index is self._ready:
+                    self._forget(str(error))
+            raise DependencyUnavailable("word index") from error
+
+    def rest(self) -> None:
+        """Let go of the writer, unless it is in use."""
+        if self._writing.acquire(blocking=False):
+            try:
+                if self._index:
+                    self._index.close()
+            finally:
+                self._writing.release()
+
+    def _opened(self) -> WordIndex:
+        """The index, after some steps at most. While another thread makes them, wait for a moment only: one large index
+        must not hold the threads that all tenants search on."""
+        if not self._writing.acquire(timeout=SEARCH_PATIENCE_S):
+            raise DependencyUnavailable("word index")
+        try:
+            if self._ready is None:
+                self._follow(SEARCH_STEPS)
+            if self._ready is None:
+                raise DependencyUnavailable("word index")
+            return self._ready
+        finally:
+            self._writing.release()
+
+    def _follow(self, steps: int) -> bool:
+        """Whether it came to what was the newest document. A disk that fails leaves the index as it is, for a while."""
+        if time.monotonic() < self._resting_until:
+            return False
+        try:
+            if self._index is None:
+                self._index = self._loaded()
+            if came := self._read_on(self._index, steps):
+                self._ready = self._index
+            return came
+        except (WordIndexDamaged, WordIndexUnwritable, OSError):
+            log.exception("the index of words could not be written", folder=self._folder.name)
+            self._resting_until = time.monotonic() + REST_S
+            # What is wrong with it shows when it is opened; searches go on in what there is.
+            self._index = None
+            return False
+
+    def _read_on(self, index: WordIndex, steps: int) -> bool:
+        """Whether it came to what was the newest document, or is to stop."""
+        before, came = index.seq, False
+        while steps and not came and not self._closing.is_set():
+            changes = self._journal.written_after(self._tenant, index.seq, STEP)
+            index.apply(changes)
+            came = len(changes.gone) + len(changes.there) < STEP
+            steps -= 1
+        if index.seq != before:
+            index.commit()
+        return came or self._closing.is_set()
+
+    def _left(self, seq: int) -> bool:
+        """Whether the store has more than what came up to this number."""
+        return self._journal.written_after(self._tenant, seq, 1).seq > seq
+
+    def _loaded(self) -> WordIndex:
+        """The index as it was committed; one that is unusable is made anew."""
+        try:
+            index = PostingsIndex(self._folder, self._journal.index_id)
+            if index.seq > self._journal.last_written():
+                raise WordIndexDamaged("it belongs to another database")
+            return index
+        except WordIndexDamaged as error:
+            self._forget(str(error))
+            return PostingsIndex(self._folder, self._journal.index_id)
+
+    def _forget(self, why: str) -> None:
+        log.warning("index of words is unusable; it is built anew", folder=self._folder.name, why=why)
+        self._index = self._ready = None
+        shutil.rmtree(self._folder, ignore_errors=True)

@@ -1,0 +1,60 @@
+"""The words of one tenant's documents, as who puts and who searches sees them."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from servers.search.indexing import Filter
+from servers.search.query import Query
+
+
+@dataclass(frozen=True, slots=True)
+class WordRow:
+    """A document with what filters ask for, in numbers; see `servers.search.indexing`."""
+
+    id: int
+    text: str
+    recording: int
+    language: int
+
+
+@dataclass(frozen=True, slots=True)
+class WordChanges:
+    """What happened up to the number `seq`: these documents went, and those came, or came in place of their like."""
+
+    seq: int
+    gone: tuple[int, ...]
+    there: tuple[WordRow, ...]
+
+
+class WordIndexDamaged(Exception):
+    """The index cannot be trusted; its message says why."""
+
+
+class WordIndexUnwritable(Exception):
+    """What was taken in could not be written; the index stands as it was committed before."""
+
+
+class WordIndex(Protocol):
+    """One writer at a time; any number of searches beside it, which never wait. Every method blocks, and raises
+    WordIndexDamaged when it finds that it is."""
+
+    @property
+    def seq(self) -> int:
+        """It has taken in what came up to this number."""
+        ...
+
+    def apply(self, changes: WordChanges) -> None:
+        """Take changes in, in the order of their numbers; the same again changes nothing. WordIndexUnwritable."""
+        ...
+
+    def commit(self) -> None:
+        """Have searches find what was taken in, and keep it with its number. WordIndexUnwritable."""
+        ...
+
+    def matching(self, query: Query, narrowed: Filter, limit: int) -> list[int]:
+        """At most `limit` documents that pass the filter and have every phrase and any word, by BM25, best first."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what only a writer needs; what was not committed is lost."""
+        ...
