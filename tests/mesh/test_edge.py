@@ -139,6 +139,17 @@ def test_json_search_answers_by_post_and_by_get(running: RunningMesh) -> None:
     assert posted.json()["rankings"] == got.json()["rankings"]
 
 
+def test_texts_are_compared_with_a_question_in_another_language(running: RunningMesh) -> None:
+    texts = ["Giá xăng dầu tăng mạnh trong tuần qua.", "Con mèo ngủ trên mái nhà.", "Hội nghị bàn về thuế nhập khẩu."]
+    headers = {"authorization": f"Bearer {running.token()}"}
+    asked = {"query": "where does the cat sleep?", "texts": texts}
+    answer = httpx.post(f"{running.url}/v1/embeddings:rerank", json=asked, headers=headers, timeout=20)
+    assert answer.status_code == 200, answer.text
+    scores = answer.json()["scores"]
+    assert max(range(3), key=scores.__getitem__) == 1
+    assert -1 <= min(scores) < max(scores) <= 1
+
+
 def test_json_errors_carry_the_status(running: RunningMesh) -> None:
     headers = {"authorization": f"Bearer {running.token()}"}
     anonymous = httpx.post(f"{running.url}/v1/search", json={"query": "x"}, timeout=10)
