@@ -74,8 +74,8 @@ class Ground:
         """The parts that a search needs, on the index that was built; down at the end."""
         os.environ["AI2TEXT_HOT_CACHE"] = str(hot_cache).lower()
         mesh = Mesh(self.home, self.ports, self.console)
-        mesh.up(PARTS)
         try:
+            mesh.up(PARTS)
             yield mesh
         finally:
             mesh.down()
@@ -88,7 +88,7 @@ class Ground:
     @property
     def questions(self) -> Sequence[str]:
         """Their right answers are known."""
-        return self.contents.texts.questions[: len(self.exact[EVERYTHING])]
+        return self.contents.questions(len(self.exact[EVERYTHING]))[0]
 
 
 async def recall_of(asker: Asker, texts: Sequence[str], exact: Ids, *recording_ids: str) -> float:
@@ -179,6 +179,18 @@ def figures_of(rows: Sequence[Row]) -> dict[str, Figure]:
     return figures
 
 
+def figures_of_indexes(indexes: Sequence[Index]) -> dict[str, Figure]:
+    """Likewise; the names of peers are in their keys."""
+    figures = dict[str, Figure]()
+    for one in indexes:
+        prefix = "index" if one.name == "ours" else f"peer_{one.name}"
+        figures |= {f"{prefix}_qps": round(one.qps, 1), f"{prefix}_recall_at_10": round(one.recall_at_10, 4)}
+        figures |= {f"{prefix}_p95_ms": round(one.p95_ms, 2), f"{prefix}_built_s": one.built_s}
+        key = "bytes_per_vector" if one.name == "ours" else f"{prefix}_bytes_per_vector"
+        figures[key] = round(one.bytes_per_vector)
+    return figures
+
+
 def shown_rows(rows: Sequence[Row], title: str) -> Table:
     """The ways of asking, for people."""
     table = Table("asked", "p50 ms", "p95 ms", "p99 ms", "recall@10", "failed", "by words only", title=title)
@@ -251,12 +263,7 @@ def main() -> int:
         console.print(shown_indexes(indexes, title))
         for failure in failures:
             console.print(failure, style="yellow")
-        for one in indexes:
-            prefix = "index" if one.name == "ours" else f"peer_{one.name}"
-            figures |= {f"{prefix}_qps": round(one.qps, 1), f"{prefix}_recall_at_10": round(one.recall_at_10, 4)}
-            figures |= {f"{prefix}_p95_ms": round(one.p95_ms, 2), f"{prefix}_built_s": one.built_s}
-            key = "bytes_per_vector" if one.name == "ours" else f"{prefix}_bytes_per_vector"
-            figures[key] = round(one.bytes_per_vector)
+        figures |= figures_of_indexes(indexes)
     rows, more = run(ground, arguments.only, arguments.rate, arguments.seconds)
     if rows:
         console.print(shown_rows(rows, f"{title}, {arguments.rate:g} a second through the edge"))

@@ -67,7 +67,8 @@ def install() -> None:
 
 def ours(home: Home, contents: Contents, exact: Ids, wanted: float) -> Index:
     """The index that `bench.search.build` has built."""
-    questions = [Embedding(contents.model_name, question) for question in contents.real.questions[: len(exact)]]
+    _, asked = contents.questions(len(exact))
+    questions = [Embedding(contents.model_name, question) for question in asked]
     right = np.vectorize(document_id, otypes=[np.int64])(exact)
     shelf = Store(home.search / "documents.sqlite")
     try:
@@ -101,7 +102,7 @@ def peers(
         for first, block in contents.cloud.blocks(count):
             vectors[first : first + len(block)] = block
         vectors.flush()
-        np.save(folder / "questions.npy", contents.real.questions[: len(exact)])
+        np.save(folder / "questions.npy", contents.questions(len(exact))[1])
         np.save(folder / "truth.npy", exact)
         for peer in names:
             try:

@@ -27,6 +27,8 @@ A_RECORDING = 100
 
 SPEAKING_MS = 4_000
 
+_QUOTES = frozenset('"“”')
+
 Numbers = npt.NDArray[np.int64]
 
 
@@ -95,6 +97,11 @@ class Contents:
     def space(self) -> str:
         """What the server calls the vectors of this model."""
         return Embedding(self.model_name, self.real.passages[0]).space
+
+    def questions(self, count: int) -> tuple[list[str], Matrix]:
+        """The first `count` and their vectors. Those with quotes are left out, for these ask for phrases."""
+        plain = [place for place, text in enumerate(self.texts.questions) if not _QUOTES & set(text)][:count]
+        return [self.texts.questions[place] for place in plain], self.real.questions[plain]
 
     def entries(self, first: int, count: int) -> Iterator[list[Entry]]:
         """The segments from number `first` to below `count`, block by block."""

@@ -25,7 +25,7 @@ def known(path: Path) -> dict[str, Ids]:
 
 def find(contents: Contents, count: int, told: Callable[[int], None]) -> dict[str, Ids]:
     """Compare. `told` hears how many vectors have been looked through."""
-    asked = contents.real.questions[:QUESTIONS]
+    _, asked = contents.questions(QUESTIONS)
     held: dict[Share, list[Matrix]] = {share: [] for share in SHARES}
 
     def blocks() -> Iterator[tuple[int, Matrix]]:

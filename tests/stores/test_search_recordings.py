@@ -97,6 +97,7 @@ async def test_what_is_told_is_known_once_the_newest_and_not_of_what_is_gone(bus
         (updated(create_time=None), "create_time is no time"),
         (updated(create_time=Timestamp(seconds=2**62)), "create_time is no time"),
     ],
+    ids=["no event", "no recording", "no tenant", "no version", "no time", "no such time"],
 )
 async def test_what_can_never_be_known_is_buried(bus: Bus, tmp_path: Path, payload: bytes, reason: str) -> None:
     async with search_server.shelves(tmp_path) as kept, search_server.intake(kept) as intake:
