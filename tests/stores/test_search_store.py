@@ -232,6 +232,26 @@ def test_every_text_that_is_new_or_goes_has_the_next_number(store: Store) -> Non
     assert (row.recording, row.language) == (recording_number("r1"), language_number("vi"))
 
 
+def test_documents_are_found_by_their_ids_however_many_the_tenant_has(store: Store) -> None:
+    entries = random_entries(3_000)
+    store.put(entries)
+    ids = [entry.document.id for entry in entries[:200]]
+    steps = 0
+
+    def count() -> None:
+        nonlocal steps
+        steps += 1
+
+    connection = store._connection()
+    connection.set_progress_handler(count, 100)
+    assert len(store.documents("acme", ids)) == len(store.existing("acme", ids)) == 200
+    assert store.documents("rival", ids) == {}
+    found, steps = steps, 0
+    assert store.remove("rival", ids) == (0, set())
+    connection.set_progress_handler(None, 0)
+    assert found + steps < 150  # hundreds of instructions: by going through all of the tenant's it is over 400
+
+
 def test_which_documents_there_are(store: Store) -> None:
     ours, theirs = entry("s1").document.id, entry("s1", tenant="rival").document.id
     store.put([entry("s1"), entry("s1", tenant="rival")])
