@@ -188,6 +188,14 @@ async def publish(bus: Bus, subject: str, event_id: str, payload: bytes, headers
     PUBLISHED.add(1, {"subject": subject})
 
 
+def _end_if_cancelled() -> None:
+    """A cancellation that comes in the moment in which a wait ends can get lost in `asyncio.wait_for` (Python 3.11),
+    which the client of NATS waits with: whoever cancelled would wait for ever."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 class HandledElsewhere(Exception):
     """Raised by a handler that has found out that the event was delivered again, and is handled there: nothing is said
     of it from here any more, neither that it is done nor that it is to be tried again."""
@@ -262,6 +270,8 @@ class Consumer(Generic[E]):
                     except TimeoutError:  # nats-py lets asyncio's own out, too
                         await jetstream.consumer_info(self.stream, self.durable)  # raises when the consumer is gone
                         continue
+                    finally:
+                        _end_if_cancelled()
                     for message in messages:
                         await slots.acquire()
                         task = tasks.create_task(self._deliver(jetstream, message))
