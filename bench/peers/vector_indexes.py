@@ -27,7 +27,7 @@ NEIGHBOURS, DEGREE, BUILDING = 10, 16, 128
 RESCORED = 4.0
 """How many times as many candidates as are asked for are compared again with finer vectors, where codes are coarse."""
 
-PIECE = 10_000
+PIECE, TRAINED = 10_000, 100_000
 
 
 class Peer(Protocol):
@@ -42,23 +42,25 @@ class Peer(Protocol):
         ...
 
 
-class FaissGraph:
-    """HNSW over one-byte codes."""
+class Faiss:
+    """Over one-byte codes."""
+
+    def __init__(self, train: Callable[[Matrix], Any], settings: Callable[[int], Any]) -> None:
+        """`train` makes an index that is trained and empty, `settings` those of a search with so much effort."""
+        self._train = train
+        self._settings = settings
 
     def build(self, vectors: Matrix, folder: Path, threads: int) -> Ask:
         """See Peer."""
         import faiss
 
         faiss.omp_set_num_threads(threads)
-        self._index = faiss.IndexHNSWSQ(vectors.shape[1], faiss.ScalarQuantizer.QT_8bit, DEGREE, faiss.METRIC_L2)
-        self._index.hnsw.efConstruction = BUILDING
-        self._index.train(vectors[:100_000])
+        self._index = self._train(vectors)
         self._index.add(vectors)
         faiss.omp_set_num_threads(1)
 
         def ask(question: Matrix, count: int, effort: int) -> Sequence[int]:
-            settings = faiss.SearchParametersHNSW(efSearch=effort)
-            found: list[int] = self._index.search(question[None], count, params=settings)[1][0].tolist()
+            found: list[int] = self._index.search(question[None], count, params=self._settings(effort))[1][0].tolist()
             return found
 
         return ask
@@ -70,34 +72,31 @@ class FaissGraph:
         faiss.write_index(self._index, str(folder / "index"))
         return (folder / "index").stat().st_size
 
-
-class FaissLists:
-    """Inverted lists of one-byte codes, as many as ours."""
-
-    def build(self, vectors: Matrix, folder: Path, threads: int) -> Ask:
-        """See Peer."""
+    @classmethod
+    def graph(cls) -> "Faiss":
+        """HNSW."""
         import faiss
 
-        faiss.omp_set_num_threads(threads)
-        lists = round(5.6 * len(vectors) ** 0.5)
-        self._index = faiss.index_factory(vectors.shape[1], f"IVF{lists},SQ8", faiss.METRIC_L2)
-        self._index.train(vectors[np.random.default_rng(1).permutation(len(vectors))[: 40 * lists]])
-        self._index.add(vectors)
-        faiss.omp_set_num_threads(1)
+        def train(vectors: Matrix) -> Any:
+            index = faiss.IndexHNSWSQ(vectors.shape[1], faiss.ScalarQuantizer.QT_8bit, DEGREE, faiss.METRIC_L2)
+            index.hnsw.efConstruction = BUILDING
+            index.train(vectors[:TRAINED])
+            return index
 
-        def ask(question: Matrix, count: int, effort: int) -> Sequence[int]:
-            settings = faiss.SearchParametersIVF(nprobe=effort)
-            found: list[int] = self._index.search(question[None], count, params=settings)[1][0].tolist()
-            return found
+        return cls(train, lambda effort: faiss.SearchParametersHNSW(efSearch=effort))
 
-        return ask
-
-    def size(self, folder: Path) -> int:
-        """As a file."""
+    @classmethod
+    def lists(cls) -> "Faiss":
+        """Inverted lists, as many as ours."""
         import faiss
 
-        faiss.write_index(self._index, str(folder / "index"))
-        return (folder / "index").stat().st_size
+        def train(vectors: Matrix) -> Any:
+            lists = round(5.6 * len(vectors) ** 0.5)
+            index = faiss.index_factory(vectors.shape[1], f"IVF{lists},SQ8", faiss.METRIC_L2)
+            index.train(vectors[np.random.default_rng(1).permutation(len(vectors))[: 40 * lists]])
+            return index
+
+        return cls(train, lambda effort: faiss.SearchParametersIVF(nprobe=effort))
 
 
 class Hnswlib:
@@ -199,8 +198,8 @@ class Pgvector:
 
 
 PEERS: dict[str, Callable[[], Peer]] = {
-    "faiss_hnsw_sq8": FaissGraph,
-    "faiss_ivf_sq8": FaissLists,
+    "faiss_hnsw_sq8": Faiss.graph,
+    "faiss_ivf_sq8": Faiss.lists,
     "hnswlib": Hnswlib,
     "qdrant_edge": QdrantEdge,
     "pgvector": Pgvector,

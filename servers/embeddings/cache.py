@@ -1,21 +1,16 @@
 """Vectors in Valkey: a string of float32 for each model, kind, tenant and text, of whom only the digest is kept."""
 
-import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from typing import TypeVar
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 
 import numpy as np
-import structlog
 from opentelemetry import metrics
 from valkey.asyncio import Valkey
-from valkey.exceptions import ValkeyError
 
 from servers.common import valkey
+from servers.common.valkey import Asking, ValkeyAway
 from servers.embeddings.embedding import Kind, Vector
-
-log = structlog.get_logger(__name__)
 
 MAX_CONNECTIONS = 16
 
@@ -23,8 +18,6 @@ LOOKUPS = metrics.get_meter("ai2text").create_counter(
     "ai2text.embeddings.cache.lookups",
     description="Texts looked for in the cache, by kind and outcome: hit, miss, or away when Valkey did not answer.",
 )
-
-T = TypeVar("T")
 
 
 class ValkeyVectors:
@@ -34,16 +27,14 @@ class ValkeyVectors:
         self._client = client
         self._model = model
         self._ttl_ms = int(ttl_s * 1000)
-        self._timeout_s = timeout_s
-        self._pause_s = pause_s
-        self._paused_until = 0.0
-        self._away = False
+        self._asking = Asking(timeout_s, "vectors are made anew", pause_s)
 
     async def get(self, tenant: str, texts: Sequence[str], kind: Kind) -> list[Vector | None]:
         """See Cache."""
         keys = [self._key(tenant, text, kind) for text in texts]
-        found: list[bytes | None] | None = await self._answer(lambda: self._client.mget(keys))
-        if found is None:
+        try:
+            found: list[bytes | None] = await self._asking.answer(lambda: self._client.mget(keys))
+        except ValkeyAway:
             LOOKUPS.add(len(texts), {"kind": kind.value, "outcome": "away"})
             return [None] * len(texts)
         vectors = [_read(raw) for raw in found]
@@ -57,29 +48,12 @@ class ValkeyVectors:
         pipeline = self._client.pipeline(transaction=False)
         for text, vector in vectors.items():
             pipeline.set(self._key(tenant, text, kind), vector.astype("<f4").tobytes(), px=self._ttl_ms)
-        await self._answer(pipeline.execute)
+        with suppress(ValkeyAway):  # the vector is there; the next that asks for it makes it anew
+            await self._asking.answer(pipeline.execute)
 
     def _key(self, tenant: str, text: str, kind: Kind) -> str:
         digest = hashlib.sha256(f"{tenant}\0{text}".encode()).hexdigest()  # no header, so no tenant, holds a zero
         return f"ai2text:embedding:{self._model}:{kind.value}:{digest}"
-
-    async def _answer(self, ask: Callable[[], Awaitable[T]]) -> T | None:
-        """What Valkey answers; None while it is away."""
-        if asyncio.get_running_loop().time() < self._paused_until:
-            return None
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                answer = await ask()
-        except (ValkeyError, OSError) as error:  # a TimeoutError is an OSError
-            self._paused_until = asyncio.get_running_loop().time() + self._pause_s
-            if not self._away:
-                log.warning("valkey does not answer: vectors are made anew", error=repr(error))
-            self._away = True
-            return None
-        if self._away:
-            log.info("valkey answers again")
-        self._away = False
-        return answer
 
 
 def _read(raw: bytes | None) -> Vector | None:

@@ -1,6 +1,5 @@
 """Gathers vectors around centroids (Lloyd's k-means, on a sample)."""
 
-import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -14,12 +13,6 @@ Labels = npt.NDArray[np.uint32]
 ROUNDS = 6
 SAMPLED = 24
 """How many vectors a centroid is drawn from, on average: more make the lists hardly better, and take longer."""
-
-MANY = 2_048
-"""Of so many centroids a vector is compared with all; of more, with NEAR of them."""
-
-NEAR = 512
-"""Those nearest to the middle of the region that the vector lies in."""
 
 _AT_ONCE = 1 << 24
 """Products of a vector with a centroid that are held at a time: 64 MiB."""
@@ -38,7 +31,7 @@ def centroids(sample: Matrix, count: int, seed: int = 1, stopped: Callable[[], b
     numbers = np.random.default_rng(seed)
     found: Matrix = sample[numbers.choice(len(sample), count, replace=False)].copy()
     for _ in range(ROUNDS):
-        labels = Centres(found).nearest(sample, stopped)
+        labels = nearest(sample, found, stopped)
         sizes = np.bincount(labels, minlength=count)
         order = np.argsort(labels, kind="stable")
         starts = np.cumsum(sizes) - sizes
@@ -49,49 +42,8 @@ def centroids(sample: Matrix, count: int, seed: int = 1, stopped: Callable[[], b
     return found
 
 
-class Centres:
-    """Centroids, and which of them a vector is nearest to.
-
-    Of more than MANY, these are gathered around some themselves, and a vector is compared with the NEAR about its own
-    region only: to compare ten million with all of twenty thousand takes an hour, this some minutes.
-    """
-
-    def __init__(self, centres: Matrix) -> None:
-        self._centres = centres
-        self._middles, self._near = centres[:0], list[Labels]()
-        if len(centres) > MANY:
-            self._middles = centroids(centres, math.isqrt(len(centres)))
-            self._near = [_closest(centres, middle, NEAR) for middle in self._middles]
-
-    def __len__(self) -> int:
-        return len(self._centres)
-
-    def nearest(self, vectors: Matrix, stopped: Callable[[], bool] = lambda: False) -> Labels:
-        """For each vector the number of the centroid with the least Euclidean distance; where there are more than MANY,
-        so for all but a few vectors, and for these of one that is near. Stopped when told so."""
-        if not self._near:
-            return _nearest(vectors, self._centres, stopped)
-        regions = _nearest(vectors, self._middles, stopped)
-        labels = np.empty(len(vectors), np.uint32)
-        order = np.argsort(regions, kind="stable")
-        ends = np.cumsum(np.bincount(regions, minlength=len(self._near))).tolist()
-        for near, start, end in zip(self._near, [0, *ends], ends, strict=False):
-            here = order[start:end]
-            labels[here] = near[_nearest(vectors[here], self._centres[near], stopped)]
-        return labels
-
-
-def blocks(count: int, size: int) -> Iterator[tuple[int, int]]:
-    """Begin and end of each block of at most `size` out of `count`."""
-    return ((start, min(start + size, count)) for start in range(0, count, size))
-
-
-def _closest(centres: Matrix, middle: Matrix, count: int) -> Labels:
-    distances = np.einsum("nd,nd->n", centres, centres) - 2 * (centres @ middle)
-    return np.argpartition(distances, count)[:count].astype(np.uint32)
-
-
-def _nearest(vectors: Matrix, centres: Matrix, stopped: Callable[[], bool]) -> Labels:
+def nearest(vectors: Matrix, centres: Matrix, stopped: Callable[[], bool] = lambda: False) -> Labels:
+    """For each vector the number of the centroid with the least Euclidean distance. Stopped when told so."""
     labels = np.empty(len(vectors), np.uint32)
     half_norms = np.einsum("nd,nd->n", centres, centres) / 2
     for start, end in blocks(len(vectors), max(256, _AT_ONCE // max(1, len(centres)))):
@@ -99,6 +51,11 @@ def _nearest(vectors: Matrix, centres: Matrix, stopped: Callable[[], bool]) -> L
             raise Stopped
         labels[start:end] = np.argmax(vectors[start:end] @ centres.T - half_norms, axis=1)
     return labels
+
+
+def blocks(count: int, size: int) -> Iterator[tuple[int, int]]:
+    """Begin and end of each block of at most `size` out of `count`."""
+    return ((start, min(start + size, count)) for start in range(0, count, size))
 
 
 def _split(found: Matrix, sizes: npt.NDArray[np.int64], numbers: np.random.Generator) -> None:

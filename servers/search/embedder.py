@@ -1,11 +1,13 @@
 """The embeddings server as the QueryEmbedder and the TextComparer of the domain."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 import grpc
 import numpy as np
 import structlog
 from ai2text.embeddings.v1 import embedding_pb2, embedding_service_pb2, embedding_service_pb2_grpc
+from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from servers.common.errors import DependencyUnavailable
@@ -13,6 +15,8 @@ from servers.common.identity import Caller
 from servers.search.documents import Embedding
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 _SERVICE = embedding_service_pb2.DESCRIPTOR.services_by_name["EmbeddingService"].full_name
 _SCOPES = frozenset({"embeddings"})
@@ -29,36 +33,30 @@ class RemoteEmbedder:
     async def embed(self, text: str, tenant: str, subject: str) -> Embedding:
         """See QueryEmbedder."""
         request = embedding_service_pb2.EmbedRequest(text=text, kind=embedding_pb2.EMBEDDING_KIND_QUERY)
-        caller = Caller(tenant, subject, _SCOPES)
-        try:
-            response = await self._embeddings.Embed(request, timeout=self._timeout_s, metadata=caller.metadata())
-        except grpc.aio.AioRpcError as error:
-            log.warning("query not embedded", code=error.code().name, details=error.details())
-            raise DependencyUnavailable("embeddings") from error
+        response = await self._call(self._embeddings.Embed, request, tenant, subject)
         return Embedding(response.model, np.array(response.embedding.values, np.float32))
 
     async def embed_all(self, texts: Sequence[str], tenant: str, subject: str) -> list[Embedding]:
         """See QueryEmbedder."""
         kind = embedding_pb2.EMBEDDING_KIND_QUERY
         request = embedding_service_pb2.BatchEmbedRequest(texts=texts, kind=kind)
-        caller = Caller(tenant, subject, _SCOPES)
-        try:
-            response = await self._embeddings.BatchEmbed(request, timeout=self._timeout_s, metadata=caller.metadata())
-        except grpc.aio.AioRpcError as error:
-            log.warning("queries not embedded", code=error.code().name, details=error.details())
-            raise DependencyUnavailable("embeddings") from error
+        response = await self._call(self._embeddings.BatchEmbed, request, tenant, subject)
         return [Embedding(response.model, np.array(one.values, np.float32)) for one in response.embeddings]
 
     async def closeness(self, query: str, texts: Sequence[str], tenant: str, subject: str) -> list[float]:
         """See TextComparer."""
         request = embedding_service_pb2.RerankRequest(query=query, texts=texts)
+        response = await self._call(self._embeddings.Rerank, request, tenant, subject)
+        return list(response.scores)
+
+    async def _call(self, method: Callable[..., Awaitable[T]], request: Message, tenant: str, subject: str) -> T:
         caller = Caller(tenant, subject, _SCOPES)
         try:
-            response = await self._embeddings.Rerank(request, timeout=self._timeout_s, metadata=caller.metadata())
+            return await method(request, timeout=self._timeout_s, metadata=caller.metadata())
         except grpc.aio.AioRpcError as error:
-            log.warning("hits not compared", code=error.code().name, details=error.details())
+            kind, code = request.DESCRIPTOR.name, error.code().name
+            log.warning("embeddings does not answer", request=kind, code=code, details=error.details())
             raise DependencyUnavailable("embeddings") from error
-        return list(response.scores)
 
     async def check(self) -> None:
         """Raise DependencyUnavailable when the embeddings server is not well."""

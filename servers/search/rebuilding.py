@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from servers.search import clustering, segments
-from servers.search.clustering import Centres, Matrix, blocks
+from servers.search.clustering import Matrix, blocks
 from servers.search.codes import Codec
 from servers.search.indexing import Codes, Halves, Ids
 from servers.search.segments import Mask, Segment, Source
@@ -87,8 +87,7 @@ class Frozen:
             sources = [source._replace(lists=_NONE) for source in sources]
         else:
             lists, trained, centroids = self._lists, self._trained, self.parts[0].segment.centroids
-        centres = Centres(centroids)
-        sources = [_listed(source, centres, stopped) for source in sources]
+        sources = [_listed(source, centroids, stopped) for source in sources]
         below = _NOWHERE if self.whole else np.flatnonzero(~self.alive[0])
         on = 0 if self.whole else self.parts[0].segment.facts["seq"]
         kept = centroids if self.whole else centroids[:0]
@@ -148,7 +147,6 @@ _NOWHERE = np.empty(0, np.int64)
 _NONE = np.empty(0, np.uint32)
 _FITTED = 20_000
 _CODED = 8_192
-_LISTED = 65_536
 
 
 def _coded(vectors: Halves, codec: Codec) -> Codes:
@@ -158,15 +156,15 @@ def _coded(vectors: Halves, codec: Codec) -> Codes:
     return codes
 
 
-def _listed(source: Source, centres: Centres, stopped: Callable[[], bool]) -> Source:
-    """With a list for each row, where it has none yet; without centres there is one list for all."""
+def _listed(source: Source, centroids: Matrix, stopped: Callable[[], bool]) -> Source:
+    """With a list for each row, where it has none yet."""
     if len(source.lists) == len(source.places):
         return source
     lists = np.zeros(len(source.places), np.uint32)
-    if len(centres):
-        for start, end in blocks(len(lists), _LISTED):
+    if len(centroids):
+        for start, end in blocks(len(lists), _CODED):
             vectors = source.vectors[source.places[start:end]].astype(np.float32)
-            lists[start:end] = centres.nearest(vectors, stopped)
+            lists[start:end] = clustering.nearest(vectors, centroids, stopped)
     return source._replace(lists=lists)
 
 

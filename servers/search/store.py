@@ -8,7 +8,6 @@ import contextlib
 import json
 import sqlite3
 import threading
-import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import numpy as np
 import structlog
 
 from servers.common.errors import DependencyUnavailable
-from servers.search import catalogue
+from servers.search import catalogue, schema
 from servers.search.candidates import Within
 from servers.search.catalogue import Known
 from servers.search.documents import Document, Entry, Scope
@@ -26,47 +25,9 @@ from servers.search.word_index import WordChanges, WordRow
 
 log = structlog.get_logger(__name__)
 
-VERSION = 3
-"""To be raised with any change to the tables."""
-
 GONE = b""
 """Stands where a vector was, under a number of its own: indexes read forward, and so learn of it."""
 
-_DELETED = """CREATE TABLE deleted (
-  tenant TEXT NOT NULL, recording_id TEXT NOT NULL, PRIMARY KEY (tenant, recording_id)
-) WITHOUT ROWID;"""
-_WRITTEN = """CREATE TABLE written (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT, tenant TEXT NOT NULL, document INTEGER NOT NULL UNIQUE
-);
-CREATE INDEX written_by_tenant ON written (tenant, seq);"""
-SCHEMA = f"""
-CREATE TABLE this_index (one INTEGER PRIMARY KEY CHECK (one = 1), id TEXT NOT NULL, last_seq INTEGER NOT NULL);
-CREATE TABLE documents (
-  id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, recording_id TEXT NOT NULL, transcript_id TEXT NOT NULL,
-  segment_id TEXT NOT NULL, start_ms INTEGER NOT NULL, end_ms INTEGER NOT NULL, language_code TEXT NOT NULL,
-  text TEXT NOT NULL
-);
-CREATE INDEX documents_by_recording ON documents (tenant, recording_id);
-CREATE TABLE vectors (
-  document INTEGER NOT NULL, space TEXT NOT NULL, tenant TEXT NOT NULL, seq INTEGER NOT NULL, vector BLOB NOT NULL,
-  PRIMARY KEY (document, space)
-);
-CREATE UNIQUE INDEX vectors_by_seq ON vectors (tenant, space, seq);
-{_DELETED}
-{_WRITTEN}
-{catalogue.SCHEMA}
-PRAGMA user_version = {VERSION};
-"""
-UPGRADES = {
-    1: f"{_DELETED}\nPRAGMA user_version = 2;\n",
-    2: f"""{_WRITTEN}
-{catalogue.SCHEMA}
-INSERT INTO written (tenant, document) SELECT tenant, id FROM documents;
-DROP TABLE words;
-PRAGMA user_version = 3;
-""",
-}
-"""What makes a database of an older version one of the next: from such a version nothing need be read anew."""
 _NEWEST = """
 WITH RECURSIVE spaces (space) AS (
   SELECT min(space) FROM vectors WHERE tenant = :tenant
@@ -242,11 +203,11 @@ class Store:
         connection = self._connection()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version == 0:
-            _create(connection)
-        elif version not in (VERSION, *UPGRADES):
+            schema.create(connection)
+        elif version in schema.UPGRADES:
+            schema.upgrade(connection, version)
+        elif version != schema.VERSION:
             return self._anew(f"version {version}")
-        for step in range(version or VERSION, VERSION):
-            _run(connection, UPGRADES[step])
         (index_id,) = connection.execute("SELECT id FROM this_index").fetchone()
         return str(index_id)
 
@@ -265,7 +226,7 @@ class Store:
         """One transaction that writes; DependencyUnavailable when the disk is full or fails."""
         connection = self._connection()
         try:
-            with self._writing, _transaction(connection):
+            with self._writing, schema.transaction(connection):
                 yield connection
         except sqlite3.OperationalError as error:
             log.exception("write failed")
@@ -280,27 +241,6 @@ class Store:
             connection.execute("PRAGMA synchronous = FULL")
             self._local.connection = connection
         return connection
-
-
-def _create(connection: sqlite3.Connection) -> None:
-    _run(connection, f"{SCHEMA}INSERT INTO this_index VALUES (1, '{uuid.uuid4().hex}', 0);\n")
-
-
-def _run(connection: sqlite3.Connection, statements: str) -> None:
-    with _transaction(connection):
-        for statement in statements.split(";\n"):
-            connection.execute(statement)
-
-
-@contextlib.contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
 
 
 def _different(entries: Sequence[Entry]) -> Iterator[dict[int, Entry]]:

@@ -73,7 +73,7 @@ async def test_after_valkey_was_away_it_is_used_again() -> None:
     model = LetterCounter()
     with valkey_server.running() as server:
         async with cache.connect(server.url, "back", TTL_S, TIMEOUT_S) as vectors:
-            vectors._pause_s = 0.01
+            vectors._asking._pause_s = 0.01
             domain = embedder(model, cache=vectors)
             server.stop()
             await domain.embed("acme", "a", Kind.QUERY)

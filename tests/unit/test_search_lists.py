@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from servers.search import clustering, columns
-from servers.search.clustering import Centres, Matrix, Stopped
+from servers.search.clustering import Matrix, Stopped
 from servers.search.codes import Codec
 from servers.search.distances import inner, squared
 from servers.search.documents import Scope
@@ -106,7 +106,7 @@ def test_every_centroid_has_vectors_near_it() -> None:
     made = np.concatenate([vectors(50), np.repeat(vectors(1, seed=1), 900, axis=0)])
     made[50:] += np.random.default_rng(0).standard_normal((900, DIMENSIONS)).astype(np.float32) * 1e-2
     centroids = clustering.centroids(made, 64)
-    labels = Centres(centroids).nearest(made)
+    labels = clustering.nearest(made, centroids)
     assert np.bincount(labels, minlength=64).min() > 0
     assert np.isfinite(centroids).all()
 
@@ -116,21 +116,7 @@ def test_the_nearest_centroid_is_the_nearest_and_comes_out_again() -> None:
     centroids = clustering.centroids(made, 40)
     np.testing.assert_array_equal(centroids, clustering.centroids(made, 40))
     distances = ((made[:, None] - centroids[None]) ** 2).sum(axis=2)
-    np.testing.assert_array_equal(Centres(centroids).nearest(made), distances.argmin(axis=1))
-
-
-def test_of_many_centroids_nearly_always_the_nearest_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = vectors(4_000)
-    centroids = clustering.centroids(made, 300)
-    exact = Centres(centroids).nearest(made)
-    monkeypatch.setattr(clustering, "MANY", 100)
-    monkeypatch.setattr(clustering, "NEAR", 60)
-    found = Centres(centroids).nearest(made)
-    assert (found == exact).mean() > 0.95
-    distances = [np.linalg.norm(made - centroids[some], axis=1) for some in (found, exact)]
-    assert distances[0].mean() < 1.02 * distances[1].mean()
-    monkeypatch.setattr(clustering, "NEAR", 5)
-    assert (Centres(centroids).nearest(made) == exact).mean() < (found == exact).mean()
+    np.testing.assert_array_equal(clustering.nearest(made, centroids), distances.argmin(axis=1))
 
 
 def test_clustering_ends_when_told() -> None:

@@ -1,0 +1,76 @@
+"""The tables of the documents, in SQLite; see `servers.search.store`. Those of recordings are catalogue's."""
+
+import contextlib
+import sqlite3
+import uuid
+from collections.abc import Iterator
+
+from servers.search import catalogue
+
+VERSION = 3
+"""To be raised with any change to the tables."""
+
+_DELETED = """CREATE TABLE deleted (
+  tenant TEXT NOT NULL, recording_id TEXT NOT NULL, PRIMARY KEY (tenant, recording_id)
+) WITHOUT ROWID;"""
+_WRITTEN = """CREATE TABLE written (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, tenant TEXT NOT NULL, document INTEGER NOT NULL UNIQUE
+);
+CREATE INDEX written_by_tenant ON written (tenant, seq);"""
+SCHEMA = f"""
+CREATE TABLE this_index (one INTEGER PRIMARY KEY CHECK (one = 1), id TEXT NOT NULL, last_seq INTEGER NOT NULL);
+CREATE TABLE documents (
+  id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, recording_id TEXT NOT NULL, transcript_id TEXT NOT NULL,
+  segment_id TEXT NOT NULL, start_ms INTEGER NOT NULL, end_ms INTEGER NOT NULL, language_code TEXT NOT NULL,
+  text TEXT NOT NULL
+);
+CREATE INDEX documents_by_recording ON documents (tenant, recording_id);
+CREATE TABLE vectors (
+  document INTEGER NOT NULL, space TEXT NOT NULL, tenant TEXT NOT NULL, seq INTEGER NOT NULL, vector BLOB NOT NULL,
+  PRIMARY KEY (document, space)
+);
+CREATE UNIQUE INDEX vectors_by_seq ON vectors (tenant, space, seq);
+{_DELETED}
+{_WRITTEN}
+{catalogue.SCHEMA}
+PRAGMA user_version = {VERSION};
+"""
+UPGRADES = {
+    1: f"{_DELETED}\nPRAGMA user_version = 2;\n",
+    2: f"""{_WRITTEN}
+{catalogue.SCHEMA}
+INSERT INTO written (tenant, document) SELECT tenant, id FROM documents;
+DROP TABLE words;
+PRAGMA user_version = 3;
+""",
+}
+"""What makes a database of an older version one of the next: from such a version nothing need be read anew."""
+
+
+def create(connection: sqlite3.Connection) -> None:
+    """Make the tables of a new database, which gets a name of its own."""
+    _run(connection, f"{SCHEMA}INSERT INTO this_index VALUES (1, '{uuid.uuid4().hex}', 0);\n")
+
+
+def upgrade(connection: sqlite3.Connection, version: int) -> None:
+    """Make of a database of that version, one of UPGRADES, one of the newest, a transaction for each step."""
+    for step in range(version, VERSION):
+        _run(connection, UPGRADES[step])
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """One that writes: all of the block or, when it raises, nothing of it."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _run(connection: sqlite3.Connection, statements: str) -> None:
+    with transaction(connection):
+        for statement in statements.split(";\n"):
+            connection.execute(statement)
