@@ -77,7 +77,8 @@ doctor: installed ## Say in words what is missing or unwell
 ## Work on it
 .PHONY: gen lint format test test-unit test-faults test-fuzz test-search-kills drill-dlq rehearse-migrations clean
 .PHONY: bench-wer bench-asr bench-asr-peers bench-batch bench-pipeline bench-embeddings bench-resume bench-endurance
-.PHONY: bench-relevance bench-refinement bench-search bench-search-build bench-search-peers bench-words
+.PHONY: bench-relevance bench-refinement bench-search bench-search-build bench-search-growth bench-search-peers
+.PHONY: bench-words
 gen: setup ## Generate stubs, descriptor set and OpenAPI from proto/
 	tools/generate
 
@@ -141,6 +142,13 @@ bench-search-build: setup models ## Build the index of bench-search, ten million
 
 bench-search: setup models ## Search over ten million segments through a mesh of its own: latency, recall, filters, writes beside
 	python -m bench.search --only alone service hot cold
+
+bench-search-growth: setup models ## Search over 100,000 and a million segments, and a plot of all sizes measured here
+	python -m bench.search.build --vectors 100000
+	python -m bench.search --vectors 100000 --only alone service
+	python -m bench.search.build --vectors 1000000
+	python -m bench.search --vectors 1000000 --only alone service
+	python -m bench.search.growth
 
 bench-search-peers: setup models ## The index of vectors beside faiss, hnswlib, qdrant-edge and pgvector, on a million vectors
 	python -m bench.search.build --vectors 1000000

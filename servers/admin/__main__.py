@@ -1,7 +1,8 @@
 """Compose and run the admin server."""
 
-import asyncio
 from contextlib import AsyncExitStack
+
+import uvloop
 
 from servers.admin import service
 from servers.admin.backlogs import Gauges
@@ -25,4 +26,4 @@ async def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Settings()))
+    uvloop.run(main(Settings()))

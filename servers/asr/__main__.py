@@ -1,7 +1,8 @@
 """Compose and run the speech server: settings in, objects wired, server out."""
 
-import asyncio
 from contextlib import AsyncExitStack
+
+import uvloop
 
 from servers.asr import live_session_service, service, ticket_store, vad
 from servers.asr.archive import Archive
@@ -50,4 +51,4 @@ async def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Settings()))
+    uvloop.run(main(Settings()))

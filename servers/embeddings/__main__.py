@@ -1,9 +1,9 @@
 """Compose and run the embeddings server."""
 
-import asyncio
 from contextlib import AsyncExitStack
 from functools import partial
 
+import uvloop
 from ai2text.events.v1 import transcript_events_pb2
 
 from servers.common import channel, events, lifecycle, telemetry
@@ -49,4 +49,4 @@ async def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Settings()))
+    uvloop.run(main(Settings()))

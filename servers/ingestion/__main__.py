@@ -1,8 +1,8 @@
 """Compose and run the ingestion server."""
 
-import asyncio
 from contextlib import AsyncExitStack
 
+import uvloop
 from ai2text.events.v1 import recording_events_pb2
 
 from servers.common import channel, events, lifecycle, objects, telemetry
@@ -56,4 +56,4 @@ async def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Settings()))
+    uvloop.run(main(Settings()))

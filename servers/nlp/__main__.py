@@ -1,10 +1,10 @@
 """Compose and run the nlp server."""
 
-import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import structlog
+import uvloop
 
 from servers.common import lifecycle, telemetry
 from servers.nlp import lexicon, service
@@ -38,4 +38,4 @@ def _lexicon(folder: Path | None) -> Lexicon | None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Settings()))
+    uvloop.run(main(Settings()))

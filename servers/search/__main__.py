@@ -1,7 +1,9 @@
 """Compose and run the search server."""
 
-import asyncio
+import sys
 from contextlib import AsyncExitStack
+
+import uvloop
 
 from servers.common import channel, events, lifecycle, telemetry
 from servers.search import consumers, hot_store, index_service, service, vector_homes
@@ -10,6 +12,7 @@ from servers.search.embedder import RemoteEmbedder
 from servers.search.generations import Generations
 from servers.search.hot import HotQueries
 from servers.search.intake import Intake
+from servers.search.remembering import RememberingEmbedder
 from servers.search.reranking import Reranker
 from servers.search.searching import Searches
 from servers.search.settings import Settings
@@ -17,6 +20,9 @@ from servers.search.shelves import Shelves
 from servers.search.store import Store
 from servers.search.terms import Terms
 from servers.search.upkeep import Upkeep
+
+SWITCH_S = 0.001
+"""How long a thread that takes new segments in may keep the interpreter from one that answers; Python's own is 5 ms."""
 
 
 async def main(settings: Settings) -> None:
@@ -33,9 +39,10 @@ async def main(settings: Settings) -> None:
         stack.push_async_callback(shelves.close)
         intake = Intake(shelves)
         embedder = RemoteEmbedder(embeddings, settings.embed_timeout_s)
+        questions = RememberingEmbedder(embedder)
         reranker = Reranker(embedder, settings.rerank_candidates)
         backlog = Backlog(bus, f"search-{store.index_id}")
-        searches = Searches(shelves, embedder, reranker, settings.max_searches, lambda: backlog.is_long)
+        searches = Searches(shelves, questions, reranker, settings.max_searches, lambda: backlog.is_long)
         hot = HotQueries(await stack.enter_async_context(hot_store.opened(settings)), generations)
         jobs = {"intake": intake.run, "indexes": shelves.keep_indexes, "backlog": backlog.run}
         await lifecycle.run(
@@ -47,4 +54,5 @@ async def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Settings()))
+    sys.setswitchinterval(SWITCH_S)
+    uvloop.run(main(Settings()))

@@ -1,7 +1,7 @@
 """What may answer a question: the best of both rankings, in what the filters leave."""
 
 from collections.abc import Collection, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
@@ -71,9 +71,8 @@ class Status(Enum):
 class Candidates:
     """The best of both rankings."""
 
-    lexical: tuple[int, ...] = ()
-    semantic: tuple[int, ...] = ()
-    documents: Mapping[int, Document] = field(default_factory=dict)
+    lexical: Sequence[int] = ()
+    semantic: Sequence[int] = ()
     by_words: bool = False
     by_meaning: bool = False
     """Whether the ranking took part."""

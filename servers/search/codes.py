@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from servers.search.clustering import Matrix
+from servers.search.distances import Distances
 from servers.search.indexing import Codes
 
 MOST = 127
@@ -38,3 +39,7 @@ class Codec:
         steps = np.rint((vectors - self.mean) * np.float32(self.scale))
         codes: Codes = np.clip(steps, -MOST, MOST).astype(np.int8)
         return codes
+
+    def inner(self, distances: Distances) -> Matrix:
+        """About the inner products of unit vectors whose codes have these squared distances."""
+        return np.float32(1) - distances.astype(np.float32) / np.float32(2 * self.scale**2)

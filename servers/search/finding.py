@@ -6,9 +6,10 @@ from dataclasses import replace
 
 from servers.common.errors import DependencyUnavailable
 from servers.search.candidates import Candidates, Library, Status, Within
-from servers.search.documents import Document, Embedding
+from servers.search.documents import Embedding
 from servers.search.indexing import Ranked, recording_number
 from servers.search.question import Question
+from servers.search.reading import Reading
 from servers.search.timings import Watch
 
 MOST_IN_SPAN = 20_000
@@ -20,11 +21,17 @@ class Finder:
     """For one question. First `narrow`, then `candidates`, as often and as deep as it takes."""
 
     def __init__(
-        self, library: Library, question: Question, watch: Watch, embed: Callable[[], Awaitable[Embedding]]
+        self,
+        library: Library,
+        question: Question,
+        reading: Reading,
+        watch: Watch,
+        embed: Callable[[], Awaitable[Embedding]],
     ) -> None:
         """`embed` gives the vector of the query; DependencyUnavailable when there is none in time."""
         self._library = library
         self._question = question
+        self._reading = reading
         self._watch = watch
         self._embed = embed
         self._scope = question.scope
@@ -59,11 +66,10 @@ class Finder:
             raise DependencyUnavailable("search index")
         lexical, more_words = self._cut(matching or (), depth)
         semantic, more_meanings = self._cut(nearest.ids if nearest else (), depth)
-        documents = await self._allowed({*lexical, *semantic})
+        await self._reading.read(self._needed(lexical, semantic))
         return Candidates(
-            tuple(id for id in lexical if id in documents),
-            tuple(id for id in semantic if id in documents),
-            documents,
+            self._reading.left(lexical),
+            self._reading.left(semantic),
             by_words=matching is not None and has_words,
             by_meaning=nearest is not None,
             status=self._status or Status.READY,
@@ -107,12 +113,13 @@ class Finder:
             self._status = self._status or Status.WORDS_ONLY
         return self._embedding is not None
 
-    async def _allowed(self, ids: set[int]) -> dict[int, Document]:
-        """Those documents that there are, and that have every phrase."""
-        with self._watch.stage("documents"):
-            documents = await self._library.documents(self._scope.tenant, ids)
-            query = self._question.query
-            return {id: document for id, document in documents.items() if query.allows(document.text)}
+    def _needed(self, lexical: Sequence[int], semantic: Sequence[int]) -> set[int]:
+        """What must be read before the rankings are fused: the best of each, which are likely to be hits, and all where
+        it counts what is in a document."""
+        question = self._question
+        if question.query.phrases or question.hits_each:
+            return {*lexical, *semantic}
+        return {*lexical[: question.wanted], *semantic[: question.wanted]}
 
     def _asked(self, depth: int) -> int:
         """How many a ranking must bring, so that `depth` are left."""

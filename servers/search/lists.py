@@ -7,17 +7,20 @@ the rows is dead. Who rebuilds holds nobody up: `freeze`, `Frozen.write` beside 
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from servers.search import segments
 from servers.search.distances import Distances
 from servers.search.documents import Vector
-from servers.search.indexing import Changes, Filter, Halves, Ids, Ranked, Stats
+from servers.search.indexing import Changes, Filter, Ids, Ranked, Stats
 from servers.search.rebuilding import Frozen, Part, Shape
-from servers.search.segments import Segment
+from servers.search.segments import Close, Segment
 from servers.search.tail import Tail
+
+Scores: TypeAlias = npt.NDArray[np.float32]
 
 _AMPLE = 4
 """How many times as many rows as are wanted there should be in the lists looked through."""
@@ -53,13 +56,14 @@ class ListIndex:
         self.seq = changes.seq
 
     def nearest(self, vector: Vector, narrowed: Filter, limit: int) -> Ranked:
-        """See VectorIndex."""
+        """See VectorIndex. Beyond the first `Shape.rescored` the order is that of the codes."""
         parts, tail = self._state
-        wide = max(self._shape.least_rescored, self._shape.rescored_by_limit * limit)
-        ids, vectors, lists, compared = self._close(parts, vector, narrowed, wide)
+        wide = max(limit, self._shape.rescored)
+        ids, scores, lists, compared = self._close(parts, vector, narrowed, wide)
         late_ids, late_vectors, late = tail.nearest(vector, narrowed, wide)
-        scores = np.concatenate([late_vectors, vectors]).astype(np.float32) @ vector
-        best = np.concatenate([late_ids, ids])[np.argsort(-scores, kind="stable")]
+        late_scores = late_vectors.astype(np.float32) @ vector
+        order = np.argsort(-np.concatenate([late_scores, scores]), kind="stable")
+        best = np.concatenate([late_ids, ids])[order]
         return Ranked(list(dict.fromkeys(best.tolist()))[:limit], lists, compared + late)
 
     def stats(self) -> Stats:
@@ -115,10 +119,11 @@ class ListIndex:
 
     def _close(
         self, parts: Sequence[Part], vector: Vector, narrowed: Filter, wide: int
-    ) -> tuple[Ids, Halves, int, int]:
-        """The nearest by their codes, how many lists were looked through, how many rows compared."""
+    ) -> tuple[Ids, Scores, int, int]:
+        """The nearest by their codes with their inner products, how many lists were looked through, how many rows
+        compared."""
         if not parts:
-            return np.empty(0, np.int64), np.empty((0, self._dimensions), np.float16), 0, 0
+            return np.empty(0, np.int64), np.empty(0, np.float32), 0, 0
         base = parts[0].segment
         code = base.codec.encoded(vector)
         kept = [part.segment.kept(narrowed) for part in parts]
@@ -127,16 +132,14 @@ class ListIndex:
         else:
             lists = base.lists_near(code, self._probes(parts, sum(count for count, _ in kept), wide))
         found = [
-            part.segment.close(code, lists, narrowed, passing, part.alive, wide)
+            part.segment.close(code, lists, narrowed, passing, part.alive if part.dead else None, wide)
             for part, passing in zip(parts, kept, strict=True)
         ]
-        far = _farthest([close.distances for close in found], wide)
-        near = [close.places[close.distances <= far] for close in found]
-        ids = np.concatenate([part.segment.ids[places] for part, places in zip(parts, near, strict=True)])
-        vectors = np.concatenate(
-            [part.segment.vectors.take(places, axis=0) for part, places in zip(parts, near, strict=True)]
-        )
-        return ids, vectors, len(lists), sum(close.compared for close in found)
+        distances = [close.distances for close in found]
+        far, near = _farthest(distances, wide), _farthest(distances, self._shape.rescored)
+        chosen = [_scored(part.segment, close, vector, far, near) for part, close in zip(parts, found, strict=True)]
+        ids, scores = (np.concatenate(columns) for columns in zip(*chosen, strict=True))
+        return ids, scores, len(lists), sum(close.compared for close in found)
 
     def _probes(self, parts: Sequence[Part], kept: int, wide: int) -> int:
         """How many lists to look through: the fewer rows pass a filter, the farther away may be the nearest that do."""
@@ -144,6 +147,16 @@ class ListIndex:
         wanted = max(self._shape.probes, self._shape.least_rows * lists / rows)
         share, enough = max(kept, 1) / rows, _AMPLE * wide * lists / max(kept, 1)
         return math.ceil(max(wanted / math.cbrt(share) ** 2, enough))
+
+
+def _scored(segment: Segment, close: Close, vector: Vector, far: int, near: int) -> tuple[Ids, Scores]:
+    """What of a segment is no farther than `far`, with its inner products: of what is beyond `near`, by the codes."""
+    chosen = close.distances <= far
+    places, distances = close.places[chosen], close.distances[chosen]
+    scores = segment.codec.inner(distances)
+    again = distances <= near
+    scores[again] = segment.vectors.take(places[again], axis=0).astype(np.float32) @ vector
+    return segment.ids[places], scores
 
 
 def _farthest(distances: Sequence[Distances], wide: int) -> int:

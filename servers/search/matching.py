@@ -5,7 +5,7 @@ accents. Two words that follow each other are a term of their own, for most Viet
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import pairwise
+from itertools import pairwise, repeat
 from typing import NamedTuple
 
 from servers.search.query import Query
@@ -14,6 +14,7 @@ from servers.search.words import Word, forms
 FOLDED, SPELT = "folded", "spelt"
 FOLDED_PAIRS, SPELT_PAIRS = "folded_pairs", "spelt_pairs"
 PAIRS = {FOLDED: FOLDED_PAIRS, SPELT: SPELT_PAIRS}
+_FOLDED_OF = {SPELT: FOLDED, SPELT_PAIRS: FOLDED_PAIRS}
 
 SPELT_WEIGHT = 2.0
 """How much exact accents count; folded words count 1."""
@@ -30,11 +31,14 @@ BM25 as tantivy has it never lets a frequent word count for nothing. docs/adr/00
 MOST_WORDS = 64
 """How many words of a query are looked up; what follows does not count."""
 
-FREQUENT = 0.05
-"""A term in a larger share of the documents tells little and takes long to go through, ..."""
+FEW = 2_000
+"""A term in no more documents is always looked up."""
 
-FEW, MANY = 2_000, 50_000
-"""... unless it is in no more than FEW; and so does one in more than MANY, however many documents there are."""
+MOST_POSTINGS = 300_000
+"""So many entries of all terms together are gone through at most, those of the rarest terms, which tell most."""
+
+ALIKE = 1.25
+"""A folded word in no more than so many times the documents that have it as it is spelt is not looked up beside it."""
 
 
 class Term(NamedTuple):
@@ -43,6 +47,13 @@ class Term(NamedTuple):
     field: str
     text: str
     weight: float = 1.0
+    folded: str = ""
+    """The same without accents."""
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Where its documents are listed."""
+        return self.field, self.text
 
 
 def fields(text: str) -> dict[str, str]:
@@ -56,9 +67,10 @@ def fields(text: str) -> dict[str, str]:
 def asked(query: Query) -> list[Term]:
     """The different terms of a query's words, its prefix aside."""
     some = query.words[:MOST_WORDS]
-    found = _terms(FOLDED, [word.folded for word in some], 1.0)
+    folded = [word.folded for word in some]
+    found = _terms(FOLDED, folded, folded, 1.0)
     if any(map(_accented, some)):
-        found += _terms(SPELT, [word.spelt for word in some], SPELT_WEIGHT)
+        found += _terms(SPELT, [word.spelt for word in some], folded, SPELT_WEIGHT)
     return list(dict.fromkeys(found))
 
 
@@ -77,33 +89,43 @@ def phrase(wanted: Sequence[Word]) -> tuple[str, list[str]]:
 
 def counted(terms: Iterable[Term], frequency: Callable[[Term], int], documents: int) -> list[tuple[int, Term]]:
     """The terms that are in any of so many documents, rarest first, with the number of documents that have them; each
-    counts the less, the more these are."""
-    found = sorted((count, term) for term in terms if (count := frequency(term)))
+    counts the less, the more these are.
+
+    Where nearly all documents with a folded term have it with the same accents, these count for both.
+    """
+    found = {term.place: (count, term) for term in terms if (count := frequency(term))}
+    for count, term in list(found.values()):
+        if term.field in _FOLDED_OF:
+            twin = (_FOLDED_OF[term.field], term.folded)
+            many, other = found.get(twin, (0, term))
+            if many and many <= (ALIKE * count if count > FEW else count):
+                del found[twin]
+                found[term.place] = (count, term._replace(weight=term.weight + other.weight))
     return [
         (count, term._replace(weight=term.weight * max(LEAST_WEIGHT, 1 - 2 * count / max(1, documents))))
-        for count, term in found
+        for count, term in sorted(found.values())
     ]
 
 
-def telling(found: Iterable[tuple[int, Term]], documents: int, enough: float) -> list[Term]:
+def telling(found: Iterable[tuple[int, Term]], enough: float) -> list[Term]:
     """Of `counted` terms those that are worth looking up.
 
-    Frequent ones are left out, as long as the others are in `enough` documents: else the rarest of them come in, one by
-    one, until they are.
+    Frequent ones are left out where all together would take too long, as long as the others are in `enough` documents:
+    else the rarest of them come in, one by one, until they are.
     """
-    most = max(FEW, min(MANY, FREQUENT * documents))
     chosen, reached = list[Term](), 0
     for count, term in found:
-        if count > most and reached >= enough:
+        if count > FEW and reached >= enough and reached + count > MOST_POSTINGS:
             break
         chosen.append(term)
         reached += count
     return chosen
 
 
-def _terms(field: str, words: Sequence[str], weight: float) -> list[Term]:
-    single = [Term(field, word, weight) for word in words]
-    return single + [Term(PAIRS[field], pair, PAIR_WEIGHT * weight) for pair in _pairs(words)]
+def _terms(field: str, words: Sequence[str], folded: Sequence[str], weight: float) -> list[Term]:
+    single = [Term(field, *both) for both in zip(words, repeat(weight), folded, strict=False)]
+    pairs = zip(_pairs(words), repeat(PAIR_WEIGHT * weight), _pairs(folded), strict=False)
+    return single + [Term(PAIRS[field], *both) for both in pairs]
 
 
 def _pairs(words: Sequence[str]) -> Iterable[str]:

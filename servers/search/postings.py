@@ -24,8 +24,16 @@ from servers.search.word_index import WordChanges, WordIndexDamaged, WordIndexUn
 VERSION = 1
 """To be raised with any change to the fields, or to what `matching.fields` makes of a text."""
 
-HEAP_BYTES = 32 << 20
-"""What is taken in is written to a segment before it takes more memory than this."""
+HEAP_BYTES = 256 << 20
+"""What is taken in is written to a segment before it takes more memory than this; few documents take little."""
+
+MOST_KNOWN = 50_000
+"""Of so many words at most it is known how frequent they are ..."""
+
+FREQUENT = 1_000
+"""... of those in so many documents or more, until there are STALE as many documents more or less."""
+
+STALE = 0.05
 
 MOST_COMPLETIONS = 64
 """How many words a prefix stands for: those that are in the most documents."""
@@ -85,6 +93,7 @@ class PostingsIndex:
             self._index.config_reader("manual")
             self._searcher = self._index.searcher()
             self._seq = self._committed = self._read_bookmark()
+        self._frequencies = _Frequencies(self._searcher.num_docs)
 
     @property
     def seq(self) -> int:
@@ -115,13 +124,15 @@ class PostingsIndex:
             writer.commit()
             self._index.reload()
             self._searcher = self._index.searcher()
+        if self._frequencies.stale(self._searcher.num_docs):
+            self._frequencies = _Frequencies(self._searcher.num_docs)
         self._committed = self._seq
         self._fresh.clear()
 
     def matching(self, query: asking.Query, narrowed: Filter, limit: int) -> list[int]:
         """See WordIndex."""
         with _translated(WordIndexDamaged):
-            return _Search(self._searcher, query, narrowed, limit).ids()
+            return _Search(self._searcher, self._frequencies, query, narrowed, limit).ids()
 
     def close(self) -> None:
         """See WordIndex."""
@@ -151,11 +162,40 @@ class PostingsIndex:
             raise
 
 
+class _Frequencies:
+    """In how many documents a term is: tantivy looks it up in every segment, which takes a third of a search."""
+
+    def __init__(self, documents: int) -> None:
+        self._documents = documents
+        self._known = dict[tuple[str, str], int]()
+
+    def of(self, searcher: tantivy.Searcher, term: Term) -> int:
+        """As the searcher has it, or had it when there were about as many documents."""
+        count = self._known.get(term.place)
+        if count is None:
+            count = searcher.doc_freq(term.field, term.text)
+            if count >= FREQUENT and len(self._known) < MOST_KNOWN:
+                self._known[term.place] = count
+        return count
+
+    def stale(self, documents: int) -> bool:
+        """Whether there are many more documents now, or far fewer."""
+        return abs(documents - self._documents) > STALE * self._documents
+
+
 class _Search:
     """One search, on the index as it stood when it began."""
 
-    def __init__(self, searcher: tantivy.Searcher, query: asking.Query, narrowed: Filter, limit: int) -> None:
+    def __init__(
+        self,
+        searcher: tantivy.Searcher,
+        frequencies: _Frequencies,
+        query: asking.Query,
+        narrowed: Filter,
+        limit: int,
+    ) -> None:
         self._searcher = searcher
+        self._frequencies = frequencies
         self._narrowed = narrowed
         self._limit = limit
         self._phrases = [_phrase(*matching.phrase(words)) for words in query.phrases]
@@ -173,7 +213,7 @@ class _Search:
         if self._phrases:
             return self._among(every)
         share = self._share()
-        terms = matching.telling(self._counted, self._searcher.num_docs, self._limit / share if share else math.inf)
+        terms = matching.telling(self._counted, self._limit / share if share else math.inf)
         if self._narrowed.everything:
             return self._ids(self._hits(_any(terms), self._limit))
         if share > BROAD:
@@ -196,7 +236,7 @@ class _Search:
                 yield begun._replace(text=text)
 
     def _frequency(self, term: Term) -> int:
-        return self._searcher.doc_freq(term.field, term.text)
+        return self._frequencies.of(self._searcher, term)
 
     def _share(self) -> float:
         """About which share of the documents the filter leaves. Recordings are known by the hash of their names, in

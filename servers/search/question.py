@@ -1,9 +1,8 @@
 """What a caller asks for, checked."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 from servers.common.errors import FieldInvalid, PageTokenInvalid
 from servers.search import narrowing, paging
@@ -88,7 +87,7 @@ def ask(tenant: str, subject: str, draft: Draft) -> Question:
     conditions = narrowing.conditions(draft.labels, draft.created_from_us, draft.created_before_us)
     span = narrowing.span(draft.start_ms, draft.end_ms, bool(scope.recording_ids))
     hits_each = _hits_each(draft)
-    name = json.dumps([text, asdict(scope), asdict(conditions), span and asdict(span), hits_each, draft.rerank])
+    name = repr((text, scope, conditions, span, hits_each, draft.rerank))
     given = paging.given(name, draft.page_token)
     limit = draft.limit or DEFAULT_HITS
     return Question(

@@ -6,6 +6,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from servers.search.syllables import seem_vietnamese
 from servers.search.words import Word
@@ -14,7 +15,7 @@ RANK_OFFSET = 60
 """The k of reciprocal rank fusion: how little the first few places differ."""
 
 LITTLE_COVERAGE = 0.3
-FULL_COVERAGE = 0.6
+FULL_COVERAGE = 0.7
 LEAST_WEIGHT = 0.02
 UNACCENTED_SEMANTIC_WEIGHT = 0.01
 
@@ -27,8 +28,7 @@ class Weights:
     semantic: float
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where one document stands. Ranks count from 1; 0 says that it is not among the candidates."""
 
     id: int

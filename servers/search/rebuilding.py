@@ -36,9 +36,8 @@ class Shape:
     most_waste: float = 0.1
     """The share of the base that may be dead, or come later, before there is a new one."""
 
-    least_rescored: int = 40
-    rescored_by_limit: int = 4
-    """So many of the best by their codes are compared again in half precision: a number, or by what is asked for."""
+    rescored: int = 64
+    """So many of the best by their codes are compared again in half precision, which is read from all over the file."""
 
 
 @dataclass(slots=True)

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from servers.common.errors import DependencyUnavailable
-from servers.search.documents import Document
 from servers.search.ranking import Place
+from servers.search.reading import Reading
 
 CLOSENESS_WEIGHT = 2.0
 """How much closeness counts beside the fused score, both counted in standard deviations."""
@@ -45,20 +45,25 @@ class Reranker:
         self._candidates = candidates
 
     async def rerank(
-        self, query: str, places: Sequence[Place], documents: Mapping[int, Document], tenant: str, subject: str
+        self, query: str, places: Sequence[Place], reading: Reading, tenant: str, subject: str
     ) -> Reranked | None:
         """None when there is nothing to compare, or no answer in time: the order then stays."""
-        first = places[: self._candidates]
+        first = await reading.first(places, self._candidates, _id)
         if len(first) < 2:
             return None
+        rest = places[places.index(first[-1]) + 1 :]
         try:
-            found = await self._comparer.closeness(query, [documents[one.id].text for one in first], tenant, subject)
+            found = await self._comparer.closeness(query, [reading[one.id].text for one in first], tenant, subject)
         except DependencyUnavailable:
             return None
         scores = _standard([place.score for place in first]) + CLOSENESS_WEIGHT * _standard(found)
         order = np.argsort(-scores, kind="stable").tolist()
         closeness = {place.id: close for place, close in zip(first, found, strict=True)}
-        return Reranked([*(first[place] for place in order), *places[len(first) :]], closeness)
+        return Reranked([*(first[place] for place in order), *rest], closeness)
+
+
+def _id(place: Place) -> int:
+    return place.id
 
 
 def _standard(values: Sequence[float]) -> npt.NDArray[np.float64]:

@@ -9,7 +9,7 @@ from functools import partial
 from opentelemetry import metrics
 
 from servers.common.errors import DependencyUnavailable, Overloaded
-from servers.search import explaining, paging, ranking, snippets
+from servers.search import explaining, paging, ranking
 from servers.search.candidates import Candidates, Library, QueryEmbedder, Status
 from servers.search.documents import Document, Embedding
 from servers.search.explaining import Explanation, MatchedWords
@@ -17,8 +17,9 @@ from servers.search.finding import Finder
 from servers.search.indexing import recording_number
 from servers.search.question import Question
 from servers.search.ranking import Place
+from servers.search.reading import Reading
 from servers.search.reranking import Reranked, Reranker
-from servers.search.snippets import Snippet
+from servers.search.snippets import Marker, Snippet
 from servers.search.timings import Watch
 from servers.search.words import words
 
@@ -75,9 +76,9 @@ class Fusion:
     coverage: float
 
     @classmethod
-    def of(cls, question: Question, found: Candidates) -> "Fusion":
-        """What comes of the candidates of a question."""
-        best_match = tuple(words(found.documents[found.lexical[0]].text)) if found.lexical else ()
+    def of(cls, question: Question, found: Candidates, best: str) -> "Fusion":
+        """What comes of the candidates of a question; `best` is the text whose words match it best, or empty."""
+        best_match = tuple(words(best))
         asked = question.query.completed(best_match)
         weights = ranking.weights(asked, best_match)
         places = ranking.fused(found.lexical, found.semantic, weights)
@@ -134,23 +135,27 @@ class Searches:
             return [None] * len(texts)
 
     async def _found(self, question: Question, watch: Watch, embed: Callable[[], Awaitable[Embedding]]) -> Found:
-        finder = Finder(self._library, question, watch, embed)
+        reading = Reading(self._library, question.scope.tenant, question.query, watch)
+        finder = Finder(self._library, question, reading, watch, embed)
         await finder.narrow()
         for depth in _depths(question):
             candidates = await finder.candidates(depth)
-            fusion = Fusion.of(question, candidates)
-            left = _left(question, candidates, fusion.places)
+            fusion = Fusion.of(question, candidates, await _best(candidates, reading))
+            left = _left(question, reading, fusion.places)
+            page = await reading.first(left, question.wanted, _first_id)
             deeper = candidates.deeper and depth < paging.DEPTHS[-1]
-            if len(left) >= question.wanted or not deeper:
+            if len(page) >= question.wanted or not deeper:
                 break
-        reranked = await self._reranked(question, candidates, fusion, watch)
+        reranked = await self._reranked(question, reading, fusion, watch)
         if reranked:
-            left = _left(question, candidates, reranked.places)
-        page = left[: question.wanted]
+            left = _left(question, reading, reranked.places)
+            page = await reading.first(left, question.wanted, _first_id)
         closeness = reranked.closeness if reranked else {}
         with watch.stage("snippets"):
+            marker = Marker(question.query)
             groups = tuple(
-                tuple(_hit(question, candidates, place, closeness.get(place.id)) for place in group) for group in page
+                tuple(_hit(question, reading, marker, place, closeness.get(place.id)) for place in group)
+                for group in page
             )
         SEARCHES.add(1, {"semantic": candidates.by_meaning})
         found = Found(
@@ -158,7 +163,7 @@ class Searches:
             semantic=candidates.by_meaning,
             lexical=candidates.by_words,
             status=Status.BUILDING if self._behind() else candidates.status,
-            next_token=_next_token(question, candidates, page) if deeper or len(left) > len(page) else "",
+            next_token=_next_token(question, reading, page) if deeper or _more(left, page) else "",
             weights=fusion.weights,
             reranked=reranked is not None,
             complete=candidates.status is Status.READY
@@ -167,13 +172,13 @@ class Searches:
         )
         return replace(found, explanation=_explained(candidates, fusion, finder, watch)) if question.explain else found
 
-    async def _reranked(self, question: Question, found: Candidates, fusion: Fusion, watch: Watch) -> Reranked | None:
+    async def _reranked(self, question: Question, reading: Reading, fusion: Fusion, watch: Watch) -> Reranked | None:
         """None when the order stays."""
         if not _reranks(question, fusion):
             return None
         scope, text = question.scope, question.query.text
         with watch.stage("rerank"):
-            return await self._reranker.rerank(text, fusion.places, found.documents, scope.tenant, question.subject)
+            return await self._reranker.rerank(text, fusion.places, reading, scope.tenant, question.subject)
 
     @asynccontextmanager
     async def _places(self, wanted: int) -> AsyncIterator[None]:
@@ -201,24 +206,41 @@ def _depths(question: Question) -> Sequence[int]:
     return tuple(paging.depths(len(question.given) + question.wanted))
 
 
-def _left(question: Question, found: Candidates, places: Sequence[Place]) -> list[list[Place]]:
+async def _best(found: Candidates, reading: Reading) -> str:
+    """The text of the first by words that is there; empty when there is none."""
+    first = await reading.first(found.lexical, 1, int)
+    return reading[first[0]].text if first else ""
+
+
+def _left(question: Question, reading: Reading, places: Sequence[Place]) -> list[list[Place]]:
     """The hits that no earlier page had, by recording when that is wanted, else each by itself; best first."""
+    before = frozenset(question.given)
+    if not question.hits_each:
+        return [[place] for place in places if paging.mark(place.id) not in before]
     groups = dict[int, list[Place]]()
     for place in places:
-        hits = groups.setdefault(_number(question, found, place), [])
-        if len(hits) < max(question.hits_each, 1):
+        hits = groups.setdefault(_number(question, reading, place), [])
+        if len(hits) < question.hits_each:
             hits.append(place)
-    before = frozenset(question.given)
     return [hits for number, hits in groups.items() if paging.mark(number) not in before]
 
 
-def _number(question: Question, found: Candidates, place: Place) -> int:
+def _first_id(group: Sequence[Place]) -> int:
+    return group[0].id
+
+
+def _more(left: Sequence[Sequence[Place]], page: Sequence[Sequence[Place]]) -> bool:
+    """Whether something may be left after the page."""
+    return bool(page) and left[-1] is not page[-1]
+
+
+def _number(question: Question, reading: Reading, place: Place) -> int:
     """That of the hit, or of its recording when hits are wanted by recording."""
-    return recording_number(found.documents[place.id].recording_id) if question.hits_each else place.id
+    return recording_number(reading[place.id].recording_id) if question.hits_each else place.id
 
 
-def _next_token(question: Question, found: Candidates, page: Sequence[Sequence[Place]]) -> str:
-    given = (*question.given, *(paging.mark(_number(question, found, group[0])) for group in page))
+def _next_token(question: Question, reading: Reading, page: Sequence[Sequence[Place]]) -> str:
+    given = (*question.given, *(paging.mark(_number(question, reading, group[0])) for group in page))
     return paging.token(question.name, given) if page and len(given) < paging.MOST_GIVEN else ""
 
 
@@ -228,10 +250,10 @@ def _reranks(question: Question, fusion: Fusion) -> bool:
     return question.rerank and not question.given and fusion.weights.semantic == 1
 
 
-def _hit(question: Question, found: Candidates, place: Place, closeness: float | None) -> Hit:
-    document = found.documents[place.id]
+def _hit(question: Question, reading: Reading, marker: Marker, place: Place, closeness: float | None) -> Hit:
+    document = reading[place.id]
     matched = explaining.matched(question.query, document.text) if question.explain else None
-    return Hit(document, snippets.snippet(document.text, question.query), place, matched, closeness)
+    return Hit(document, marker.snippet(document.text), place, matched, closeness)
 
 
 def _explained(found: Candidates, fusion: Fusion, finder: Finder, watch: Watch) -> Explanation:

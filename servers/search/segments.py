@@ -7,7 +7,7 @@ stored, a search reads only those of the best rows.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,8 @@ Places = npt.NDArray[np.int64]
 """Numbers of rows."""
 
 Mask = npt.NDArray[np.bool_]
+
+_Number = TypeVar("_Number", bound=np.generic)
 
 MOST_GATHERED = 20_000
 """Of a filter that leaves so many rows, every one is compared."""
@@ -137,21 +139,27 @@ class Segment:
         return count, self._of_language(narrowed.language) if count <= MOST_GATHERED else None
 
     def close(
-        self, code: Codes, lists: Places, narrowed: Filter, kept: tuple[int, Places | None], alive: Mask, limit: int
+        self,
+        code: Codes,
+        lists: Places,
+        narrowed: Filter,
+        kept: tuple[int, Places | None],
+        alive: Mask | None,
+        limit: int,
     ) -> Close:
-        """The `limit` nearest that are alive and pass the filter; `kept` is what `kept` said of it. Of many that pass,
-        only those in `lists`, numbered ascending, are looked at."""
+        """The `limit` nearest that are alive (None: all are) and pass the filter; `kept` is what `kept` said of it. Of
+        many that pass, only those in `lists`, numbered ascending, are looked at."""
         count, places = kept
         if places is not None:
             if count > MOST_GATHERED:
                 places = self._within(places, lists)
-            return self._gathered(code, places[alive[places]], limit)
-        starts, ends = self.offsets[lists], self.offsets[lists + 1]
-        places = _spread(starts, ends)
-        keep = alive[places] & self._passing(places, narrowed)
-        if count < DENSE * len(self):
-            return self._gathered(code, places[keep], limit)
-        return self._in_runs(code, starts, ends, places, keep, limit)
+            return self._gathered(code, places if alive is None else places[alive[places]], limit)
+        starts, ends = self.offsets[lists].tolist(), self.offsets[lists + 1].tolist()
+        runs = list(map(slice, starts, ends))
+        keep = self._keep(runs, narrowed, alive)
+        if keep is not None and count < DENSE * len(self):
+            return self._gathered(code, _places(runs, np.flatnonzero(keep)), limit)
+        return self._in_runs(code, runs, keep, limit)
 
     def _known(self, numbers: Sequence[int]) -> Places:
         """Where these recordings stand among those that are here."""
@@ -162,12 +170,15 @@ class Segment:
         known: Places = at[self._recordings[at] == wanted]
         return known
 
-    def _passing(self, places: Places, narrowed: Filter) -> Mask:
-        keep = np.ones(len(places), np.bool_)
+    def _keep(self, runs: Sequence[slice], narrowed: Filter, alive: Mask | None) -> Mask | None:
+        """Which rows of the runs, one after the other, are alive and pass the filter; None when all do."""
+        keep = None if alive is None else _joined(alive, runs)
         if narrowed.recordings:
-            keep &= np.isin(self._recording[places], self._known(narrowed.recordings))
+            passing = np.isin(_joined(self._recording, runs), self._known(narrowed.recordings))
+            keep = passing if keep is None else keep & passing
         if narrowed.language is not None:
-            keep &= self.languages[places] == narrowed.language
+            passing = _joined(self.languages, runs) == narrowed.language
+            keep = passing if keep is None else keep & passing
         return keep
 
     def _of_language(self, number: int) -> Places:
@@ -187,19 +198,22 @@ class Segment:
         best = _least(found, limit)
         return Close(places[best], found[best], len(found))
 
-    def _in_runs(self, code: Codes, starts: Places, ends: Places, places: Places, keep: Mask, limit: int) -> Close:
+    def _in_runs(self, code: Codes, runs: Sequence[slice], keep: Mask | None, limit: int) -> Close:
         """Whole runs are compared, which is as fast as memory; then what is not to be kept is dropped."""
-        found = np.empty((1, len(places)), np.uint32)
+        found = np.empty((1, sum(run.stop - run.start for run in runs)), np.uint32)
         row, at = code[None], 0
-        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
-            if start < end:
-                squared_into(row, self.codes[start:end], found[:, at : at + end - start])
-                at += end - start
+        for run in runs:
+            if run.start < run.stop:
+                end = at + run.stop - run.start
+                squared_into(row, self.codes[run], found[:, at:end])
+                at = end
         distances = found[0]
-        if not keep.all():
-            places, distances = places[keep], distances[keep]
-        best = _least(distances, limit)
-        return Close(places[best], distances[best], at)
+        if keep is None:
+            best = _least(distances, limit)
+        else:
+            kept = np.flatnonzero(keep)
+            best = kept[_least(distances[kept], limit)]
+        return Close(_places(runs, best), distances[best], at)
 
 
 def write(
@@ -260,6 +274,21 @@ def _spread(starts: Places, ends: Places) -> Places:
     lengths = ends - starts
     before = np.cumsum(lengths) - lengths
     return np.repeat(starts - before, lengths) + np.arange(int(lengths.sum()))
+
+
+def _joined(column: npt.NDArray[_Number], runs: Sequence[slice]) -> npt.NDArray[_Number]:
+    """The runs of a column, one after the other."""
+    return np.concatenate([column[run] for run in runs]) if runs else column[:0]
+
+
+def _places(runs: Sequence[slice], numbers: npt.NDArray[np.intp]) -> Places:
+    """The rows that have these numbers when those of the runs are counted one after the other."""
+    starts = np.array([run.start for run in runs], np.int64)
+    ends = np.cumsum([run.stop - run.start for run in runs], dtype=np.int64)
+    at = np.searchsorted(ends, numbers, side="right")
+    shifts = starts - np.concatenate([[0], ends[:-1]])
+    places: Places = numbers + shifts[at] if len(runs) else starts
+    return places
 
 
 def _least(distances: Distances, limit: int) -> Places:

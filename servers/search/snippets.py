@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from servers.search.query import Query, begins, places
 from servers.search.words import Word, words
@@ -11,8 +12,7 @@ ELLIPSIS = "…"
 _ROOM = MOST_CHARACTERS - 2 * len(ELLIPSIS)
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """Offsets in code points; `end` is after the last."""
 
     start: int
@@ -27,50 +27,59 @@ class Snippet:
     highlights: tuple[Span, ...]
 
 
-def snippet(text: str, asked: Query) -> Snippet:
-    """The piece of `text` that holds most of what was asked for, all of it when it is short enough."""
-    matches = _matches(text, asked)
-    if len(text) <= MOST_CHARACTERS:
-        return Snippet(text, tuple(matches))
-    core = _densest(matches)
-    piece = _at_words(text, _centred(len(text), core), core)
-    before, after = ELLIPSIS * (piece.start > 0), ELLIPSIS * (piece.end < len(text))
-    shift = len(before) - piece.start
-    inside = (Span(max(match.start, piece.start), min(match.end, piece.end)) for match in matches)
-    return Snippet(
-        before + text[piece.start : piece.end] + after,
-        tuple(Span(match.start + shift, match.end + shift) for match in inside if match.start < match.end),
-    )
+class Marker:
+    """Finds what was asked for in texts, and cuts pieces that show it."""
 
+    def __init__(self, asked: Query) -> None:
+        self._asked = asked
+        in_phrases = {word.start for phrase in asked.phrases for word in phrase}
+        alone = [word for word in asked.words if word.start not in in_phrases]
+        self._spelt = frozenset(word.spelt for word in alone)
+        self._folded = frozenset(word.folded for word in alone)
 
-def _matches(text: str, asked: Query) -> list[Span]:
-    """What was asked for in `text`, in order: each phrase as one, and the words that stand in none."""
-    there = list(words(text))
-    phrases = [(at, at + len(phrase)) for phrase in asked.phrases for at in places(phrase, there)]
-    found: list[Span] = []
-    for first, end in sorted([*phrases, *((at, at + 1) for at in _single(there, asked))]):
-        span = Span(there[first].start, there[end - 1].end)
-        if not found or span.start >= found[-1].end:
-            found.append(span)
-        elif span.end > found[-1].end:
-            found[-1] = Span(found[-1].start, span.end)
-    return found
+    def snippet(self, text: str) -> Snippet:
+        """The piece of `text` that holds most of what was asked for, all of it when it is short enough."""
+        matches = self._matches(text)
+        if len(text) <= MOST_CHARACTERS:
+            return Snippet(text, tuple(matches))
+        core = _densest(matches)
+        piece = _at_words(text, _centred(len(text), core), core)
+        before, after = ELLIPSIS * (piece.start > 0), ELLIPSIS * (piece.end < len(text))
+        shift = len(before) - piece.start
+        inside = (Span(max(match.start, piece.start), min(match.end, piece.end)) for match in matches)
+        return Snippet(
+            before + text[piece.start : piece.end] + after,
+            tuple(Span(match.start + shift, match.end + shift) for match in inside if match.start < match.end),
+        )
 
+    def _matches(self, text: str) -> list[Span]:
+        """What was asked for in `text`, in order: each phrase as one, and the words that stand in none."""
+        there = list(words(text))
+        single = self._single(there)
+        if not self._asked.phrases:
+            return [Span(word.start, word.end) for word in single]
+        phrases = [(there[at], there[at + len(one) - 1]) for one in self._asked.phrases for at in places(one, there)]
+        found: list[Span] = []
+        for first, last in sorted([*phrases, *((word, word) for word in single)], key=lambda both: both[0].start):
+            span = Span(first.start, last.end)
+            if not found or span.start >= found[-1].end:
+                found.append(span)
+            elif span.end > found[-1].end:
+                found[-1] = Span(found[-1].start, span.end)
+        return found
 
-def _single(there: Sequence[Word], asked: Query) -> list[int]:
-    """Which of these words were asked for by themselves: where one is spelt the same, only there; else wherever it
-    folds alike; and those that begin with the prefix."""
-    in_phrases = {word.start for phrase in asked.phrases for word in phrase}
-    alone = [word for word in asked.words if word.start not in in_phrases]
-    spelt, folded = {word.spelt for word in alone}, {word.folded for word in alone}
-    exact = {word.folded for word in there if word.spelt in spelt}
-    return [
-        at
-        for at, word in enumerate(there)
-        if word.spelt in spelt
-        or (word.folded in folded and word.folded not in exact)
-        or (asked.prefix and begins(asked.prefix, word))
-    ]
+    def _single(self, there: Sequence[Word]) -> list[Word]:
+        """Which of these words were asked for by themselves: where one is spelt the same, only there; else wherever it
+        folds alike; and those that begin with the prefix."""
+        exact = {word.folded for word in there if word.spelt in self._spelt}
+        prefix = self._asked.prefix
+        return [
+            word
+            for word in there
+            if word.spelt in self._spelt
+            or (word.folded in self._folded and word.folded not in exact)
+            or (prefix and begins(prefix, word))
+        ]
 
 
 def _densest(matches: Sequence[Span]) -> Span:

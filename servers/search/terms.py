@@ -29,7 +29,10 @@ STEP = 1_024
 """How many documents are read at a time."""
 
 FOLLOW_STEPS = 64
-"""How many such steps are made at a time, before a commit and before the next tenant has its turn."""
+"""How many such steps are made at a time, before the next tenant has its turn."""
+
+COMMIT_EVERY = 200_000
+"""So many documents make one segment when there is much to read: a search looks up every word in each segment."""
 
 SEARCH_STEPS = 4
 """How many a search makes at most, in an index that has not come to the newest document since it was opened."""
@@ -120,6 +123,7 @@ class TenantTerms:
         self._writing = threading.Lock()
         self._index: WordIndex | None = None
         self._ready: WordIndex | None = None
+        self._uncommitted = 0
         self._resting_until = 0.0
 
     @property
@@ -149,7 +153,7 @@ class TenantTerms:
         """Let go of the writer, unless it is in use."""
         if self._writing.acquire(blocking=False):
             try:
-                if self._index:
+                if self._index and self._committed(self._index):
                     self._index.close()
             finally:
                 self._writing.release()
@@ -179,23 +183,44 @@ class TenantTerms:
                 self._ready = self._index
             return came
         except (WordIndexDamaged, WordIndexUnwritable, OSError):
-            log.exception("the index of words could not be written", folder=self._folder.name)
-            self._resting_until = time.monotonic() + REST_S
-            # What is wrong with it shows when it is opened; searches go on in what there is.
-            self._index = None
+            self._fail()
             return False
 
     def _read_on(self, index: WordIndex, steps: int) -> bool:
         """Whether it came to what was the newest document, or is to stop."""
-        before, came = index.seq, False
+        came = False
         while steps and not came and not self._closing.is_set():
             changes = self._journal.written_after(self._tenant, index.seq, STEP)
             index.apply(changes)
-            came = len(changes.gone) + len(changes.there) < STEP
+            read = len(changes.gone) + len(changes.there)
+            self._uncommitted += read
+            came = read < STEP
             steps -= 1
-        if index.seq != before:
+        came = came or self._closing.is_set()
+        if came or self._uncommitted >= COMMIT_EVERY:
+            self._commit(index)
+        return came
+
+    def _commit(self, index: WordIndex) -> None:
+        if self._uncommitted:
             index.commit()
-        return came or self._closing.is_set()
+            self._uncommitted = 0
+
+    def _committed(self, index: WordIndex) -> bool:
+        """Whether what was read could be committed."""
+        try:
+            self._commit(index)
+            return True
+        except (WordIndexDamaged, WordIndexUnwritable, OSError):
+            self._fail()
+            return False
+
+    def _fail(self) -> None:
+        """What is wrong with an index shows when it is opened; searches go on in what there is."""
+        log.exception("the index of words could not be written", folder=self._folder.name)
+        self._resting_until = time.monotonic() + REST_S
+        self._index = None
+        self._uncommitted = 0
 
     def _left(self, seq: int) -> bool:
         """Whether the store has more than what came up to this number."""
@@ -215,4 +240,5 @@ class TenantTerms:
     def _forget(self, why: str) -> None:
         log.warning("index of words is unusable; it is built anew", folder=self._folder.name, why=why)
         self._index = self._ready = None
+        self._uncommitted = 0
         shutil.rmtree(self._folder, ignore_errors=True)

@@ -6,8 +6,8 @@ Folding is what Vietnamese readers do when a keyboard has no accents: case and m
 import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 _MARKS = "\u0300-\u036f"
 _WORD = re.compile(rf"(?:[^\W_][{_MARKS}]*)+")
@@ -16,8 +16,7 @@ _USUAL_LENGTH = 32
 _MOST_KNOWN = 50_000
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(NamedTuple):
     """One word of a text. `start` and `end` are offsets in code points of the text as it was given."""
 
     spelt: str

@@ -2,16 +2,20 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from ai2text.search.v1 import hit_pb2
 from ai2text.search.v1.search_service_pb2 import SearchRequest, SearchResponse
 
 from servers.common.errors import DependencyUnavailable
+from servers.search.candidates import Library
 from servers.search.documents import Document
+from servers.search.query import parsed
 from servers.search.ranking import Place
+from servers.search.reading import Reading
 from servers.search.reranking import Reranker
+from servers.search.timings import Watch
 from tests.rpc.embeddings_server import headers
 from tests.rpc.search_server import Served, segment, served
 
@@ -111,10 +115,14 @@ class Alike:
 
 async def test_scores_and_closeness_count_in_standard_deviations() -> None:
     places = [Place(id, score, id, 0) for id, score in ((1, 0.030), (2, 0.0299), (3, 0.010))]
-    documents = {id: Document("acme", "r", "t", f"s{id}", 0, 1, "vi", f"câu {id}") for id in (1, 2, 3)}
+
+    class Shelf:
+        async def documents(self, tenant: str, ids: Any) -> dict[int, Document]:
+            return {id: Document(tenant, "r", "t", f"s{id}", 0, 1, "vi", f"câu {id}") for id in ids}
 
     async def order(comparer: Alike, candidates: int = 3) -> list[int]:
-        found = await Reranker(comparer, candidates).rerank("câu", places, documents, "acme", "lan")
+        reading = Reading(cast(Library, Shelf()), "acme", parsed("câu"), Watch())
+        found = await Reranker(comparer, candidates).rerank("câu", places, reading, "acme", "lan")
         return [place.id for place in (found.places if found else places)]
 
     assert await order(Alike()) == [1, 2, 3]

@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from bench.search import build, truth
+from bench import report
+from bench.search import build, growth, truth
 from bench.search import contents as contents_module
 from bench.search import shape as shapes
 from bench.search import texts as corpus
@@ -180,3 +181,17 @@ def test_building_that_is_broken_off_goes_on_where_it_was(contents: Contents, tm
     build.lists(contents, shelf, tmp_path / "vectors", seen.append)
     assert seen[-1] == 600
     shelf.close()
+
+
+def test_growth_has_a_line_for_each_way_of_asking_over_the_sizes_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "FOLDER", tmp_path)
+    report.write("search-1000", {"vectors": 1000, "p95_ms": 3.0, "failed": 0, "index_p95_ms": 1.0})
+    report.write("search", {"vectors": 9000, "p95_ms": 7.0, "failed": 2})
+    report.write("search_kills", {"kills": 50})
+    found = {line.name: line for line in growth.lines(growth.measured())}
+    assert found["through the edge"].points == [(1000.0, 3.0), (9000.0, 7.0)]
+    assert found["through the edge"].hollow == {9000.0}
+    assert found["index alone"].points == [(1000.0, 1.0)]
+    assert found["index alone"].hollow == frozenset()

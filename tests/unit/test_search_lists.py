@@ -244,4 +244,4 @@ def test_where_lists_are_short_more_of_them_are_looked_through(tmp_path: Path) -
         kept.put(0, made)
         kept.rebuild(tmp_path / "base")
         looked[least_rows] = kept.index.nearest(made[0], Filter(), 10).lists
-    assert looked == {0: 17, 1_000: 103, 100_000: 307}
+    assert looked == {0: 27, 1_000: 103, 100_000: 307}

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from servers.search import matching
-from servers.search.matching import FEW, FOLDED, FOLDED_PAIRS, MANY, SPELT, SPELT_PAIRS, Term
+from servers.search.matching import FEW, FOLDED, FOLDED_PAIRS, MOST_POSTINGS, SPELT, SPELT_PAIRS, Term
 from servers.search.query import parsed
 
 
@@ -22,9 +22,9 @@ def test_a_text_is_kept_folded_and_spelt_in_words_and_in_pairs() -> None:
 
 def test_without_accents_only_folded_terms_are_asked_for() -> None:
     assert matching.asked(parsed("dai hoc")) == [
-        Term(FOLDED, "dai"),
-        Term(FOLDED, "hoc"),
-        Term(FOLDED_PAIRS, "dai_hoc", 0.5),
+        Term(FOLDED, "dai", 1.0, "dai"),
+        Term(FOLDED, "hoc", 1.0, "hoc"),
+        Term(FOLDED_PAIRS, "dai_hoc", 0.5, "dai_hoc"),
     ]
 
 
@@ -32,14 +32,14 @@ def test_with_accents_spelt_ones_too_and_they_count_twice() -> None:
     asked = matching.asked(parsed("Đại hoc"))
     assert [term for term in asked if term.field in (FOLDED, FOLDED_PAIRS)] == matching.asked(parsed("dai hoc"))
     assert [term for term in asked if term.field in (SPELT, SPELT_PAIRS)] == [
-        Term(SPELT, "đại", 2.0),
-        Term(SPELT, "hoc", 2.0),
-        Term(SPELT_PAIRS, "đại_hoc", 1.0),
+        Term(SPELT, "đại", 2.0, "dai"),
+        Term(SPELT, "hoc", 2.0, "hoc"),
+        Term(SPELT_PAIRS, "đại_hoc", 1.0, "dai_hoc"),
     ]
 
 
 def test_each_term_once_and_of_long_queries_the_beginning() -> None:
-    assert matching.asked(parsed("a a a")) == [Term(FOLDED, "a"), Term(FOLDED_PAIRS, "a_a", 0.5)]
+    assert [(term.text, term.weight) for term in matching.asked(parsed("a a a"))] == [("a", 1.0), ("a_a", 0.5)]
     asked = matching.asked(parsed(" ".join(f"w{n}" for n in range(500))))
     assert len(asked) == 2 * matching.MOST_WORDS - 1
 
@@ -78,8 +78,35 @@ def test_a_term_counts_the_less_the_more_documents_have_it() -> None:
     assert [term.weight for _, term in found] == pytest.approx([0.98, 0.2, matching.LEAST_WEIGHT])
 
 
+@pytest.mark.parametrize(
+    ("spelt", "folded", "asked"),
+    [
+        (50, 50, {SPELT: 3.0}),
+        (50, 51, {SPELT: 2.0, FOLDED: 1.0}),
+        (0, 50, {FOLDED: 1.0}),
+        (4 * FEW, 5 * FEW, {SPELT: 3.0}),
+        (4 * FEW, 5 * FEW + 1, {SPELT: 2.0, FOLDED: 1.0}),
+    ],
+)
+def test_a_word_that_nearly_always_has_these_accents_is_looked_up_once(
+    spelt: int, folded: int, asked: dict[str, float]
+) -> None:
+    counts = {"hà": spelt, "ha": folded}
+    found = matching.counted(matching.asked(parsed("hà")), lambda term: counts[term.text], 1_000_000)
+    rarity = {SPELT: 1 - 2 * spelt / 1_000_000, FOLDED: 1 - 2 * folded / 1_000_000}
+    assert {term.field: term.weight for _, term in found} == pytest.approx(
+        {field: weight * rarity[field] for field, weight in asked.items()}
+    )
+
+
+def test_pairs_are_looked_up_once_likewise() -> None:
+    counts = {"đại": 9, "dai": 20, "học": 9, "hoc": 20, "đại_học": 5, "dai_hoc": 5}
+    found = matching.counted(matching.asked(parsed("đại học")), lambda term: counts[term.text], 1_000_000)
+    assert [(term.text, round(term.weight, 3)) for _, term in found if "_" in term.text] == [("đại_học", 1.5)]
+
+
 def telling(counts: Mapping[str, int], documents: int, limit: int = 100) -> Sequence[str]:
-    return [term.text for term in matching.telling(counted(counts, documents), documents, limit)]
+    return [term.text for term in matching.telling(counted(counts, documents), limit)]
 
 
 @pytest.mark.parametrize(
@@ -87,11 +114,12 @@ def telling(counts: Mapping[str, int], documents: int, limit: int = 100) -> Sequ
     [
         ({"và": 400_000, "hà": 30_000, "nội": 20_000}, 1_000_000, ["nội", "hà"]),
         ({"và": 400_000, "hà": 50, "nội": 20}, 1_000_000, ["nội", "hà", "và"]),
-        ({"và": 400_000, "của": 300_000}, 1_000_000, ["của"]),
+        ({"và": 400_000, "của": 350_000}, 1_000_000, ["của"]),
         ({"và": 400_000, "của": 300_000, "và_của": 900}, 1_000_000, ["và_của"]),
         ({"và": 400_000, "không có": 0}, 1_000_000, ["và"]),
         ({"và": FEW, "của": FEW}, FEW, ["của", "và"]),
-        ({"hà": MANY, "nội": MANY + 1}, 100_000_000, ["hà"]),
+        ({"hà": 1_000, "nội": MOST_POSTINGS - 1_000}, 100_000_000, ["hà", "nội"]),
+        ({"hà": 1_000, "nội": MOST_POSTINGS - 999}, 100_000_000, ["hà"]),
         ({"không có": 0}, 1_000, []),
     ],
 )

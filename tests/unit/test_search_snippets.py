@@ -4,11 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from servers.search.query import parsed
-from servers.search.snippets import ELLIPSIS, MOST_CHARACTERS, Snippet, snippet
+from servers.search.snippets import ELLIPSIS, MOST_CHARACTERS, Marker, Snippet
 
 
 def shown(text: str, query: str) -> Snippet:
-    return snippet(text, parsed(query))
+    return Marker(parsed(query)).snippet(text)
 
 
 def marked(made: Snippet) -> list[str]:

@@ -1,7 +1,8 @@
 """Compose and run the batch server: events and calls in, transcripts out."""
 
-import asyncio
 from contextlib import AsyncExitStack
+
+import uvloop
 
 from servers.asr import vad
 from servers.asr.batch import announcement, consumers, service
@@ -52,4 +53,4 @@ async def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Settings()))
+    uvloop.run(main(Settings()))
