@@ -7,9 +7,9 @@ Distances between codes rank as inner products of the unit vectors do.
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from servers.search.clustering import Matrix
-from servers.search.distances import Distances
 from servers.search.indexing import Codes
 
 MOST = 127
@@ -40,6 +40,6 @@ class Codec:
         codes: Codes = np.clip(steps, -MOST, MOST).astype(np.int8)
         return codes
 
-    def inner(self, distances: Distances) -> Matrix:
+    def inner(self, distances: npt.NDArray[np.uint32]) -> Matrix:
         """About the inner products of unit vectors whose codes have these squared distances."""
         return np.float32(1) - distances.astype(np.float32) / np.float32(2 * self.scale**2)
