@@ -5,11 +5,16 @@ that would carry ten million segments through NATS; a mesh that is started on th
 """
 
 import argparse
+import multiprocessing
 import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing.sharedctypes import Synchronized
+from multiprocessing.synchronize import Event
 from pathlib import Path
+from typing import TypeAlias
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -25,10 +30,15 @@ from servers.search.terms import Terms
 from servers.search.vectors import Vectors
 from servers.search.word_index import WordChanges
 
+Counted: TypeAlias = "Synchronized[int]"
+
 VECTORS = 10_000_000
 MODEL = "multilingual-e5-small"
 AT_ONCE = 5_000
 """Entries of one transaction."""
+
+LOOK_AGAIN_S = 0.2
+"""How long the index of words waits for more texts."""
 
 DISK_BYTES_A_VECTOR = 4_500
 """What must be free: the database, the lists, and those before them while new ones are written."""
@@ -58,12 +68,19 @@ def lists(contents: Contents, shelf: Store, folder: Path, told: Callable[[int], 
     told(indexes.stats(TENANT, contents.space).vectors)
 
 
-def words(shelf: Store, folder: Path, told: Callable[[int], None]) -> None:
-    """Have the texts come into the index of words, likewise."""
-    indexes = Terms(folder, _WatchedTexts(shelf, told))
-    while not indexes.follow(TENANT):
-        pass
-    told(shelf.count(TENANT))
+def words(at: Path, told: Counted, all_stored: Event) -> None:
+    """Have the texts come into the index of words, likewise, beside the process that stores them."""
+    shelf = Store(at / "documents.sqlite")
+    try:
+        indexes = Terms(at / "words", _WatchedTexts(shelf, lambda done: _tell(told, done)))
+        while not all_stored.is_set():
+            if indexes.follow(TENANT):
+                time.sleep(LOOK_AGAIN_S)
+        while not indexes.follow(TENANT):
+            pass
+        _tell(told, shelf.count(TENANT))
+    finally:
+        shelf.close()
 
 
 def build(contents: Contents, count: int, console: Console) -> None:
@@ -74,13 +91,43 @@ def build(contents: Contents, count: int, console: Console) -> None:
     with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
         shelf = Store(at.search / "documents.sqlite")
         try:
-            store(contents, count, shelf, _bar(progress, "segments", count))
-            words(shelf, at.search / "words", _bar(progress, "words", count))
+            stored, spelt = _bar(progress, "segments", count), _bar(progress, "words", count)
+            with words_beside(at.search) as read:
+
+                def told(there: int) -> None:
+                    stored(there)
+                    spelt(read())
+
+                store(contents, count, shelf, told)
+            spelt(count)
             lists(contents, shelf, at.search / "vectors", _bar(progress, "lists", count))
         finally:
             shelf.close()
         if not truth.known(at.root / "truth.npz"):
             truth.save(at.root / "truth.npz", truth.find(contents, count, _bar(progress, "answers", count)))
+
+
+@contextmanager
+def words_beside(at: Path) -> Iterator[Callable[[], int]]:
+    """The index of words is made in a process of its own during the block, and to the end after it. Yields how far it
+    has come."""
+    spawning = multiprocessing.get_context("spawn")
+    told, all_stored = spawning.Value("q", 0), spawning.Event()
+    process = spawning.Process(target=words, args=(at, told, all_stored), daemon=True)
+    process.start()
+    try:
+        yield lambda: told.value
+        all_stored.set()
+        process.join()
+        if process.exitcode:
+            raise RuntimeError(f"the index of words was not made: exit status {process.exitcode}")
+    finally:
+        process.terminate()
+        process.join()
+
+
+def _tell(told: Counted, done: int) -> None:
+    told.value = done
 
 
 def _pieces(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:

@@ -12,10 +12,13 @@ from bench.search import contents as contents_module
 from bench.search import shape as shapes
 from bench.search import texts as corpus
 from bench.search.alone import document_id
-from bench.search.contents import SHARES, Contents, number_of
+from bench.search.contents import SHARES, TENANT, Contents, number_of
 from bench.search.sentences import LONGEST, SHORTEST, Sentences
 from bench.search.vectors import Cloud, Real, nearest, recall
+from servers.search.documents import Scope
+from servers.search.query import parsed
 from servers.search.store import Store
+from servers.search.terms import Terms
 
 RNG = np.random.default_rng(1)
 
@@ -181,6 +184,19 @@ def test_building_that_is_broken_off_goes_on_where_it_was(contents: Contents, tm
     build.lists(contents, shelf, tmp_path / "vectors", seen.append)
     assert seen[-1] == 600
     shelf.close()
+
+
+def test_words_are_indexed_beside_and_to_the_end(contents: Contents, tmp_path: Path) -> None:
+    shelf = Store(tmp_path / "documents.sqlite")
+    try:
+        with build.words_beside(tmp_path) as read:
+            build.store(contents, 600, shelf, lambda stored: None)
+        assert read() == 600
+        indexes = Terms(tmp_path / "words", shelf)
+        (first, *_), *_ = contents.entries(0, 1)
+        assert first.document.id in indexes.matching(Scope(TENANT), parsed(first.document.text), 10)
+    finally:
+        shelf.close()
 
 
 def test_growth_has_a_line_for_each_way_of_asking_over_the_sizes_measured(
