@@ -21,7 +21,11 @@ SERVICES = {
     "asr.batch": ("ai2text.asr.v1.SpeechService", "google.longrunning.Operations"),
     "embeddings": ("ai2text.embeddings.v1.EmbeddingService",),
     "ingestion": ("ai2text.ingestion.v1.IngestionService",),
-    "metadata": ("ai2text.metadata.v1.RecordingService", "ai2text.metadata.v1.TranscriptService"),
+    "metadata": (
+        "ai2text.metadata.v1.RecordingService",
+        "ai2text.metadata.v1.RetellingService",
+        "ai2text.metadata.v1.TranscriptService",
+    ),
     "nlp": ("ai2text.nlp.v1.TextService",),
     "search": ("ai2text.search.v1.IndexService", "ai2text.search.v1.SearchService"),
 }

@@ -19,6 +19,7 @@ from ai2text.embeddings.v1 import embedding_service_pb2 as embeddings
 from ai2text.ingestion.v1 import ingestion_service_pb2 as ingestion
 from ai2text.metadata.v1 import media_pb2, recording_pb2, transcript_pb2
 from ai2text.metadata.v1 import recording_service_pb2 as recordings
+from ai2text.metadata.v1 import retelling_service_pb2 as retellings
 from ai2text.metadata.v1 import transcript_service_pb2 as transcripts
 from ai2text.nlp.v1 import text_service_pb2 as nlp
 from ai2text.search.v1 import filter_pb2
@@ -176,6 +177,7 @@ def good() -> dict[str, Sequence[Message]]:
         ],
         "IngestionService.CreateUpload": [ingestion.CreateUploadRequest(file=upload_file("<new>"))],
         "IngestionService.CompleteUpload": [ingestion.CompleteUploadRequest(upload_id="<upload>")],
+        "RetellingService.RetellRecordings": [retellings.RetellRecordingsRequest(tenant="nobody")],
         "DeadLetterService.ListDeadLetters": [dead.ListDeadLettersRequest(page_size=2)],
         "DeadLetterService.GetDeadLetter": [dead.GetDeadLetterRequest(dead_letter_id="<letter>")],
         "DeadLetterService.ReplayDeadLetters": [dead.ReplayDeadLettersRequest(selection=selection)],

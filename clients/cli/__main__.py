@@ -14,6 +14,7 @@ from clients.cli.commands.live import live
 from clients.cli.commands.options import examples
 from clients.cli.commands.recordings import recordings
 from clients.cli.commands.refine import refine
+from clients.cli.commands.reindex import reindex
 from clients.cli.commands.search import search
 from clients.cli.commands.token import token
 from clients.cli.commands.transcribe import transcribe
@@ -134,6 +135,13 @@ app.add_typer(
         "ai2text dlq discard 1-0cbf213db537",
     ),
 )
+app.command(
+    epilog=examples(
+        "ai2text reindex",
+        "ai2text reindex --tenant acme",
+        "ai2text reindex --tenant acme --recording 3b99e991-0000-4000-8000-000000000001",
+    )
+)(reindex)
 app.command(
     epilog=examples(
         "export AI2TEXT_TOKEN=$(ai2text token)",

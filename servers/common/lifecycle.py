@@ -11,7 +11,7 @@ from ai2text.admin.v1 import dead_letter_service_pb2
 from ai2text.asr.v1 import live_session_service_pb2, speech_service_pb2
 from ai2text.embeddings.v1 import embedding_service_pb2
 from ai2text.ingestion.v1 import ingestion_service_pb2
-from ai2text.metadata.v1 import recording_service_pb2, transcript_service_pb2
+from ai2text.metadata.v1 import recording_service_pb2, retelling_service_pb2, transcript_service_pb2
 from ai2text.nlp.v1 import text_service_pb2
 from ai2text.search.v1 import index_service_pb2, search_service_pb2
 from google.longrunning import operations_pb2
@@ -54,6 +54,7 @@ PUBLIC_SERVICES: tuple[str, ...] = tuple(
         embedding_service_pb2,
         recording_service_pb2,
         transcript_service_pb2,
+        retelling_service_pb2,
         search_service_pb2,
         index_service_pb2,
         text_service_pb2,

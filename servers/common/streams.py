@@ -29,6 +29,11 @@ REPLAY = "replay"
 
 DLQ = "DLQ"
 
+RETELLINGS = "RETELLINGS"
+RETELLING = "retelling"
+"""Where metadata says whether it is telling again what is stored: nobody consumes that, whoever wants to know looks."""
+GOES_ON, IS_OVER = b"goes on", b"is over"
+
 
 @dataclass(frozen=True)
 class Topic:
@@ -75,6 +80,13 @@ def _stream(name: str, subjects: list[str], max_age_s: float = 0, max_bytes: int
     )
 
 
+def _word(name: str, subject: str, max_age_s: float) -> StreamConfig:
+    """One subject, of which only the last word is kept."""
+    config = _stream(name, [subject], max_age_s, _MIB)
+    config.max_msgs_per_subject = 1
+    return config
+
+
 def _events(name: str, family: str, max_age_s: float = 0, max_bytes: int = -1) -> StreamConfig:
     """The stream of the subjects `family.>`, and of what goes back to one of its readers.
 
@@ -86,14 +98,15 @@ def _events(name: str, family: str, max_age_s: float = 0, max_bytes: int = -1) -
 
 STREAMS: tuple[StreamConfig, ...] = (
     # An index that was lost is built anew from EMBEDDINGS, with what RECORDINGS says of recordings, less what it says
-    # is deleted, and nobody asks again for what stands in TRANSCRIPTIONS: these are kept whole. When the server's own
-    # bound is reached they refuse what is new, and it waits in the outbox.
+    # is deleted (to tell all that again takes longer), and nobody asks again for what stands in TRANSCRIPTIONS: these
+    # are kept whole. When the server's own bound is reached they refuse what is new, and it waits in the outbox.
     _events("RECORDINGS", "recording"),
     _events("EMBEDDINGS", "embedding"),
     _events("TRANSCRIPTIONS", "transcription"),
     # The truth of these is in Postgres: they need to last only as long as a consumer may be away.
     _events("TRANSCRIPTS", "transcript", 30 * _DAY_S, 1024 * _MIB),
     _stream(DLQ, [f"{DEAD_LETTERS}.>"], 90 * _DAY_S, 256 * _MIB),
+    _word(RETELLINGS, RETELLING, 3600.0),
 )
 
 

@@ -28,22 +28,23 @@ class Finals:
         """Embed one segment and tell of it. InvalidInput when the event can never be embedded."""
         if not event.tenant:
             raise FieldInvalid("tenant", "is empty")
-        event_id = created_id(event.segment.segment_id, self._embedder.model, event.segment.text)
+        event_id = created_id(event.event_id, event.segment.segment_id, self._embedder.model, event.segment.text)
         vector = await self._embedder.embed(event.tenant, event.segment.text, Kind.PASSAGE)
         message = _created(event_id, event, self._embedder.model, vector)
         await self._publish(EMBEDDING_CREATED, event_id, message.SerializeToString())
 
 
-def created_id(segment_id: str, model: str, text: str) -> str:
+def created_id(told_by: str, segment_id: str, model: str, text: str) -> str:
     """The id of the event that tells of the vector of `segment_id` with this text by `model`: a text that was changed
-    makes another event, the same text never does. FieldInvalid when `segment_id` is no UUID.
+    makes another event, and so does one that was told again, by an event with another id. The same event never does.
+    FieldInvalid when `segment_id` is no UUID.
     """
     try:
         segment = uuid.UUID(segment_id)
     except ValueError:
         raise FieldInvalid("segment.segment_id", "is no UUID") from None
     digest = hashlib.sha256(normalised(text).encode()).hexdigest()
-    return str(uuid.uuid5(segment, f"{EMBEDDING_CREATED} {model} {digest}"))
+    return str(uuid.uuid5(segment, f"{EMBEDDING_CREATED} {model} {digest} {told_by}"))
 
 
 def _created(

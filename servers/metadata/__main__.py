@@ -6,11 +6,16 @@ import uvloop
 
 from servers.common import events, lifecycle, postgres, telemetry
 from servers.common.outbox import Event
-from servers.metadata import announcement, service
+from servers.metadata import announcement, repetition, retelling_service, service
 from servers.metadata.exports import Exports
 from servers.metadata.library import Library
+from servers.metadata.listeners import BusListeners
 from servers.metadata.outbox_store import PostgresOutbox
 from servers.metadata.relay import Relay
+from servers.metadata.renewal import Renewal
+from servers.metadata.renewal_store import PostgresToldStreams
+from servers.metadata.retelling import Retelling
+from servers.metadata.retelling_store import PostgresRetelling
 from servers.metadata.settings import Settings
 from servers.metadata.store import PostgresStore
 from servers.metadata.transcripts import Transcripts
@@ -32,11 +37,18 @@ async def main() -> None:
         relay = Relay(PostgresOutbox(database), publish)
         library = Library(store, announcement, relay.wake)
         transcripts = Transcripts(library, store, announcement.finalized, relay.wake)
+        listeners = BusListeners(bus)
+        retelling = Retelling(PostgresRetelling(database), repetition, listeners, relay.wake)
+        renewal = Renewal(listeners, PostgresToldStreams(database), retelling)
         await lifecycle.run(
             settings,
-            mounts=[service.recordings(library), service.transcripts(transcripts, Exports(library, store))],
+            mounts=[
+                service.recordings(library),
+                service.transcripts(transcripts, Exports(library, store)),
+                retelling_service.mount(retelling),
+            ],
             needs={"postgres": store.check, "nats": bus.check},
-            jobs={"relay": relay.run, "backlog": relay.measure},
+            jobs={"relay": relay.run, "backlog": relay.measure, "renewal": renewal.run},
         )
 
 

@@ -1,15 +1,23 @@
-"""How many segments wait to be taken into the index, as NATS counts them."""
+"""Whether much of what was said cannot be found yet: how many segments wait to be taken into the index, as NATS counts
+them, and whether metadata is telling again what it has stored, as it says itself.
+"""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
+from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
-from servers.common import events
+from servers.common import events, streams
 from servers.common.errors import DependencyUnavailable
 
 LOOK_EVERY_S = 2.0
 MANY = 1_000
 """More than so many wait only when the index is being built anew, or this server was away for long."""
+SAID_EVERY_S = 30.0
+"""Who tells again says so every few seconds. When nothing was said for so long it has been broken off."""
+UNDER_WAY_S = 5.0
+"""For so long after the end of it is said what was told last may still be coming."""
 
 
 class Backlog:
@@ -19,25 +27,36 @@ class Backlog:
         self._bus = bus
         self._durable = durable
         self._waiting = 0
+        self._told_again = False
 
     @property
     def is_long(self) -> bool:
-        """Whether much of what was said cannot be found yet."""
-        return self._waiting > MANY
+        """Whether much of what was said cannot be found yet, or may be missing."""
+        return self._waiting > MANY or self._told_again
 
     async def run(self) -> None:
         """Look until cancelled; DependencyUnavailable when NATS is away: then it stays as it was."""
         try:
             while True:
-                self._waiting = await self._count()
+                jetstream = await self._bus.jetstream()
+                self._waiting = await self._count(jetstream)
+                self._told_again = await _is_told_again(jetstream)
                 await asyncio.sleep(LOOK_EVERY_S)
         except events.RETRYABLE as error:
             raise DependencyUnavailable("nats") from error
 
-    async def _count(self) -> int:
-        jetstream = await self._bus.jetstream()
+    async def _count(self, jetstream: JetStreamContext) -> int:
         try:
             info = await jetstream.consumer_info("EMBEDDINGS", self._durable)
         except NotFoundError:  # nobody has read yet: everything that is there waits
             return (await jetstream.stream_info("EMBEDDINGS")).state.messages
         return (info.num_pending or 0) + (info.num_ack_pending or 0)
+
+
+async def _is_told_again(jetstream: JetStreamContext) -> bool:
+    try:
+        said = await jetstream.get_last_msg(streams.RETELLINGS, streams.RETELLING)
+    except NotFoundError:  # not for an hour
+        return False
+    holds_s = SAID_EVERY_S if said.data == streams.GOES_ON else UNDER_WAY_S
+    return said.time is not None and datetime.now(UTC) - said.time < timedelta(seconds=holds_s)

@@ -104,6 +104,11 @@ class Searches:
         self._free = at_once
         self._behind = behind
 
+    @property
+    def behind(self) -> bool:
+        """Whether much that was said is not in the index yet."""
+        return self._behind()
+
     async def find(self, question: Question) -> Found:
         """The hits for a question, best first. Overloaded when too many are being answered."""
         watch = Watch()
@@ -158,15 +163,17 @@ class Searches:
                 for group in page
             )
         SEARCHES.add(1, {"semantic": candidates.by_meaning})
+        behind = self.behind
         found = Found(
             groups,
             semantic=candidates.by_meaning,
             lexical=candidates.by_words,
-            status=Status.BUILDING if self._behind() else candidates.status,
+            status=Status.BUILDING if behind else candidates.status,
             next_token=_next_token(question, reading, page) if deeper or _more(left, page) else "",
             weights=fusion.weights,
             reranked=reranked is not None,
             complete=candidates.status is Status.READY
+            and not behind
             and candidates.by_meaning
             and bool(reranked or not _reranks(question, fusion)),
         )

@@ -35,6 +35,8 @@ class SearchService(search_service_pb2_grpc.SearchServiceServicer):
             answer.explanation.cached = await self._hot.holds(name)
         elif kept := messages.kept(await self._hot.get(name)):
             answer = kept
+            if self._searches.behind:  # since it was kept
+                answer.index_status = search_service_pb2.INDEX_STATUS_BUILDING
         else:
             found = await self._searches.find(question)
             answer = messages.response(found, bool(question.hits_each))

@@ -7,7 +7,12 @@ from typing import Any
 
 import pytest
 from ai2text.search.v1.filter_pb2 import SearchFilter
-from ai2text.search.v1.search_service_pb2 import SearchRequest, SearchResponse
+from ai2text.search.v1.search_service_pb2 import (
+    INDEX_STATUS_BUILDING,
+    INDEX_STATUS_READY,
+    SearchRequest,
+    SearchResponse,
+)
 
 from servers.search import hot
 from servers.search.generations import QUIET_S, Generations
@@ -50,6 +55,21 @@ async def find(server: Served, query: str = "bí mật", tenant: str = "acme", *
         SearchRequest(query=query, **fields), metadata=headers("search", tenant=tenant), timeout=10
     )
     return answer
+
+
+async def test_what_was_kept_says_that_the_index_has_fallen_behind_since(
+    tmp_path: Path, cache: KeptAnswers, clock: Clock
+) -> None:
+    behind = True
+    async with served(tmp_path, cache=cache, generations=Generations(clock), behind=lambda: behind) as server:
+        await server.put([segment("s1", "bí mật của ta")])
+        clock.now += QUIET_S
+        assert (await find(server)).index_status == INDEX_STATUS_BUILDING
+        behind = False
+        assert (await find(server)).index_status == INDEX_STATUS_READY
+        behind = True
+        assert not await made_anew(server, lambda: find(server))
+        assert (await find(server)).index_status == INDEX_STATUS_BUILDING
 
 
 def texts(answer: SearchResponse) -> list[str]:

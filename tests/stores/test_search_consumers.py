@@ -148,7 +148,7 @@ async def test_a_final_delivered_twice_is_embedded_and_found_once(bus: Bus, tmp_
         (message,) = await messages(bus, events.EMBEDDING_CREATED, 1)
         assert len(await found(kept, "xin chao")) == 1
     event = embedding_events_pb2.EmbeddingCreated.FromString(message.data)
-    assert event.event_id == created_id(SEGMENT, MODEL, "xin chào")
+    assert event.event_id == created_id("", SEGMENT, MODEL, "xin chào")
     assert (message.headers or {})["Nats-Msg-Id"] == event.event_id
     assert (event.tenant, event.model, event.segment.text, event.segment.end_ms) == ("acme", MODEL, "xin chào", 900)
     assert list(event.vector) == pytest.approx(letters("xin chào").tolist())

@@ -24,8 +24,8 @@ export const file_ai2text_events_v1_embedding_events: GenFile = /*@__PURE__*/
  */
 export type EmbeddingCreated = Message<"ai2text.events.v1.EmbeddingCreated"> & {
   /**
-   * The UUID v5 of the segment, the name of the event, the model and a digest of the text: the same input always makes
-   * the same event, and a text that was changed another one.
+   * The UUID v5 of the segment, the name of the event, the model, a digest of the text and the id of the event that told
+   * of it: the same input always makes the same event, and a text that was changed or told again another one.
    *
    * @generated from field: string event_id = 1;
    */

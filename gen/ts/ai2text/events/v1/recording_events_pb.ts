@@ -94,7 +94,7 @@ export const RecordingUploadedSchema: GenMessage<RecordingUploaded> = /*@__PURE_
  */
 export type RecordingUpdated = Message<"ai2text.events.v1.RecordingUpdated"> & {
   /**
-   * A UUID that depends on the recording and its version alone.
+   * A UUID that depends on the recording and its version alone; where it is told again, on the retelling, too.
    *
    * @generated from field: string event_id = 1;
    */
@@ -172,14 +172,14 @@ export const RecordingUpdatedSchema: GenMessage<RecordingUpdated> = /*@__PURE__*
  */
 export type RecordingDeleted = Message<"ai2text.events.v1.RecordingDeleted"> & {
   /**
-   * The UUID v5 of the recording and the name of the event.
+   * The UUID v5 of the recording and the name of the event; where it is told again, one of the retelling, too.
    *
    * @generated from field: string event_id = 1;
    */
   eventId: string;
 
   /**
-   * When it was deleted.
+   * When it was deleted, or was told again.
    *
    * @generated from field: google.protobuf.Timestamp event_time = 2;
    */
@@ -200,7 +200,7 @@ export type RecordingDeleted = Message<"ai2text.events.v1.RecordingDeleted"> & {
   recordingId: string;
 
   /**
-   * The key of its file, which other recordings may still need; empty when it had none.
+   * The key of its file, which other recordings may still need; empty when it had none, or is told again.
    *
    * @generated from field: string object_key = 5;
    */

@@ -22,14 +22,15 @@ export const file_ai2text_events_v1_transcript_events: GenFile = /*@__PURE__*/
  */
 export type TranscriptFinalized = Message<"ai2text.events.v1.TranscriptFinalized"> & {
   /**
-   * The UUID v5 of the segment and the name of the event: the same segment always makes the same event.
+   * The UUID v5 of the segment and the name of the event: the same segment always makes the same event. Where it is told
+   * again, see RetellingService, it is one of the retelling, too.
    *
    * @generated from field: string event_id = 1;
    */
   eventId: string;
 
   /**
-   * When the segment was stored.
+   * When the segment was stored, or was told again.
    *
    * @generated from field: google.protobuf.Timestamp event_time = 2;
    */
