@@ -25,6 +25,7 @@ from opentelemetry import metrics, propagate, trace
 
 from servers.common import backoff, dead_letters
 from servers.common.errors import Ai2TextError, DependencyUnavailable, InvalidInput
+from servers.common.pulls import Pull
 from servers.common.streams import (
     DEAD_LETTERS,
     EMBEDDING_CREATED,
@@ -36,6 +37,7 @@ from servers.common.streams import (
     TRANSCRIPTION_REQUESTED,
     replay_subject,
 )
+from servers.common.tallies import Tally
 
 __all__ = [
     "DEAD_LETTERS",
@@ -57,10 +59,12 @@ log = structlog.get_logger(__name__)
 tracer = trace.get_tracer(__name__)
 
 _METER = metrics.get_meter("ai2text")
-PUBLISHED = _METER.create_counter("ai2text.events.published", description="Events stored by JetStream, by subject.")
-HANDLED = _METER.create_counter("ai2text.events.handled", description="Events handled, by subject and outcome.")
+PUBLISHED = Tally(_METER, "ai2text.events.published", "Events stored by JetStream, by subject.", ("subject",))
+HANDLED = Tally(_METER, "ai2text.events.handled", "Events handled, by subject and outcome.", ("subject", "outcome"))
 
 REQUEST_TIMEOUT_S = 5.0
+FETCH_S = 5.0
+"""How long a consumer waits for events before it looks whether it is still there."""
 
 RETRYABLE = (nats.errors.Error, OSError, asyncio.TimeoutError)
 """What a call to NATS raises when the server is away or slow."""
@@ -72,24 +76,34 @@ class Bus:
     def __init__(self, url: str) -> None:
         self._url = url
         self._client: Client | None = None
+        self._jetstream: JetStreamContext | None = None
         self._connecting = asyncio.Lock()
         self._streams_known = False
 
     async def jetstream(self) -> JetStreamContext:
         """The JetStream of a live connection whose streams exist; DependencyUnavailable when NATS is away."""
+        if self._jetstream is not None and self._streams_known and self._client and self._client.is_connected:
+            return self._jetstream
         async with self._connecting:
             try:
-                if self._client is None or self._client.is_closed:
+                if self._client is None or self._jetstream is None or self._client.is_closed:
                     self._client = await self._connect()
+                    self._jetstream = self._client.jetstream(timeout=REQUEST_TIMEOUT_S)
                 if not self._client.is_connected:
                     raise DependencyUnavailable("nats")
-                jetstream = self._client.jetstream(timeout=REQUEST_TIMEOUT_S)
                 if not self._streams_known:
-                    await _ensure_streams(jetstream)
+                    await _ensure_streams(self._jetstream)
                     self._streams_known = True
-                return jetstream
+                return self._jetstream
             except RETRYABLE as error:
                 raise DependencyUnavailable("nats") from error
+
+    async def pull(self, stream: str, durable: str) -> Pull:
+        """What brings the messages of a consumer that is there; DependencyUnavailable."""
+        await self.jetstream()
+        if self._client is None:
+            raise DependencyUnavailable("nats")
+        return Pull(self._client, stream, durable)
 
     async def _connect(self) -> Client:
         if not await _listens(self._url):
@@ -164,28 +178,18 @@ def trace_headers() -> dict[str, str]:
 async def publish(bus: Bus, subject: str, event_id: str, payload: bytes, headers: dict[str, str] | None = None) -> None:
     """Store one event; returns when JetStream has it on disk. DependencyUnavailable when it does not answer in time.
 
-    `headers` carry the trace that the event belongs to (default: the current one).
+    `headers` carry the trace that the event belongs to (default: the current one). Publishing has no span of its own in
+    it: those who handle the event are children of what made it.
     """
-    with tracer.start_as_current_span(
-        f"{subject} publish",
-        context=propagate.extract(headers) if headers else None,
-        kind=trace.SpanKind.PRODUCER,
-        attributes={
-            "messaging.system": "nats",
-            "messaging.destination.name": subject,
-            "messaging.message.id": event_id,
-        },
-    ):
-        jetstream = await bus.jetstream()
-        try:
-            await jetstream.publish(
-                subject, payload, timeout=REQUEST_TIMEOUT_S, headers={"Nats-Msg-Id": event_id, **trace_headers()}
-            )
-        except RETRYABLE as error:
-            if isinstance(error, NoStreamResponseError):
-                bus.doubt_streams()
-            raise DependencyUnavailable("nats") from error
-    PUBLISHED.add(1, {"subject": subject})
+    given = {"Nats-Msg-Id": event_id, **(trace_headers() if headers is None else headers)}
+    jetstream = await bus.jetstream()
+    try:
+        await jetstream.publish(subject, payload, timeout=REQUEST_TIMEOUT_S, headers=given)
+    except RETRYABLE as error:
+        if isinstance(error, NoStreamResponseError):
+            bus.doubt_streams()
+        raise DependencyUnavailable("nats") from error
+    PUBLISHED.count(subject)
 
 
 def _end_if_cancelled() -> None:
@@ -257,28 +261,28 @@ class Consumer(Generic[E]):
             filter_subjects=[self.subject, replay_subject(self.durable, self.subject)],
         )
         await jetstream.add_consumer(self.stream, config)  # changes the one that is there, and keeps its place
-        subscription = await jetstream.pull_subscribe_bind(self.durable, self.stream)
+        pull = await self.bus.pull(self.stream, self.durable)
         slots = asyncio.Semaphore(self.concurrency)
         async with asyncio.TaskGroup() as tasks:
             try:
+                await pull.begin()
                 while True:
                     if self.limit_s is not None:  # what is taken and has to wait here is kept from other replicas
                         await slots.acquire()
                         slots.release()
                     try:
-                        messages = await subscription.fetch(self.batch if self.limit_s is None else 1, timeout=5)
-                    except TimeoutError:  # nats-py lets asyncio's own out, too
-                        await jetstream.consumer_info(self.stream, self.durable)  # raises when the consumer is gone
-                        continue
+                        messages = await pull.next(self.batch if self.limit_s is None else 1, FETCH_S)
                     finally:
                         _end_if_cancelled()
+                    if not messages:
+                        await jetstream.consumer_info(self.stream, self.durable)  # raises when the consumer is gone
                     for message in messages:
                         await slots.acquire()
                         task = tasks.create_task(self._deliver(jetstream, message))
                         task.add_done_callback(lambda _: slots.release())
             finally:  # before any message is given back: else it would be sent here again, where nobody listens
                 with contextlib.suppress(*RETRYABLE):
-                    await subscription.unsubscribe()
+                    await pull.end()
 
     async def _deliver(self, jetstream: JetStreamContext, message: Msg) -> None:
         tries = message.metadata.num_delivered
@@ -309,7 +313,7 @@ class Consumer(Generic[E]):
             except Exception as error:  # noqa: BLE001 - whatever it is, the message must be tried again
                 span.record_exception(error)
                 outcome = await self._put_off(jetstream, message, error)
-            HANDLED.add(1, {"subject": self.subject, "outcome": outcome})
+            HANDLED.count(self.subject, outcome)
 
     async def _put_off(self, jetstream: JetStreamContext, message: Msg, error: Exception) -> str:
         """Have the message delivered again after a delay that grows; after the last try bury it."""
@@ -326,7 +330,8 @@ class Consumer(Generic[E]):
         event = self.event.FromString(message.data)
         for delay in backoff.delays(self.first_delay_s, min(self.longest_delay_s, self.ack_wait_s / 6)):
             try:
-                await asyncio.wait_for(self.handle(event), self.limit_s or self.ack_wait_s)
+                async with asyncio.timeout(self.limit_s or self.ack_wait_s):
+                    await self.handle(event)
                 return
             except Ai2TextError as error:
                 if error.retry_after_s is None:

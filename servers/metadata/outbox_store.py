@@ -7,18 +7,22 @@ from servers.common.outbox import Event
 from servers.common.postgres import Connection, Database
 from servers.metadata.outbox import Backlog, Kept
 
+# Whatever Postgres believes about the size of the outbox, no plan of this compares each event with each other: what
+# another relay holds is what is older than the last of ours and not among them, which one pass finds.
 _HOLD = """
 WITH held AS MATERIALIZED (
     SELECT sequence, event_id::text, subject, ordering_key, payload, traceparent
     FROM outbox ORDER BY sequence LIMIT %s FOR UPDATE SKIP LOCKED
+), elsewhere AS MATERIALIZED (
+    SELECT ordering_key, min(sequence) AS sequence FROM (
+        SELECT sequence, ordering_key FROM outbox WHERE sequence < (SELECT max(sequence) FROM held)
+        EXCEPT ALL SELECT sequence, ordering_key FROM held
+    ) AS older
+    GROUP BY ordering_key
 )
-SELECT * FROM held
-WHERE NOT EXISTS (
-    SELECT FROM outbox AS older
-    WHERE older.ordering_key = held.ordering_key AND older.sequence < held.sequence
-        AND NOT EXISTS (SELECT FROM held AS too WHERE too.sequence = older.sequence)
-)
-ORDER BY sequence
+SELECT held.* FROM held LEFT JOIN elsewhere USING (ordering_key)
+WHERE elsewhere.sequence IS NULL OR elsewhere.sequence > held.sequence
+ORDER BY held.sequence
 """
 
 

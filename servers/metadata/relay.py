@@ -27,8 +27,10 @@ RELAYED = _METER.create_counter("ai2text.outbox.relayed", description="Events ta
 BATCH = 256
 POLL_S = 0.2
 """How often the outbox is looked at when nobody says that there is something in it."""
-LINGER_S = 0.02
-"""How long what has just come waits for company: under load a batch costs little more than one event."""
+RESTS, LONGEST_REST_S = 9.0, 0.4
+"""After a batch the relay rests so many times as long as that took, unless there was enough for a full one. What comes
+alone goes at once; what comes meanwhile goes together, for a batch costs little more than one event, here and where it
+is handled. So on a machine that is at its bound, who writes goes before who reads of it."""
 MEASURE_S = 5.0
 
 
@@ -49,7 +51,9 @@ class Relay:
     async def run(self) -> None:
         """Relay until cancelled. While something does not answer, wait longer and longer, up to 5 s."""
         waits = None
+        loop = asyncio.get_running_loop()
         while True:
+            began = loop.time()
             self._woken.clear()
             try:
                 relayed = await self.relay_batch()
@@ -61,7 +65,7 @@ class Relay:
                 continue
             waits = None
             if relayed < self._batch:
-                await self._idle()
+                await self._idle(min(RESTS * (loop.time() - began), LONGEST_REST_S))
 
     async def relay_batch(self) -> int:
         """Publish some of the oldest events; how many. DependencyUnavailable when not all of them could be."""
@@ -83,10 +87,11 @@ class Relay:
                 OLDEST.set(backlog.oldest_s)
             await asyncio.sleep(MEASURE_S)
 
-    async def _idle(self) -> None:
+    async def _idle(self, rest_s: float) -> None:
+        """Rest, then wait until there is something to relay, or may be."""
+        await asyncio.sleep(rest_s)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._woken.wait(), POLL_S)
-            await asyncio.sleep(LINGER_S)
 
     async def _published(self, kept: Sequence[Kept]) -> list[int]:
         """Which events are safe now: the keys side by side, the events of one key one after another."""

@@ -9,7 +9,8 @@ class PostgresStore(PostgresRecordings, PostgresTranscripts):
     """A RecordingStore and a TranscriptStore."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        PostgresRecordings.__init__(self, database)
+        PostgresTranscripts.__init__(self, database)
 
     async def check(self) -> None:
         """Raise when Postgres does not answer, or has not been migrated."""

@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from psycopg.types.json import Jsonb
-
-from servers.common import outbox
 from servers.common.errors import RecordingNotFound
 from servers.common.postgres import Connection, Database
+from servers.metadata.appends import Append, Appends
 from servers.metadata.transcripts import Addition, NewTranscript, Segment, Transcript, Word
 
 _TRANSCRIPT = """
@@ -18,12 +16,6 @@ _SEGMENT = """
 SELECT segment_index, text, start_ms, end_ms, language_code, confidence, words, raw_text
 FROM segments
 """
-_APPEND = """
-SELECT append_segments(
-    %s, %s, %s, %s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::real[], %s::jsonb[], %s::text[],
-    %s::uuid[], %s::text[], %s::text[], %s::bytea[], %s::text[]
-)
-"""
 
 
 class PostgresTranscripts:
@@ -31,6 +23,7 @@ class PostgresTranscripts:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._appends = Appends(database)
 
     async def add_transcript(self, tenant: str, new: NewTranscript) -> Transcript | None:
         """See TranscriptStore."""
@@ -59,12 +52,8 @@ class PostgresTranscripts:
             return [_transcript(row) for row in await cursor.fetchall()]
 
     async def add_segments(self, tenant: str, transcript: NewTranscript, additions: Sequence[Addition]) -> int | None:
-        """See TranscriptStore. Appends to one recording wait for each other: the function locks its row first."""
-        segments, events = [one.segment for one in additions], [one.event for one in additions]
-        to = (transcript.recording_id, transcript.transcript_id)
-        values = (tenant, *to, *_columns(segments), *outbox.columns(events))
-        added: int | None = await self._database.idempotent(_APPEND, values)
-        return added
+        """See TranscriptStore."""
+        return await self._appends.add(Append(tenant, transcript, additions))
 
     async def segments(self, tenant: str, transcript_id: str, after: int, limit: int) -> Sequence[Segment]:
         """See TranscriptStore."""
@@ -88,20 +77,6 @@ async def _one_transcript(connection: Connection, transcript_id: str) -> Transcr
     return _transcript(row) if row else None
 
 
-def _columns(segments: Sequence[Segment]) -> Sequence[Sequence[Any]]:
-    """In the order of the function's parameters."""
-    return (
-        [segment.index for segment in segments],
-        [segment.text for segment in segments],
-        [segment.start_ms for segment in segments],
-        [segment.end_ms for segment in segments],
-        [segment.language_code for segment in segments],
-        [segment.confidence for segment in segments],
-        [_words_as_json(segment) for segment in segments],
-        [segment.raw_text for segment in segments],
-    )
-
-
 def _transcript(row: tuple[Any, ...]) -> Transcript:
     return Transcript(NewTranscript(*row[:3]), *row[3:])
 
@@ -110,7 +85,3 @@ def _segment(row: tuple[Any, ...]) -> Segment:
     index, text, start_ms, end_ms, language_code, confidence, words, raw_text = row
     kept = tuple(Word(*word) for word in words)
     return Segment(index, text, start_ms, end_ms, language_code, confidence, kept, raw_text)
-
-
-def _words_as_json(segment: Segment) -> Jsonb:
-    return Jsonb([[word.text, word.start_ms, word.end_ms, word.confidence] for word in segment.words])

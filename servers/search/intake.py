@@ -18,11 +18,20 @@ class Shelf(Protocol[Taken]):
         ...
 
 
-class Intake(Generic[T]):
-    """One writer. While a transaction is under way, those who come wait, and go together into the next."""
+PACE_S = 0.02
+"""From the beginning of one transaction to that of the next, unless there is enough for a full one: each waits for the
+disk, and has every index follow. What comes alone goes at once."""
 
-    def __init__(self, shelf: Shelf[T], most_waiting: int = 256, most_at_once: int = 64) -> None:
+
+class Intake(Generic[T]):
+    """One writer. While a transaction is under way, and in the moment after, those who come wait, and go together into
+    the next."""
+
+    def __init__(
+        self, shelf: Shelf[T], most_waiting: int = 256, most_at_once: int = 64, pace_s: float = PACE_S
+    ) -> None:
         self._shelf = shelf
+        self._pace_s = pace_s
         self._waiting: asyncio.Queue[tuple[T, asyncio.Future[None]]] = asyncio.Queue(most_waiting)
         self._most_at_once = most_at_once
 
@@ -34,11 +43,16 @@ class Intake(Generic[T]):
 
     async def run(self) -> None:
         """Store what comes until cancelled. What fails is told to those who wait for it."""
+        loop = asyncio.get_running_loop()
+        due = loop.time()
         while True:
             batch = [await self._waiting.get()]
-            while len(batch) < self._most_at_once and not self._waiting.empty():
-                batch.append(self._waiting.get_nowait())
             try:
+                if len(batch) + self._waiting.qsize() < self._most_at_once:
+                    await asyncio.sleep(max(0.0, due - loop.time()))
+                due = loop.time() + self._pace_s
+                while len(batch) < self._most_at_once and not self._waiting.empty():
+                    batch.append(self._waiting.get_nowait())
                 await self._shelf.put([entry for entry, _ in batch])
             except Ai2TextError as error:
                 _tell(batch, error)

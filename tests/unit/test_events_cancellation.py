@@ -10,12 +10,12 @@ from servers.common import events
 
 
 class Jetstream:
-    """Has one subscription, to itself, whose fetch waits as the client of NATS does: with `asyncio.wait_for`."""
+    """Brings the messages of its one consumer itself; a cancellation that comes with them gets lost."""
 
     def __init__(self) -> None:
         self.waiting = asyncio.Event()
         self.there: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
-        self.fetches = 0
+        self.orders = 0
 
     async def jetstream(self) -> "Jetstream":
         return self
@@ -24,17 +24,19 @@ class Jetstream:
 
     async def add_consumer(self, *_: Any) -> None: ...
 
-    async def pull_subscribe_bind(self, *_: Any) -> "Jetstream":
+    async def pull(self, *_: Any) -> "Jetstream":
         return self
 
     async def consumer_info(self, *_: Any) -> None: ...
 
-    async def unsubscribe(self) -> None: ...
+    async def begin(self) -> None: ...
 
-    async def fetch(self, _batch: int, **options: float) -> list[Any]:
-        self.fetches += 1
+    async def end(self) -> None: ...
+
+    async def next(self, _most: int, timeout_s: float) -> list[Any]:
+        self.orders += 1
         self.waiting.set()
-        found = await asyncio.wait_for(self.there, options["timeout"])
+        found = await asyncio.wait_for(self.there, timeout_s)
         self.there = asyncio.get_running_loop().create_future()
         return found
 
@@ -60,4 +62,4 @@ async def test_a_cancellation_that_comes_with_the_answer_is_heard() -> None:
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(asyncio.shield(running), 2)
     assert running.cancelled()
-    assert jetstream.fetches == 1
+    assert jetstream.orders == 1

@@ -30,8 +30,8 @@ def entry(segment_id: str) -> Entry:
 
 
 @contextlib.asynccontextmanager
-async def running(shelf: SlowShelf) -> AsyncIterator[Intake]:
-    intake = Intake(shelf, most_at_once=8)
+async def running(shelf: SlowShelf, pace_s: float = 0.0) -> AsyncIterator[Intake]:
+    intake = Intake(shelf, most_at_once=8, pace_s=pace_s)
     job = asyncio.create_task(intake.run())
     try:
         yield intake
@@ -70,3 +70,37 @@ async def test_one_that_gave_up_does_not_trouble_the_others() -> None:
         await patient
     with pytest.raises(asyncio.CancelledError):
         await impatient
+
+
+async def test_what_comes_alone_goes_at_once_and_what_comes_soon_after_waits_for_company() -> None:
+    shelf, loop = SlowShelf(), asyncio.get_running_loop()
+    async with running(shelf, pace_s=0.3) as intake:
+        began = loop.time()
+        await intake.add(entry("alone"))
+        assert loop.time() - began < 0.2
+        first = asyncio.create_task(intake.add(entry("first")))
+        await asyncio.sleep(0.05)
+        await asyncio.gather(first, intake.add(entry("second")))
+        assert loop.time() - began >= 0.3
+    assert shelf.batches == [["alone"], ["first", "second"]]
+
+
+async def test_a_full_batch_does_not_wait_for_company() -> None:
+    shelf, loop = SlowShelf(), asyncio.get_running_loop()
+    async with running(shelf, pace_s=30.0) as intake:
+        began = loop.time()
+        await intake.add(entry("alone"))
+        await asyncio.gather(*(intake.add(entry(str(n))) for n in range(8)))
+        assert loop.time() - began < 10
+    assert [len(batch) for batch in shelf.batches] == [1, 8]
+
+
+async def test_one_that_waits_for_company_is_told_of_the_end() -> None:
+    shelf = SlowShelf()
+    async with running(shelf, pace_s=30.0) as intake:
+        await intake.add(entry("alone"))
+        waiting = asyncio.create_task(intake.add(entry("waiting")))
+        await asyncio.sleep(0.05)
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(waiting, 5)
+    assert shelf.batches == [["alone"]]

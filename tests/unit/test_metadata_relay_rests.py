@@ -1,0 +1,90 @@
+"""When the relay takes events from the outbox: the first at once, those that come soon after together."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from servers.common.outbox import Event
+from servers.metadata.outbox import Backlog, Batch, Kept
+from servers.metadata.relay import LONGEST_REST_S, RESTS, Relay
+from tests.fakes.metadata_store import MemoryStore
+
+TAKES_S = 0.04
+"""How long the storing of one event takes."""
+
+
+class Outbox:
+    """The outbox of a MemoryStore, which notes what each batch held."""
+
+    def __init__(self) -> None:
+        self.store = MemoryStore()
+        self.batches: list[list[str]] = []
+
+    @asynccontextmanager
+    async def batch(self, limit: int) -> AsyncIterator[Batch]:
+        async with self.store.batch(limit) as batch:
+            if batch.kept:
+                self.batches.append([one.event.event_id for one in batch.kept])
+            yield batch
+
+    async def backlog(self) -> Backlog:
+        return await self.store.backlog()
+
+    def add(self, name: str) -> None:
+        self.store.kept_events += 1
+        self.store.events.append(Kept(self.store.kept_events, Event(name, "x.y", name, b"", "")))
+
+
+@asynccontextmanager
+async def running(outbox: Outbox, batch: int = 256) -> AsyncIterator[Relay]:
+    async def publish(_: Event) -> None:
+        await asyncio.sleep(TAKES_S)
+
+    relay = Relay(outbox, publish, batch)
+    job = asyncio.create_task(relay.run())
+    try:
+        yield relay
+    finally:
+        job.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await job
+
+
+async def tell(outbox: Outbox, relay: Relay, *names: str) -> None:
+    for name in names:
+        outbox.add(name)
+        relay.wake()
+
+
+async def empty(outbox: Outbox) -> None:
+    async with asyncio.timeout(5):
+        while outbox.store.events:
+            await asyncio.sleep(0.005)
+
+
+async def test_what_comes_alone_goes_at_once_and_what_comes_soon_after_goes_together() -> None:
+    outbox, loop = Outbox(), asyncio.get_running_loop()
+    async with running(outbox) as relay:
+        await asyncio.sleep(0.05)
+        began = loop.time()
+        await tell(outbox, relay, "alone")
+        await empty(outbox)
+        assert loop.time() - began < 1
+        await tell(outbox, relay, "first")
+        await asyncio.sleep(RESTS * TAKES_S / 8)
+        await tell(outbox, relay, "second")
+        await empty(outbox)
+        assert loop.time() - began < 5 * LONGEST_REST_S
+    assert outbox.batches == [["alone"], ["first", "second"]]
+
+
+async def test_the_relay_does_not_rest_while_batches_are_full() -> None:
+    outbox, loop = Outbox(), asyncio.get_running_loop()
+    for number in range(20):
+        outbox.add(str(number))
+    began = loop.time()
+    async with running(outbox, batch=2):
+        await empty(outbox)
+    assert loop.time() - began < 10 * RESTS * TAKES_S, "ten rests"
+    assert outbox.batches == [[str(number), str(number + 1)] for number in range(0, 20, 2)]
