@@ -1,11 +1,12 @@
 """The search for a case that fails: rounds of cases for each method, each round with things that are there."""
 
+import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
-from hypothesis.errors import Flaky
+from hypothesis.errors import Flaky, HypothesisWarning
 
 from bench.fuzz import requests
 from bench.fuzz.calls import Reaction
@@ -86,7 +87,10 @@ class Round:
             self._judge(case)
 
         try:
-            one()
+            with warnings.catch_warnings():
+                # That what it would print, but does not, is long: cases of many megabytes are meant to be among them.
+                warnings.simplefilter("ignore", HypothesisWarning)
+                one()
         except Failed:
             self._found(again=True)
         except Flaky:

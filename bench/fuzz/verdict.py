@@ -14,6 +14,10 @@ REASONS = {value.name.removeprefix("ERROR_REASON_") for value in errors_pb2.Erro
 }
 
 
+TOO_LARGE = "larger than max"
+"""gRPC itself refuses a message of more than 64 MiB, before a server sees it, and so without a reason of ours."""
+
+
 def fault(method: Method, case: Case, reaction: Reaction) -> str:
     """What is wrong with the reaction, in words; empty when nothing is."""
     if reaction.left or (method.waits and reaction.code == "DEADLINE_EXCEEDED"):
@@ -27,6 +31,8 @@ def fault(method: Method, case: Case, reaction: Reaction) -> str:
         return "a caller without the scope was let in" if case.token == "powerless" else ""
     if reaction.of_the_edge:
         return _fault_of_the_edge(case, reaction)
+    if reaction.code == "RESOURCE_EXHAUSTED" and TOO_LARGE in reaction.message:
+        return ""
     if reaction.reason not in REASONS:
         return f"without a reason of the contract: {reaction}"
     return ""

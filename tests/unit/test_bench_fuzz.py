@@ -134,6 +134,8 @@ def test_dead_letters_of_others_are_left_alone(selection: dead.DeadLetterSelecti
         (SEARCH, CALL, Reaction("UNKNOWN"), "answered UNKNOWN"),
         (SEARCH, CALL, Reaction("UNAVAILABLE", "DEPENDENCY_UNAVAILABLE", retry_s=1), "answered UNAVAILABLE"),
         (SEARCH, CALL, Reaction("RESOURCE_EXHAUSTED", "OVERLOADED", retry_s=1), ""),
+        (SEARCH, CALL, Reaction("RESOURCE_EXHAUSTED", message="Received message larger than max (9 vs. 8)"), ""),
+        (SEARCH, CALL, Reaction("RESOURCE_EXHAUSTED", message="of what?"), "without a reason"),
         (SEARCH, CALL, Reaction("UNIMPLEMENTED"), "without a reason"),
         (SEARCH, CALL, Reaction("DEADLINE_EXCEEDED", of_the_edge=True), "no answer in time"),
         (WATCH, CALL, Reaction("DEADLINE_EXCEEDED", of_the_edge=True), ""),
