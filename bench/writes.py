@@ -1,11 +1,10 @@
 """Writes to metadata through the edge at a constant rate, whether they are answered or not: how long they take."""
 
 import asyncio
-import contextlib
+import itertools
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 import grpc
 from ai2text.metadata.v1 import (
@@ -18,10 +17,7 @@ from ai2text.metadata.v1 import (
 )
 
 from bench.spread import Spread
-from bench.wire import Status, Wire
 
-METHOD = "/ai2text.metadata.v1.TranscriptService/AppendSegments"
-CONNECTIONS = 8
 DEADLINE_S = 5.0
 TRANSCRIPTS = 64
 """The writes go to so many transcripts in turn: those to one recording wait for each other."""
@@ -48,37 +44,23 @@ class Writes:
 
 async def measure(target: str, headers: Sequence[tuple[str, str]], rate: float, seconds: float) -> Writes:
     """Append one segment `rate` times a second for so long, over eight connections."""
-    async with grpc.aio.insecure_channel(target) as channel:
-        transcripts = await _transcripts(channel, headers)
-    timed = [*headers, ("grpc-timeout", f"{DEADLINE_S * 1000:.0f}m")]
-    wires = [await Wire.connected(target, METHOD, timed) for _ in range(CONNECTIONS)]
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    channels = [grpc.aio.insecure_channel(target, options=options) for _ in range(8)]
     try:
-        writes, count = Writes(), round(rate * seconds)
-        answered = asyncio.Semaphore(0)
+        transcripts = await _transcripts(channels[0], headers)
+        stubs = itertools.cycle([transcript_service_pb2_grpc.TranscriptServiceStub(channel) for channel in channels])
+        writes = Writes()
         loop = asyncio.get_running_loop()
         began = loop.time()
-        for number in range(count):
-            due = began + number / rate
-            await asyncio.sleep(max(0.0, due - loop.time()))
-            content = _append(transcripts[number % TRANSCRIPTS], number // TRANSCRIPTS)
-            wires[number % CONNECTIONS].call(content, partial(_note, writes, due, answered))
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(DEADLINE_S + 1):
-                for _ in range(count):
-                    await answered.acquire()
-        writes.errors += ["DEADLINE_EXCEEDED: no answer"] * (count - len(writes.delays_ms) - len(writes.errors))
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(round(rate * seconds)):
+                due = began + number / rate
+                await asyncio.sleep(max(0.0, due - loop.time()))
+                transcript = transcripts[number % TRANSCRIPTS]
+                tasks.create_task(_write(next(stubs), headers, transcript, number // TRANSCRIPTS, due, writes))
         return writes
     finally:
-        for wire in wires:
-            wire.close()
-
-
-def _note(writes: Writes, due: float, answered: asyncio.Semaphore, status: Status) -> None:
-    answered.release()
-    if status.code == "OK":
-        writes.delays_ms.append((asyncio.get_running_loop().time() - due) * 1000)
-    else:
-        writes.errors.append(f"{status.code}: {status.message}")
+        await asyncio.gather(*(channel.close() for channel in channels))
 
 
 async def _transcripts(channel: grpc.aio.Channel, headers: Sequence[tuple[str, str]]) -> list[str]:
@@ -96,11 +78,22 @@ async def _transcripts(channel: grpc.aio.Channel, headers: Sequence[tuple[str, s
     return made
 
 
-def _append(transcript_id: str, index: int) -> bytes:
-    """One request."""
+async def _write(
+    stub: "transcript_service_pb2_grpc.TranscriptServiceAsyncStub",
+    headers: Sequence[tuple[str, str]],
+    transcript_id: str,
+    index: int,
+    due: float,
+    writes: Writes,
+) -> None:
     segment = transcript_pb2.Segment(
         segment_index=index, text=TEXT, start_ms=index * 4000, end_ms=index * 4000 + 3500, language_code="vi",
         confidence=0.8,
     )  # fmt: skip
     request = transcript_service_pb2.AppendSegmentsRequest(transcript_id=transcript_id, segments=[segment])
-    return request.SerializeToString()
+    try:
+        await stub.AppendSegments(request, metadata=headers, timeout=DEADLINE_S)
+    except grpc.aio.AioRpcError as error:
+        writes.errors.append(f"{error.code().name}: {error.details()}")
+    else:
+        writes.delays_ms.append((asyncio.get_running_loop().time() - due) * 1000)

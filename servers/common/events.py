@@ -98,6 +98,23 @@ class Bus:
             except RETRYABLE as error:
                 raise DependencyUnavailable("nats") from error
 
+    async def waiting(self, stream: str, durable: str) -> int:
+        """How many messages a consumer has not done with: all of the stream where it has not begun to read.
+
+        DependencyUnavailable, also when the stream is gone: it is made anew then.
+        """
+        jetstream = await self.jetstream()
+        try:
+            try:
+                info = await jetstream.consumer_info(stream, durable)
+            except NotFoundError:
+                return int((await jetstream.stream_info(stream)).state.messages)
+            return (info.num_pending or 0) + (info.num_ack_pending or 0)
+        except RETRYABLE as error:
+            if isinstance(error, NotFoundError):
+                self.doubt_streams()
+            raise DependencyUnavailable("nats") from error
+
     async def pull(self, stream: str, durable: str) -> Pull:
         """What brings the messages of a consumer that is there; DependencyUnavailable."""
         await self.jetstream()
@@ -193,8 +210,8 @@ async def publish(bus: Bus, subject: str, event_id: str, payload: bytes, headers
 
 
 def _end_if_cancelled() -> None:
-    """A cancellation that comes in the moment in which a wait ends can get lost in `asyncio.wait_for` (Python 3.11),
-    which the client of NATS waits with: whoever cancelled would wait for ever."""
+    """A cancellation that comes in the moment in which an answer does can get lost in `asyncio.wait_for` (Python 3.11),
+    which the client of NATS waits with for what it has asked: whoever cancelled would wait for ever."""
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
@@ -267,13 +284,11 @@ class Consumer(Generic[E]):
             try:
                 await pull.begin()
                 while True:
+                    _end_if_cancelled()
                     if self.limit_s is not None:  # what is taken and has to wait here is kept from other replicas
                         await slots.acquire()
                         slots.release()
-                    try:
-                        messages = await pull.next(self.batch if self.limit_s is None else 1, FETCH_S)
-                    finally:
-                        _end_if_cancelled()
+                    messages = await pull.next(self.batch if self.limit_s is None else 1, FETCH_S)
                     if not messages:
                         await jetstream.consumer_info(self.stream, self.durable)  # raises when the consumer is gone
                     for message in messages:

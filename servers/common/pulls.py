@@ -42,7 +42,8 @@ class Pull:
             await self._subscription.unsubscribe()
 
     async def next(self, most: int, timeout_s: float) -> Sequence[Msg]:
-        """What has come, in its order, `most` messages at most; it waits for the first. None when none came in time."""
+        """What has come, in its order, `most` messages at most; it waits for the first, `timeout_s` seconds and a
+        moment at most. Empty when none came in time."""
         if not self._come:
             self._news.clear()  # before the order: what that brings may be here before it is sent for good
             if not self._open:

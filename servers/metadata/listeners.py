@@ -7,7 +7,7 @@ from nats.js.errors import NotFoundError
 from servers.common import events, streams
 from servers.common.errors import DependencyUnavailable
 
-_FINALIZED = streams.topic(streams.TRANSCRIPT_FINALIZED)
+(_FINALIZED,) = (topic for topic in streams.TOPICS if topic.subject == streams.TRANSCRIPT_FINALIZED)
 TOLD = ("EMBEDDINGS", "RECORDINGS", "TRANSCRIPTS")
 """The streams that an index is filled from, by way of embeddings or without."""
 
@@ -20,11 +20,7 @@ class BusListeners:
 
     async def waiting(self) -> int:
         """See Listeners."""
-        assert _FINALIZED is not None
-        try:
-            return sum([await self._waiting(_FINALIZED.stream, durable) for durable in _FINALIZED.readers])
-        except events.RETRYABLE as error:
-            raise self._away(error) from error
+        return sum([await self._bus.waiting(_FINALIZED.stream, durable) for durable in _FINALIZED.readers])
 
     async def announce(self, goes_on: bool) -> None:
         """See Listeners."""
@@ -37,18 +33,7 @@ class BusListeners:
         try:
             made = [(stream, (await jetstream.stream_info(stream)).created) for stream in TOLD]
         except events.RETRYABLE as error:
-            raise self._away(error) from error
+            if isinstance(error, NotFoundError):
+                self._bus.doubt_streams()
+            raise DependencyUnavailable("nats") from error
         return ", ".join(f"{stream} {time.isoformat() if time else ''}" for stream, time in made)
-
-    async def _waiting(self, stream: str, durable: str) -> int:
-        jetstream = await self._bus.jetstream()
-        try:
-            info = await jetstream.consumer_info(stream, durable)
-        except NotFoundError:  # it has not read yet: everything that is there waits
-            return int((await jetstream.stream_info(stream)).state.messages)
-        return (info.num_pending or 0) + (info.num_ack_pending or 0)
-
-    def _away(self, error: BaseException) -> DependencyUnavailable:
-        if isinstance(error, NotFoundError):
-            self._bus.doubt_streams()
-        return DependencyUnavailable("nats")

@@ -6,7 +6,6 @@ next few events only when nearly all before them are done with, so that what is 
 
 import asyncio
 import json
-import re
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -34,7 +33,6 @@ LOOK_EVERY_S = 0.05
 CLOCKS_DIFFER = timedelta(minutes=1)
 """By less than this, those of this server and of the store."""
 
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _HIGHEST_INDEX = 2**32
 
 
@@ -95,10 +93,10 @@ class Cursor:
     def _check(self) -> None:
         ids = ("" if self.deleted is None else self.deleted, self.recording_id, self.transcript_id)
         right = (
-            _UUID.fullmatch(self.telling)
+            _is_id(self.telling)
             and self.until.tzinfo
             and fields.storable("tenant", self.tenant)
-            and all(id == "" or _UUID.fullmatch(id) for id in ids)
+            and all(id == "" or _is_id(id) for id in ids)
             and type(self.place) is str
             and type(self.index) is int
             and -1 <= self.index < _HIGHEST_INDEX
@@ -332,6 +330,11 @@ class Retelling:
             if segments:
                 cursor = replace(cursor, index=segments[-1].index)
         return None if batch.room else cursor
+
+
+def _is_id(value: object) -> bool:
+    """FieldInvalid, too, when it is not."""
+    return type(value) is str and fields.identifier("id", value) == value
 
 
 def _between(cursor: Cursor) -> Cursor:

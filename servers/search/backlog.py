@@ -38,19 +38,11 @@ class Backlog:
         """Look until cancelled; DependencyUnavailable when NATS is away: then it stays as it was."""
         try:
             while True:
-                jetstream = await self._bus.jetstream()
-                self._waiting = await self._count(jetstream)
-                self._told_again = await _is_told_again(jetstream)
+                self._waiting = await self._bus.waiting("EMBEDDINGS", self._durable)
+                self._told_again = await _is_told_again(await self._bus.jetstream())
                 await asyncio.sleep(LOOK_EVERY_S)
         except events.RETRYABLE as error:
             raise DependencyUnavailable("nats") from error
-
-    async def _count(self, jetstream: JetStreamContext) -> int:
-        try:
-            info = await jetstream.consumer_info("EMBEDDINGS", self._durable)
-        except NotFoundError:  # nobody has read yet: everything that is there waits
-            return (await jetstream.stream_info("EMBEDDINGS")).state.messages
-        return (info.num_pending or 0) + (info.num_ack_pending or 0)
 
 
 async def _is_told_again(jetstream: JetStreamContext) -> bool:

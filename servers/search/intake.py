@@ -10,17 +10,17 @@ T = TypeVar("T")
 Taken = TypeVar("Taken", contravariant=True)
 
 
+PACE_S = 0.02
+"""From the beginning of one transaction to that of the next, unless there is enough for a full one: each waits for the
+disk, and has every index follow. What comes alone goes at once."""
+
+
 class Shelf(Protocol[Taken]):
     """Where what comes is kept, such as documents."""
 
     async def put(self, entries: Sequence[Taken]) -> None:
         """Store all entries so that not even a power cut loses them; they are found soon; each replaces its like."""
         ...
-
-
-PACE_S = 0.02
-"""From the beginning of one transaction to that of the next, unless there is enough for a full one: each waits for the
-disk, and has every index follow. What comes alone goes at once."""
 
 
 class Intake(Generic[T]):

@@ -31,9 +31,10 @@ MOST_KNOWN = 50_000
 """Of so many words at most it is known how frequent they are ..."""
 
 FREQUENT = 1_000
-"""... of those in so many documents or more, until there are STALE as many documents more or less."""
+"""... of those in so many documents or more, until there are many more documents, or far fewer."""
 
 STALE = 0.05
+"""The share of the documents by which their number must differ before words are counted anew."""
 
 MOST_COMPLETIONS = 64
 """How many words a prefix stands for: those that are in the most documents."""

@@ -65,13 +65,18 @@ class Terms:
         self._most_open = most_open
         self._open: OrderedDict[str, TenantTerms] = OrderedDict()
         self._writing: OrderedDict[str, TenantTerms] = OrderedDict()
+        self._unfinished: TenantTerms | None = None
         self._lock = threading.Lock()
         self._closing = threading.Event()
 
     def follow(self, tenant: str) -> bool:
-        """Take in what the store has of the tenant, so that searches find it; False when there may be more of it."""
+        """Take in what the store has of the tenant, so that searches find it; False when there may be more of it. One
+        thread only."""
         index = self._index(tenant)
+        if self._unfinished not in (None, index):
+            self._unfinished.rest()  # what is read and not committed takes much memory: of one tenant at a time only
         done = index.follow()
+        self._unfinished = None if done else index
         self._writes(tenant, index)
         return done
 

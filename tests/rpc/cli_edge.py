@@ -2,9 +2,10 @@
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import grpc
@@ -197,21 +198,31 @@ def retry_status(code: int, message: str, seconds: int) -> status_pb2.Status:
 
 
 @contextlib.contextmanager
-def serving() -> Iterator[Edge]:
-    """A fresh edge on a free port of 127.0.0.1."""
+def listening(*added: Callable[[grpc.Server], None]) -> Iterator[tuple[int, grpc.Server]]:
+    """A server on a free port of 127.0.0.1, which knows the one token; each of `added` adds a servicer to it."""
     server = grpc.server(ThreadPoolExecutor(8), interceptors=[TokenCheck()])
-    speech, recordings, search = Speech(), Recordings(), Search()
-    speech_service_pb2_grpc.add_SpeechServiceServicer_to_server(speech, server)
-    recording_service_pb2_grpc.add_RecordingServiceServicer_to_server(recordings, server)
-    transcript_service_pb2_grpc.add_TranscriptServiceServicer_to_server(Transcripts(), server)
-    search_service_pb2_grpc.add_SearchServiceServicer_to_server(search, server)
+    for add in added:
+        add(server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:
-        yield Edge(port, server, speech, recordings, search)
+        yield port, server
     finally:
         stopped: threading.Event = server.stop(None)
         stopped.wait(5)
 
 
-__all__ = ["OTHER_ID", "RECORDING_ID", "TOKEN", "Edge", "abort", "code_pb2", "retry_status", "serving"]
+@contextlib.contextmanager
+def serving() -> Iterator[Edge]:
+    """A fresh edge on a free port of 127.0.0.1."""
+    speech, recordings, search = Speech(), Recordings(), Search()
+    with listening(
+        partial(speech_service_pb2_grpc.add_SpeechServiceServicer_to_server, speech),
+        partial(recording_service_pb2_grpc.add_RecordingServiceServicer_to_server, recordings),
+        partial(transcript_service_pb2_grpc.add_TranscriptServiceServicer_to_server, Transcripts()),
+        partial(search_service_pb2_grpc.add_SearchServiceServicer_to_server, search),
+    ) as (port, server):
+        yield Edge(port, server, speech, recordings, search)
+
+
+__all__ = ["OTHER_ID", "RECORDING_ID", "TOKEN", "Edge", "abort", "code_pb2", "listening", "retry_status", "serving"]

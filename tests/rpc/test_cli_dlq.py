@@ -1,14 +1,12 @@
 """`ai2text dlq` against real gRPC on a real port: what is sent, what is printed, how it exits."""
 
 import json
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import grpc
 import pytest
 import typer
 from ai2text.admin.v1 import dead_letter_service_pb2, dead_letter_service_pb2_grpc
@@ -16,7 +14,7 @@ from typer.testing import CliRunner
 
 from clients.cli.__main__ import app
 from servers.common import errors
-from tests.rpc.cli_edge import TOKEN, TokenCheck, abort
+from tests.rpc.cli_edge import TOKEN, abort, listening
 
 IDS = ("1-0123456789ab", "2-0123456789ab", "3-0123456789ab")
 
@@ -91,16 +89,9 @@ class Edge:
 
 @pytest.fixture
 def edge() -> Iterator[Edge]:
-    server = grpc.server(ThreadPoolExecutor(4), interceptors=[TokenCheck()])
     admin = Admin()
-    dead_letter_service_pb2_grpc.add_DeadLetterServiceServicer_to_server(admin, server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    try:
+    with listening(partial(dead_letter_service_pb2_grpc.add_DeadLetterServiceServicer_to_server, admin)) as (port, _):
         yield Edge(admin, f"http://127.0.0.1:{port}")
-    finally:
-        stopped: threading.Event = server.stop(None)
-        stopped.wait(5)
 
 
 @pytest.fixture

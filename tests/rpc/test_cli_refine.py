@@ -2,19 +2,18 @@
 
 import json
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import grpc
 import pytest
 from ai2text.nlp.v1 import refinement_pb2, text_service_pb2, text_service_pb2_grpc
 from typer.testing import CliRunner, Result
 
 from clients.cli.__main__ import app
 from servers.common import errors
-from tests.rpc.cli_edge import TOKEN, TokenCheck
+from tests.rpc.cli_edge import TOKEN, listening
 from tests.rpc.cli_speech import abort
 
 NUMBERS = refinement_pb2.REFINEMENT_STEP_NUMBERS
@@ -51,18 +50,14 @@ def texts() -> Texts:
 
 @pytest.fixture
 def run(texts: Texts, tmp_path: Path) -> Iterator[Run]:
-    server = grpc.server(ThreadPoolExecutor(4), interceptors=[TokenCheck()])
-    text_service_pb2_grpc.add_TextServiceServicer_to_server(texts, server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    environ = {
-        "AI2TEXT_ENDPOINT": f"http://127.0.0.1:{port}",
-        "AI2TEXT_TOKEN": TOKEN,
-        "AI2TEXT_HOME": str(tmp_path),
-        "AI2TEXT_OTLP_ENDPOINT": "",
-    }
-    yield lambda *args, answer="": CliRunner().invoke(app, ["refine", *args], input=answer, env=environ)
-    server.stop(None).wait(5)
+    with listening(partial(text_service_pb2_grpc.add_TextServiceServicer_to_server, texts)) as (port, _):
+        environ = {
+            "AI2TEXT_ENDPOINT": f"http://127.0.0.1:{port}",
+            "AI2TEXT_TOKEN": TOKEN,
+            "AI2TEXT_HOME": str(tmp_path),
+            "AI2TEXT_OTLP_ENDPOINT": "",
+        }
+        yield lambda *args, answer="": CliRunner().invoke(app, ["refine", *args], input=answer, env=environ)
 
 
 def test_the_text_is_printed_and_what_was_changed_is_said_beside_it(run: Run, texts: Texts) -> None:

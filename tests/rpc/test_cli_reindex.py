@@ -1,21 +1,19 @@
 """`ai2text reindex` against real gRPC on a real port: what is asked, what is printed, how it exits."""
 
 import json
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import grpc
 import pytest
 from ai2text.metadata.v1 import retelling_service_pb2, retelling_service_pb2_grpc
 from typer.testing import CliRunner
 
 from clients.cli.__main__ import app
 from servers.common import errors
-from tests.rpc.cli_edge import TOKEN, TokenCheck, abort
+from tests.rpc.cli_edge import TOKEN, abort, listening
 
 ID = "3b99e991-0000-4000-8000-000000000001"
 
@@ -48,16 +46,9 @@ class Edge:
 
 @pytest.fixture
 def edge() -> Iterator[Edge]:
-    server = grpc.server(ThreadPoolExecutor(4), interceptors=[TokenCheck()])
     teller = Teller()
-    retelling_service_pb2_grpc.add_RetellingServiceServicer_to_server(teller, server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    try:
+    with listening(partial(retelling_service_pb2_grpc.add_RetellingServiceServicer_to_server, teller)) as (port, _):
         yield Edge(teller, f"http://127.0.0.1:{port}")
-    finally:
-        stopped: threading.Event = server.stop(None)
-        stopped.wait(5)
 
 
 @pytest.fixture

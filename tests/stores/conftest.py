@@ -1,9 +1,12 @@
 """The real stores of these tests: each is started once for all of them."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from servers.common import events
+from servers.common.events import Bus
+from servers.common.postgres import Database, connected
 from tests.stores import nats_server, object_server, postgres_server
 from tests.stores.nats_server import NatsServer
 from tests.stores.object_server import ObjectServer
@@ -29,3 +32,19 @@ def nats() -> Iterator[NatsServer]:
     """A NATS server without streams."""
     with nats_server.running() as server:
         yield server
+
+
+@pytest.fixture
+async def bus(nats: NatsServer) -> AsyncIterator[Bus]:
+    """A connection to it."""
+    async with events.connected(nats.url) as bus:
+        yield bus
+
+
+@pytest.fixture
+async def database(postgres: PostgresServer) -> AsyncIterator[Database]:
+    """The server's own way to Postgres; nothing is in the outbox."""
+    async with connected(postgres.app()) as database:
+        async with database.transaction(None) as connection:
+            await connection.execute("DELETE FROM outbox")
+        yield database

@@ -1,9 +1,7 @@
 """Files that cannot be transcribed, through a real JetStream to their dead letters: after which tries, and why."""
 
 import uuid
-from collections.abc import AsyncIterator
 
-import pytest
 from ai2text.events.v1.recording_events_pb2 import RecordingUploaded
 
 from servers.admin.dead_letters import DeadLetter, DeadLetters, Filters
@@ -20,18 +18,11 @@ from servers.common.events import Bus
 from tests.fakes.batch import Loudness, Shelf, Silent, Sounds, speech
 from tests.fakes.detectors import LevelDetector
 from tests.fakes.operation_store import MemoryOperations
-from tests.stores.nats_server import NatsServer
 from tests.stores.test_search_consumers import eventually, job
 
 TRIES = 3
 RECORDING = str(uuid.UUID(int=7))
 JOB = Job("acme", "lan", of_upload(RECORDING), RECORDING)
-
-
-@pytest.fixture
-async def bus(nats: NatsServer) -> AsyncIterator[Bus]:
-    async with events.connected(nats.url) as bus:
-        yield bus
 
 
 async def given_up(bus: Bus, media: Sounds, limit_s: float) -> tuple[DeadLetter, File]:

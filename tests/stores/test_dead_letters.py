@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -31,12 +31,6 @@ from tests.stores.test_search_consumers import eventually, idle, job, messages
 EVENT = transcript_events_pb2.TranscriptFinalized
 SUBJECT = streams.TRANSCRIPT_FINALIZED
 TRACE = "0af7651916cd43dd8448eb211c80319c"
-
-
-@pytest.fixture
-async def bus(nats: NatsServer) -> AsyncIterator[Bus]:
-    async with events.connected(nats.url) as bus:
-        yield bus
 
 
 class Handler:

@@ -2,20 +2,19 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any, LiteralString
 
 import psycopg
 import pytest
 
 from servers.common.outbox import Event
-from servers.common.postgres import Database, connected
+from servers.common.postgres import Database
 from servers.metadata.appends import MOST_SEGMENTS, Append, Appends
 from servers.metadata.outbox_store import PostgresOutbox
 from servers.metadata.recordings import NewRecording, Source
 from servers.metadata.store import PostgresStore
 from servers.metadata.transcripts import Addition, NewTranscript, Segment, Word
-from tests.stores.postgres_server import PostgresServer
 
 
 class Ways:
@@ -32,14 +31,6 @@ class Ways:
     def together(self) -> int:
         """How often appends went together."""
         return sum("append_together" in statement for statement in self.statements)
-
-
-@pytest.fixture
-async def database(postgres: PostgresServer) -> AsyncIterator[Database]:
-    async with connected(postgres.app()) as database:
-        async with database.transaction(None) as connection:
-            await connection.execute("DELETE FROM outbox")
-        yield database
 
 
 @pytest.fixture

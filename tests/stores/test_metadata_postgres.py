@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import uuid
-from collections.abc import AsyncIterator
 
 import psycopg
 import pytest
@@ -21,14 +20,6 @@ from tests.stores.postgres_server import PostgresServer
 
 TABLES = ("recordings", "recording_files", "deleted_recordings", "transcripts", "segments", "outbox")
 OPERATIONS = ("operations", "operation_files")
-
-
-@pytest.fixture
-async def database(postgres: PostgresServer) -> AsyncIterator[Database]:
-    async with connected(postgres.app()) as database:
-        async with database.transaction(None) as connection:
-            await connection.execute("DELETE FROM outbox")
-        yield database
 
 
 async def filled(database: Database, tenant: str, key: str = "k", segments: int = 1) -> Transcript:

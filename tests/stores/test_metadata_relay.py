@@ -6,7 +6,6 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import pytest
 from ai2text.events.v1 import transcript_events_pb2
 from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
@@ -15,7 +14,7 @@ from opentelemetry import context, propagate, trace
 from servers.common import events
 from servers.common.events import Bus
 from servers.common.outbox import Event
-from servers.common.postgres import Database, connected
+from servers.common.postgres import Database
 from servers.metadata import announcement
 from servers.metadata.library import Draft, Library
 from servers.metadata.outbox_store import PostgresOutbox
@@ -24,23 +23,8 @@ from servers.metadata.relay import Relay
 from servers.metadata.store import PostgresStore
 from servers.metadata.transcripts import Segment, Transcripts
 from tests.stores.nats_server import NatsServer
-from tests.stores.postgres_server import PostgresServer
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
-
-
-@pytest.fixture
-async def database(postgres: PostgresServer) -> AsyncIterator[Database]:
-    async with connected(postgres.app()) as database:
-        async with database.transaction(None) as connection:
-            await connection.execute("DELETE FROM outbox")
-        yield database
-
-
-@pytest.fixture
-async def bus(nats: NatsServer) -> AsyncIterator[Bus]:
-    async with events.connected(nats.url) as bus:
-        yield bus
 
 
 def relay_to(bus: Bus, database: Database, batch: int = 256) -> Relay:

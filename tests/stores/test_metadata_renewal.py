@@ -16,7 +16,6 @@ from servers.metadata.renewal import Renewal, ToldStreams
 from servers.metadata.renewal_store import PostgresToldStreams
 from servers.metadata.retelling import Asked, Retelling, Stretch, Told
 from tests.fakes.metadata_retelling import RememberedStreams
-from tests.stores.nats_server import NatsServer
 from tests.stores.postgres_server import PostgresServer
 
 
@@ -31,12 +30,6 @@ async def told(request: pytest.FixtureRequest) -> AsyncIterator[ToldStreams]:
         await remembered.remember("")
         yield remembered
         await remembered.remember("")
-
-
-@pytest.fixture
-async def bus(nats: NatsServer) -> AsyncIterator[Bus]:
-    async with events.connected(nats.url) as bus:
-        yield bus
 
 
 @dataclass

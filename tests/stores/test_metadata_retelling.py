@@ -16,12 +16,6 @@ from tests.fakes.metadata_retelling import MemoryRetelling
 from tests.stores.postgres_server import PostgresServer
 
 
-@pytest.fixture
-async def database(postgres: PostgresServer) -> AsyncIterator[Database]:
-    async with connected(postgres.app()) as database:
-        yield database
-
-
 @pytest.fixture(params=["memory", "postgres"])
 async def store(request: pytest.FixtureRequest) -> AsyncIterator[RetellingStore]:
     if request.param == "memory":

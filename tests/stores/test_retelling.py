@@ -19,7 +19,7 @@ from servers.common.errors import DependencyUnavailable
 from servers.common.events import Bus, Consumer
 from servers.common.lifecycle import Job
 from servers.common.outbox import Event
-from servers.common.postgres import Database, connected
+from servers.common.postgres import Database
 from servers.embeddings.finals import Finals
 from servers.metadata import announcement, repetition
 from servers.metadata.library import Draft, Library, Update
@@ -40,25 +40,9 @@ from servers.search.narrowing import Conditions
 from servers.search.shelves import Shelves
 from tests.rpc import search_server
 from tests.rpc.embeddings_server import LetterCounter, embedder
-from tests.stores.nats_server import NatsServer
-from tests.stores.postgres_server import PostgresServer
 from tests.stores.test_search_consumers import eventually, finalized, found, job, tell
 
 LOST = ("RECORDINGS", "EMBEDDINGS", "TRANSCRIPTS")
-
-
-@pytest.fixture
-async def database(postgres: PostgresServer) -> AsyncIterator[Database]:
-    async with connected(postgres.app()) as database:
-        async with database.transaction(None) as connection:
-            await connection.execute("DELETE FROM outbox")
-        yield database
-
-
-@pytest.fixture
-async def bus(nats: NatsServer) -> AsyncIterator[Bus]:
-    async with events.connected(nats.url) as bus:
-        yield bus
 
 
 async def kept_going(run: Job) -> None:

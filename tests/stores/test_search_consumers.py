@@ -26,16 +26,9 @@ from servers.search.query import parsed
 from servers.search.shelves import Shelves
 from tests.rpc import search_server
 from tests.rpc.embeddings_server import MODEL, LetterCounter, embedder, letters
-from tests.stores.nats_server import NatsServer
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 SEGMENT = "6f1e2a34-5b6c-4d7e-8f90-a1b2c3d4e5f6"
-
-
-@pytest.fixture
-async def bus(nats: NatsServer) -> AsyncIterator[Bus]:
-    async with events.connected(nats.url) as bus:
-        yield bus
 
 
 @asynccontextmanager

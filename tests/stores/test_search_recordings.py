@@ -3,7 +3,7 @@
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +23,11 @@ from servers.search.narrowing import Conditions
 from servers.search.store import Store
 from tests.rpc import search_server
 from tests.rpc.search_server import segment
-from tests.stores.nats_server import NatsServer
 from tests.stores.search_entries import DIMENSIONS, SPACE, entry
 from tests.stores.test_search_consumers import eventually, idle, job, messages, recording_deleted, tell
 from tests.stores.test_search_store import made_older
 
 MANY = 100_000
-
-
-@pytest.fixture
-async def bus(nats: NatsServer) -> AsyncIterator[Bus]:
-    async with events.connected(nats.url) as bus:
-        yield bus
 
 
 @pytest.fixture

@@ -571,6 +571,26 @@ def test_an_index_that_is_far_behind_is_no_search_s_business(
     assert len(found(store, terms, "xin")) == 100
 
 
+def test_of_one_tenant_at_a_time_much_is_read_and_not_committed(
+    tmp_path: Path, store: Store, terms: Terms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "STEP", 10)
+    monkeypatch.setattr(module, "FOLLOW_STEPS", 3)
+    for tenant in ("acme", "rival"):
+        store.put([entry(f"s{n}", "xin", tenant=tenant) for n in range(100)])
+
+    def committed(tenant: str) -> int:
+        return terms._open[tenant]._index._committed  # type: ignore[union-attr]
+
+    assert not terms.follow("acme")
+    assert committed("acme") == 0, "a commit makes a segment, and every word is looked up in each"
+    assert not terms.follow("rival")
+    assert (committed("acme"), committed("rival")) == (30, 0)
+    assert [terms.follow("rival") for _ in range(3)] == [False, False, True]
+    assert [terms.follow("acme") for _ in range(3)] == [False, False, True]
+    assert len(found(store, terms, "xin", Scope("rival"))) == len(found(store, terms, "xin")) == 100
+
+
 def test_an_index_that_is_being_opened_delays_nobody_for_long(
     store: Store, terms: Terms, monkeypatch: pytest.MonkeyPatch
 ) -> None:
