@@ -55,7 +55,8 @@ def test_it_is_on_unless_the_environment_says_otherwise(monkeypatch: pytest.Monk
 
 
 async def test_while_valkey_hangs_searches_wait_for_it_once(valkey: ValkeyServer, tmp_path: Path) -> None:
-    async with hot_store.opened(settings(valkey.url)) as cache, served(tmp_path, cache=cache) as server:
+    patient = settings(valkey.url, hot_cache_timeout_s=1)
+    async with hot_store.opened(patient) as cache, served(tmp_path, cache=cache) as server:
         await server.put([segment("s1", "câu", tenant="calm")])
         request, caller = SearchRequest(query="câu"), headers("search", tenant="other")
         await server.search.Search(request, metadata=caller)
@@ -63,7 +64,7 @@ async def test_while_valkey_hangs_searches_wait_for_it_once(valkey: ValkeyServer
             began = time.monotonic()
             for _ in range(10):
                 await server.search.Search(request, metadata=caller, timeout=10)
-            assert time.monotonic() - began < 0.9, "ten would wait for a second"
+            assert time.monotonic() - began < 8, "each by itself would wait for a second"
 
 
 async def test_without_valkey_nothing_is_kept_and_nothing_fails(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """What is known of recordings, from `recording.updated` over a real JetStream into SQLite; and how much waits."""
 
 import asyncio
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -132,6 +131,7 @@ async def _true(value: bool) -> bool:
     return value
 
 
+@pytest.mark.timeout(30)  # a three-hundredth of that on an idle machine, if it does not go through them pair by pair
 def test_many_recordings_are_selected_in_a_moment(store: Store) -> None:
     every = [
         Known("acme", str(uuid.UUID(int=n)), 1, n, {"team": "a", "half": str(n % 2), "one": str(n)})
@@ -139,12 +139,9 @@ def test_many_recordings_are_selected_in_a_moment(store: Store) -> None:
     ]
     assert store.note(every) == {"acme"}
     assert store.note([Known("rival", "r", 1, 5, {"team": "a"})]) == {"rival"}
-    began = time.perf_counter()
     found = store.recordings("acme", team("a"))
     narrowed = Filter.of(Scope("acme", recording_numbers=tuple(found)))
-    took = time.perf_counter() - began
     assert len(found) == len(narrowed.recordings) == MANY
-    assert took < 2  # a twentieth of that on an idle machine
     both = Conditions(labels=(("half", "1"), ("team", "a")), created_from_us=10, created_before_us=20)
     assert store.recordings("acme", both) == numbers(*(str(uuid.UUID(int=n)) for n in range(11, 20, 2)))
     assert store.recordings("acme", Conditions(labels=(("one", "77"),))) == numbers(str(uuid.UUID(int=77)))

@@ -293,16 +293,15 @@ async def test_what_is_deleted_but_not_yet_followed_takes_no_place(tmp_path: Pat
         await shelves.close()
 
 
-async def test_the_shelves_have_words_found_within_a_second(tmp_path: Path, store: Store, terms: Terms) -> None:
+async def test_the_shelves_have_words_found_by_themselves(tmp_path: Path, store: Store, terms: Terms) -> None:
     shelves = Shelves(store, Vectors(tmp_path / "vectors", store), terms)
     keeping = asyncio.create_task(shelves.keep_indexes())
     try:
         for n in range(3):
             await shelves.put([entry(f"s{n}", f"câu số{n}", tenant=f"t{n % 2}")])
-            began = time.monotonic()
-            while not await shelves.matching(Scope(f"t{n % 2}"), parsed(f"số{n}"), 5):
-                await asyncio.sleep(0.01)
-            assert time.monotonic() - began < 1.0
+            async with asyncio.timeout(10):
+                while not await shelves.matching(Scope(f"t{n % 2}"), parsed(f"số{n}"), 5):
+                    await asyncio.sleep(0.01)
     finally:
         keeping.cancel()
         await shelves.close()

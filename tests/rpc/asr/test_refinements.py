@@ -1,7 +1,6 @@
 """Finals are told at once, then refined: what the client is told after them, and what is stored."""
 
 import asyncio
-import time
 
 import grpc
 import pytest
@@ -94,12 +93,10 @@ async def test_nobody_waits_for_nlp(speech: Speech) -> None:
     speech.nlp.ready.clear()
     talk = await speech.talk()
     await talk.say(*ONE)
-    began = time.perf_counter()
     await talk.until(is_final)
     await speech.settled(lambda: speech.nlp.asked)
     assert speech.metadata.stored == {}
-    await speech.settled(lambda: stored(speech) == [("one two", "")], within_s=2.0)
-    assert time.perf_counter() - began < 2.0
+    await speech.settled(lambda: stored(speech) == [("one two", "")])
     speech.nlp.ready.set()
     talk.call.cancel()
 

@@ -1,7 +1,6 @@
 """How nlp is asked, over a real port: little, and never for long."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 
 import grpc
@@ -10,7 +9,7 @@ from ai2text.nlp.v1 import refinement_pb2, text_service_pb2_grpc
 
 from servers.asr import refiner
 from servers.asr.refiner import AT_ONCE, MOST_ASKED, RemoteRefiner
-from servers.common import channel
+from servers.common import backoff, channel
 from tests.rpc.asr.conftest import NlpServer, serving
 
 Code = grpc.StatusCode
@@ -99,15 +98,14 @@ async def test_nlp_that_hangs_costs_one_deadline_however_many_texts_there_are(
     nlp: NlpServer, remote: RemoteRefiner
 ) -> None:
     nlp.ready.clear()
+    remote._rests = backoff.delays(60.0, 60.0)
     texts = [str(number) for number in range(MOST_ASKED + 10)]
-    began = time.perf_counter()
     answers = await asyncio.gather(*(remote.refine(text, "vi", True) for text in texts))
     assert answers == texts
-    assert time.perf_counter() - began < 3 * TIMEOUT_S
-    assert len(nlp.asked) == AT_ONCE
-    began = time.perf_counter()
+    assert 0 < len(nlp.asked) <= AT_ONCE, "the others wait for no deadline of their own"
+    asked = len(nlp.asked)
     assert await remote.refine("hai mươi", "vi", True) == "hai mươi"
-    assert time.perf_counter() - began < TIMEOUT_S / 2
+    assert len(nlp.asked) == asked
 
 
 async def test_more_than_may_wait_stay_as_they_are(nlp: NlpServer, remote: RemoteRefiner) -> None:
