@@ -42,7 +42,7 @@ class Capacity:
     figures: dict[int, Figures] = field(default_factory=dict)
 
     def measure(self, streams: int, seconds: float) -> Figures:
-        """One round, after a rest where the last or the next is heavy."""
+        """One round, after a rest where it, or one before it, is heavy."""
         if self.figures and max(*self.figures, streams) >= HEAVY_STREAMS:
             time.sleep(REST_S)
         self.generator.await_admission()

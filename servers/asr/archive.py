@@ -77,11 +77,12 @@ class Archive:
         """What keeps the finals of a session, unless storage is disabled: a recording of the caller, with a transcript
         for each channel; new ones unless their names are given.
 
-        The recording comes into being with its first final. Overloaded when too many finals wait already.
+        The recording comes into being with its first final. Overloaded when too many finals wait already, but not for
+        a recording that has a name: its session goes on from elsewhere, where it has been let go.
         """
         if config.storage_disabled:
             return NoWriter()
-        if self._unsaved >= self._max_unsaved:
+        if self._unsaved >= self._max_unsaved and not recording_id:
             raise Overloaded("too many transcripts wait to be stored")
         names = transcript_ids or tuple(str(uuid.uuid4()) for _ in range(channels))
         recording_id = recording_id or str(uuid.uuid4())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from ai2text.asr.v1 import result_pb2, session_pb2, speech_service_pb2
+from ai2text.asr.v1 import audio_pb2, result_pb2, session_pb2, speech_service_pb2
 from opentelemetry import trace
 
 from servers.asr import audio, requests, responses
@@ -26,6 +26,8 @@ class Conversation:
     started: speech_service_pb2.SessionStarted
     """To be told to the client first."""
     live: LiveSession
+    format: audio_pb2.AudioFormat
+    """Of its audio."""
 
     @property
     def cursors(self) -> result_pb2.Cursors:
@@ -71,7 +73,7 @@ class Conversations:
         structlog.contextvars.bind_contextvars(session=started.session_id)
         trace.get_current_span().set_attribute("ai2text.session_id", started.session_id)
         async with self._sessions.open(opening, requests.inputs(payloads, config.format)) as live:
-            yield Conversation(started, live)
+            yield Conversation(started, live, config.format)
 
     def _begun(
         self, caller: Caller, config: speech_service_pb2.StreamingConfig

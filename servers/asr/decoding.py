@@ -72,6 +72,8 @@ class ContainerDecoder:
 
     `channels` 0 mixes what there is into one; FieldInvalid when there are not as many as any other number says. At most
     `max_s` seconds are decoded; AudioTooLarge beyond.
+
+    Nobody is woken without need: the thread when there are bytes or room, `feed` when all is read or there is no room.
     """
 
     begins_anew = True
@@ -91,58 +93,71 @@ class ContainerDecoder:
         self._done = False
         self._failure: Exception | None = None
         self._thread: threading.Thread | None = None
+        self._wake: Callable[[], object] = lambda: None
+        """Wakes who waits in `_exchange`."""
 
     async def feed(self, data: bytes) -> Samples:
         """See Decoder."""
-        return await asyncio.to_thread(self._exchange, data, False)
+        return await self._exchange(data, last=False)
 
     async def finish(self) -> Samples:
         """See Decoder."""
-        return await asyncio.to_thread(self._exchange, b"", True)
+        return await self._exchange(b"", last=True)
 
     def close(self) -> None:
         """See Decoder."""
         with self._changed:
+            self._wake()
+            self._wake = lambda: None
             self._closed = self._ended = True
-            self._changed.notify_all()
+            self._changed.notify()
 
     def read(self, size: int) -> bytes:
         """What PyAV reads from: waits for bytes; empty at the end."""
         with self._changed:
-            self._hungry = not self._encoded
-            self._changed.notify_all()
-            self._changed.wait_for(lambda: self._encoded or self._ended)
+            if not self._encoded:
+                self._hungry = True
+                self._wake()
+                self._changed.wait_for(lambda: self._encoded or self._ended)
             data = bytes(self._encoded[:size])
             del self._encoded[:size]
-            self._changed.notify_all()
             return data
 
-    def _exchange(self, data: bytes, last: bool) -> Samples:
+    async def _exchange(self, data: bytes, *, last: bool) -> Samples:
         """Give bytes, and take what they are when all are read; with `last`, what is left too."""
-        taken: list[Samples] = []
-        count = 0
+        loop, changed = asyncio.get_running_loop(), asyncio.Event()
         if self._thread is None:
             self._thread = threading.Thread(target=self._decode, name=f"decode-{self._container}", daemon=True)
             self._thread.start()
         with self._changed:
+            if not self._closed:
+                self._wake = lambda: loop.call_soon_threadsafe(changed.set)
             if not self._done:
                 self._encoded += data
                 self._hungry = self._hungry and not data
             self._ended = self._ended or last
-            self._changed.notify_all()
-            while not self._failure:
-                taken += self._decoded
-                count += self._waiting
-                self._decoded, self._waiting = [], 0
-                self._changed.notify_all()
-                if count > MAX_AT_ONCE_S * SAMPLE_RATE:
-                    raise AudioTooLarge("one message holds too much audio", limit_seconds=str(MAX_AT_ONCE_S))
-                if self._done or self._closed or (not last and self._hungry):
-                    break
-                self._changed.wait()
+            self._changed.notify()
+        taken: list[Samples] = []
+        while not self._take(taken, last):
+            await changed.wait()
+            changed.clear()
+        return np.concatenate([_joined([], self._channels or 1), *taken], axis=1)
+
+    def _take(self, taken: list[Samples], last: bool) -> bool:
+        """Add what is decoded; whether that is all. Raises what the decoding failed with."""
+        with self._changed:
             if self._failure:
                 raise self._failure
-        return np.concatenate([_joined([], self._channels or 1), *taken], axis=1)
+            if self._is_full():
+                self._changed.notify()
+            taken += self._decoded
+            self._decoded, self._waiting = [], 0
+            if sum(part.shape[1] for part in taken) > MAX_AT_ONCE_S * SAMPLE_RATE:
+                raise AudioTooLarge("one message holds too much audio", limit_seconds=str(MAX_AT_ONCE_S))
+            return self._done or self._closed or (not last and self._hungry)
+
+    def _is_full(self) -> bool:
+        return self._waiting >= MAX_DECODED_S * SAMPLE_RATE
 
     def _decode(self) -> None:
         failure: Exception | None = AudioUndecodable(f"the bytes are not audio in {self._container}")
@@ -159,7 +174,7 @@ class ContainerDecoder:
             with self._changed:
                 self._failure, self._done = failure, True
                 self._encoded.clear()
-                self._changed.notify_all()
+                self._wake()
 
     def _broke_off(self) -> bool:
         """Whether only the end is missing: the client vanished in the middle of a frame, and what came is audio."""
@@ -177,10 +192,11 @@ class ContainerDecoder:
 
     def _hand_over(self, part: Samples) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting < MAX_DECODED_S * SAMPLE_RATE or self._closed)
+            if self._is_full():
+                self._wake()
+                self._changed.wait_for(lambda: not self._is_full() or self._closed)
             self._decoded.append(part)
             self._waiting += part.shape[1]
-            self._changed.notify_all()
 
 
 def _samples(source: Any, container: str, channels: int, closed: Callable[[], bool]) -> Iterator[Samples]:

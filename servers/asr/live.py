@@ -1,8 +1,8 @@
 """The sessions of this server: admission, feeding, resuming, and the end of those whose client has gone."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -35,6 +35,10 @@ _METER = metrics.get_meter("ai2text")
 SESSIONS = _METER.create_up_down_counter("ai2text.asr.sessions", description="Sessions that are open or parked.")
 REFUSED = _METER.create_counter("ai2text.asr.refused", description="Sessions refused, by reason.")
 RESUMED = _METER.create_counter("ai2text.asr.resumed", description="Sessions that were resumed here.")
+
+WHOLE_STEP_BYTES = 128 * 1024
+"""A whole recording is decoded by steps of this size: PCM is resampled between the events of all live sessions, and 32
+MiB at once would hold them up for most of a second."""
 
 T = TypeVar("T")
 
@@ -146,10 +150,15 @@ class Sessions:
 
     async def claim(self, session_id: str, tenant: str, subject: str, token: str, next_final_index: int) -> Found:
         """Take a session over, from whichever server has it. FinalsForgotten when not all finals from
-        `next_final_index` on are kept; who is refused has taken nothing over."""
-        self._refuse_when_closing()
+        `next_final_index` on are kept, Overloaded, Draining or DependencyUnavailable when there is no place for it, or
+        no model; who is refused has taken nothing over."""
         owner = (session_id, tenant, subject, hashed(token))
         _check_finals(await self._tickets.find(*owner), next_final_index)
+        await self._scheduler.check()
+        with _refusals_counted():
+            self._refuse_when_closing()
+            if not self._has(session_id):  # else its own place comes free
+                self._refuse_when_full()
         claimed = _check_finals(await self._tickets.claim(*owner), next_final_index)
         await self._drop(session_id)
         RESUMED.add(1)
@@ -223,16 +232,19 @@ class Sessions:
         if self._closing:
             raise Draining("this server is shutting down; connect again")
 
+    def _refuse_when_full(self) -> None:
+        if self._count >= self._limits.max_sessions:
+            raise Overloaded(f"all {self._limits.max_sessions} sessions of this server are taken")
+
+    def _has(self, session_id: str) -> bool:
+        return session_id in self._parking or any(guest.session_id == session_id for guest in self._live)
+
     async def _enter(self, resumed: bool) -> Callable[[], None]:
         """Take a place; what gives it back. A session that is resumed was admitted before: load does not count."""
-        try:
+        with _refusals_counted():
             self._refuse_when_closing()
-            if self._count >= self._limits.max_sessions:
-                raise Overloaded(f"all {self._limits.max_sessions} sessions of this server are taken")
+            self._refuse_when_full()
             arrival = None if resumed else self._scheduler.load.admit()
-        except Ai2TextError as error:
-            REFUSED.add(1, {"reason": error.reason})
-            raise
         self._count += 1
         SESSIONS.add(1)
 
@@ -243,7 +255,8 @@ class Sessions:
                 self._scheduler.load.forget(arrival)
 
         try:
-            await self._scheduler.check()
+            if not resumed:  # `claim` has asked, before it took the session from whoever had it
+                await self._scheduler.check()
             self._refuse_when_closing()
         except BaseException:
             leave()
@@ -288,8 +301,18 @@ class Sessions:
             await asyncio.sleep(self._limits.refresh_s)
 
 
+@contextmanager
+def _refusals_counted() -> Iterator[None]:
+    try:
+        yield
+    except Ai2TextError as error:
+        REFUSED.add(1, {"reason": error.reason})
+        raise
+
+
 async def _feed_whole(session: Session, data: bytes) -> None:
-    await session.feed(data)
+    for begin in range(0, len(data), WHOLE_STEP_BYTES):
+        await session.feed(data[begin : begin + WHOLE_STEP_BYTES])
     await session.finish()
 
 

@@ -63,8 +63,6 @@ def _piece(request: pb.PushAudioRequest) -> pb.PushAudioRequest:
     if request.WhichOneof("payload") is None:
         raise FieldInvalid("payload", "is missing")
     requests.chunk(request.audio)
-    if request.HasField("silence"):
-        requests.silence_s(request.silence)
     return request
 
 

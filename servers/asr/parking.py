@@ -60,6 +60,10 @@ class Parking:
         farewell.add_done_callback(buried)
         self._farewells[guest.session_id] = farewell
 
+    def __contains__(self, session_id: str) -> bool:
+        """Whether a session is here."""
+        return session_id in self._farewells
+
     async def release(self, session_id: str) -> None:
         """Somebody has resumed a session that may be here: leave what is open to them. Its place is free then."""
         if (farewell := self._farewells.get(session_id)) is not None:

@@ -37,7 +37,7 @@ class Passage:
     @property
     def begin(self) -> int | None:
         """The position of its first sample; None while it has none."""
-        return max(0, self.utterances[0].start - PADDING) if self.utterances else None
+        return self.utterances[0].heard_from if self.utterances else None
 
     @property
     def told(self) -> list[Final]:
@@ -59,13 +59,13 @@ class Passage:
         last = self.utterances[-1].end if self.utterances else None
         return last is not None and audio.milliseconds(position - last) >= GAP_MS
 
-    def close(self, buffer: SampleBuffer, *, over: bool) -> None:
-        """Nothing is added any more."""
+    def close(self, buffer: SampleBuffer, *, over: bool, until: float = math.inf) -> None:
+        """Nothing is added any more; what follows begins at `until`."""
         self.over = over
         begin, end = self.begin, self.utterances[-1].end
         assert begin is not None
         assert end is not None
-        self.heard = buffer.slice(begin, end + PADDING)
+        self.heard = buffer.slice(begin, int(min(end + PADDING, until)))
         self._look()
 
     def settle(self, utterance: Utterance, final: Final | None) -> None:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import structlog
-from ai2text.asr.v1 import live_session_service_pb2, result_pb2, session_pb2, speech_service_pb2
+from ai2text.asr.v1 import audio_pb2, live_session_service_pb2, result_pb2, session_pb2, speech_service_pb2
 from opentelemetry import metrics
 
+from servers.asr import requests
 from servers.asr.changes import Changes
 from servers.asr.news import News
 from servers.asr.pieces import Pieces
@@ -39,6 +40,11 @@ class Conversation(Protocol):
     @property
     def started(self) -> speech_service_pb2.SessionStarted:
         """What the client is told first."""
+        ...
+
+    @property
+    def format(self) -> audio_pb2.AudioFormat:
+        """What its audio is."""
         ...
 
     @property
@@ -132,8 +138,11 @@ class PushedSession:
         return hmac.compare_digest(token.encode(), self._started.resume_token.encode())
 
     async def push(self, piece: Piece) -> int:
-        """Take a piece; the number of the next one. See `Pieces.put`."""
+        """Take a piece; the number of the next one. See `Pieces.put`. Silence that the session cannot hear is refused
+        here, so that it goes on."""
         self._raise_error()
+        if piece.HasField("silence") and self._conversation is not None:
+            requests.silence(piece.silence, self._conversation.format)
         with self._client_present():
             await self._pieces.put(piece.sequence, piece, piece.ByteSize())
         return self._pieces.next_sequence

@@ -170,7 +170,7 @@ async def inputs(requests: AsyncIterator[Any], format: audio_pb2.AudioFormat) ->
             case "audio":
                 yield Audio(chunk(request.audio))
             case "silence":
-                yield _silence(request.silence, format)
+                yield silence(request.silence, format)
             case "force_end_of_utterance":
                 yield EndUtterance()
             case "keepalive":
@@ -189,15 +189,11 @@ def chunk(data: bytes) -> bytes:
     return data
 
 
-def _silence(silence: speech_service_pb2.Silence, format: audio_pb2.AudioFormat) -> Silence:
+def silence(silence: speech_service_pb2.Silence, format: audio_pb2.AudioFormat) -> Silence:
+    """The silence of one message; FieldInvalid when it is none or too long, or cannot be left out of the format."""
     if format.encoding != audio_pb2.AUDIO_ENCODING_LINEAR16:
         raise FieldInvalid("silence", "goes with LINEAR16 only: a container has its own clock")
-    return Silence(1000 * silence_s(silence))
-
-
-def silence_s(silence: speech_service_pb2.Silence) -> float:
-    """How long it lasts, in seconds; FieldInvalid when it is none or too long."""
     seconds = silence.duration.seconds + silence.duration.nanos / 1e9
     if not 0 < seconds <= MAX_SILENCE_S:
         raise FieldInvalid("silence.duration", f"must be above 0 and at most {MAX_SILENCE_S} s")
-    return seconds
+    return Silence(1000 * seconds)

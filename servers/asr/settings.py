@@ -61,4 +61,4 @@ class Settings(ServerSettings):
     partial_every_ms: int = Field(default=600, ge=100)
     """Audio between the partials of an utterance while the model has time for all, in milliseconds."""
     max_unsaved: int = Field(default=10_000, ge=1)
-    """Finals that may wait in memory while the metadata server is away; beyond, sessions that store are refused."""
+    """Finals that may wait in memory while the metadata server is away; beyond, new sessions that store are refused."""

@@ -1,6 +1,7 @@
 """One channel of a session: where somebody speaks in it, and what is said."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Protocol
@@ -78,6 +79,7 @@ class Track:
         self._buffer = SampleBuffer(begin)
         self._endpointer = Endpointer(rules, begin, settled)
         self._open: Utterance | None = None
+        self._spoken_until = 0
         self._refinements = refinements
         self._passage = Passage()
         self._passages: dict[Utterance, Passage] = {}
@@ -153,6 +155,8 @@ class Track:
         self._refinements.close()
         if self._open is not None:
             self._open.abandon()
+        for utterance in self._passages:  # they have ended, and nobody waits for their finals any more
+            utterance.abandon()
         if self._speculating is not None:
             self._speculating.cancel()
 
@@ -161,7 +165,13 @@ class Track:
             match change:
                 case Started(start):
                     self._open = Utterance(
-                        self._scheduler, self._buffer, start, self._manner, self._likely_language, self.channel
+                        self._scheduler,
+                        self._buffer,
+                        start,
+                        self._manner,
+                        self._likely_language,
+                        self.channel,
+                        self._spoken_until,
                     )
                     await self._tell(SpeechStarted(audio.milliseconds(start), self.channel))
                 case Paused(_, end) if self._open is not None and not self._scheduler.load.hurried:
@@ -170,8 +180,9 @@ class Track:
                 case Resumed() if self._open is not None:
                     self._open.resume()
                 case Ended(_, end) if self._open is not None:
-                    utterance, self._open = self._open, None
-                    utterance.finish(end, self._endpointer.position)
+                    utterance, self._open, self._spoken_until = self._open, None, end
+                    goes_on = self._endpointer.speaking  # cut: what follows is the next one's
+                    utterance.finish(end, end if goes_on else self._endpointer.position)
                     self._add_to_passage(utterance)
                     await self._tell(SpeechEnded(audio.milliseconds(end), self.channel))
                     await self._end(self, utterance)
@@ -202,13 +213,13 @@ class Track:
 
     def _add_to_passage(self, utterance: Utterance) -> None:
         if not self._passage.takes(utterance):
-            self._close_passage(over=self._passage.is_over(utterance.start))
+            self._close_passage(over=self._passage.is_over(utterance.start), until=utterance.start)
         self._passage.utterances.append(utterance)
         self._passages[utterance] = self._passage
 
-    def _close_passage(self, *, over: bool) -> None:
+    def _close_passage(self, *, over: bool, until: float = math.inf) -> None:
         passage, self._passage = self._passage, Passage()
-        passage.close(self._buffer, over=over)
+        passage.close(self._buffer, over=over, until=until)
         self._refinements.of_passage(passage)
 
     def _forget(self) -> None:

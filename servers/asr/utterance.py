@@ -101,10 +101,18 @@ class Utterance:
     """
 
     def __init__(
-        self, scheduler: Scheduler, buffer: SampleBuffer, start: int, manner: Manner, likely_language: str, channel: int
+        self,
+        scheduler: Scheduler,
+        buffer: SampleBuffer,
+        start: int,
+        manner: Manner,
+        likely_language: str,
+        channel: int,
+        after: int = 0,
     ) -> None:
         """Finals detect the language as `manner` says; partials, which hear too little to detect it well, take
-        `likely_language` if there is one: that of the final before."""
+        `likely_language` if there is one: that of the final before. What lies before `after` is another utterance's:
+        its words must not be heard twice."""
         self._scheduler = scheduler
         self._buffer = buffer
         self._manner = manner
@@ -113,7 +121,7 @@ class Utterance:
         self._agreement = LocalAgreement()
         self._decoding: _Decoding | None = None
         self._settled = _Settled()
-        self._begin = max(0, start - PADDING)
+        self._begin = self.heard_from = max(after, start - PADDING)
         self._shown = start
         self._finished = 0.0
         self.start = start

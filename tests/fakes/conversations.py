@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from ai2text.asr.v1 import result_pb2, session_pb2, speech_service_pb2
+from ai2text.asr.v1 import audio_pb2, result_pb2, session_pb2, speech_service_pb2
 
 from servers.common.identity import Caller
 
@@ -21,6 +21,7 @@ class ScriptedConversation:
 
     started: speech_service_pb2.SessionStarted
     payloads: AsyncIterator[Any]
+    format: audio_pb2.AudioFormat
     cursors: result_pb2.Cursors = field(default_factory=result_pb2.Cursors)
     credit_ms: int = 5_250
     heard: list[Any] = field(default_factory=list)
@@ -93,7 +94,8 @@ class ScriptedConversations:
             raise self.refusal
         session_id = first.session_id if isinstance(first, session_pb2.Resume) else f"session-{len(self.opened)}"
         started = speech_service_pb2.SessionStarted(session_id=session_id, resume_token=f"secret-{len(self.opened)}")
-        conversation = ScriptedConversation(started, payloads)
+        format = audio_pb2.AudioFormat() if isinstance(first, session_pb2.Resume) else first.format
+        conversation = ScriptedConversation(started, payloads, format)
         self.opened.append(conversation)
         try:
             yield conversation

@@ -2,7 +2,9 @@
 
 import asyncio
 import io
+import threading
 import wave
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 
 import av
@@ -269,6 +271,20 @@ async def test_audio_is_there_as_soon_as_its_bytes_are(codec: str, container: st
     heard = await decoder.feed(data[: len(data) // 2])
     decoder.close()
     assert heard.shape[1] > 0.4 * SAMPLE_RATE  # FLAC and Ogg hold back a second
+
+
+async def test_decoding_does_not_wait_for_the_threads_that_others_have_taken() -> None:
+    gate = threading.Event()
+    with ThreadPoolExecutor(1) as threads:
+        asyncio.get_running_loop().set_default_executor(threads)
+        taken = asyncio.create_task(asyncio.to_thread(gate.wait))
+        try:
+            async with asyncio.timeout(20):
+                heard = await decode(ContainerDecoder("wav"), wav(1.0), 10_000)
+        finally:
+            gate.set()
+            await taken
+    assert heard.shape == (1, pytest.approx(SAMPLE_RATE, abs=40))
 
 
 async def test_a_few_bytes_that_become_many_minutes_are_refused() -> None:

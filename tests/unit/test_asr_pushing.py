@@ -377,12 +377,15 @@ async def test_a_session_that_is_resumed_here_ends_even_when_it_was_held_back() 
         await before.push(piece(0))
 
 
-async def test_closing_does_not_wait_for_ever() -> None:
+async def test_closing_does_not_wait_for_ever(clock: Clock) -> None:
     conversations = ScriptedConversations()
-    session = await begun(PushedSessions(conversations, PushLimits(last_final_s=SOON_S)))
+    session = await begun(PushedSessions(conversations, PushLimits(last_final_s=30)))
     conversations.opened[0].tell(*(final(index) for index in range(MAX_FINALS + 1)))
+    closing = asyncio.create_task(session.close())
+    await settled()
+    await clock.passes(31)
     with pytest.raises(Overloaded):
-        await session.close()
+        await closing
     seen = asyncio.create_task(_all(session))
     await session.close()
     assert await seen == [f"final {index}" for index in range(MAX_FINALS + 1)]

@@ -12,6 +12,7 @@ from servers.asr.load import NEWEST_WEIGHT, Load, LoadLimits
 from servers.asr.recognition import Hypothesis, Request
 from servers.asr.scheduling import Errand, Lanes, Scheduler, Urgency
 from servers.common.errors import DependencyUnavailable
+from tests.fakes.clocks import LoopTime
 from tests.fakes.recognizers import GatedRecognizer, heard, settled
 
 FINAL, SPECULATION, PARTIAL, REFINEMENT = Urgency
@@ -295,21 +296,8 @@ async def test_a_speculation_that_failed_and_became_a_final_is_still_tried_again
 # What it takes.
 
 
-class Loop:
-    """The time of the event loop, moved by the test."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._ahead = 0.0
-        loop = asyncio.get_running_loop()
-        real = loop.time
-        monkeypatch.setattr(loop, "time", lambda: real() + self._ahead)
-
-    def passes(self, seconds: float) -> None:
-        self._ahead += seconds
-
-
 async def test_the_time_in_the_queue_is_all_but_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, model = Loop(monkeypatch), GatedRecognizer()
+    clock, model = LoopTime(monkeypatch), GatedRecognizer()
     queue = scheduler(model)
     first, second = await asked(queue, errand(FINAL), errand(FINAL))
     clock.passes(2.0)
@@ -322,7 +310,7 @@ async def test_the_time_in_the_queue_is_all_but_the_work(monkeypatch: pytest.Mon
 
 
 async def test_finals_and_speculations_are_load_and_partials_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, model = Loop(monkeypatch), GatedRecognizer()
+    clock, model = LoopTime(monkeypatch), GatedRecognizer()
     queue = scheduler(model)
     for urgency, busy in ((PARTIAL, False), (REFINEMENT, False), (SPECULATION, True)):
         (task,) = await asked(queue, errand(urgency))
@@ -339,7 +327,7 @@ async def test_finals_and_speculations_are_load_and_partials_are_not(monkeypatch
 async def test_whoever_waits_in_front_of_the_model_feels_its_queue(
     urgency: Urgency, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock, model = Loop(monkeypatch), GatedRecognizer()
+    clock, model = LoopTime(monkeypatch), GatedRecognizer()
     queue = scheduler(model)
     (task,) = await asked(queue, errand(urgency))
     clock.passes(3.0)
@@ -349,7 +337,7 @@ async def test_whoever_waits_in_front_of_the_model_feels_its_queue(
 
 
 async def test_who_waited_here_only_felt_no_queue(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, model = Loop(monkeypatch), GatedRecognizer(answer=replace(heard("a"), inference_s=0.0))
+    clock, model = LoopTime(monkeypatch), GatedRecognizer(answer=replace(heard("a"), inference_s=0.0))
     queue = scheduler(model)
     first, second = await asked(queue, errand(FINAL), errand(FINAL))
     first.cancel()
@@ -360,7 +348,7 @@ async def test_who_waited_here_only_felt_no_queue(monkeypatch: pytest.MonkeyPatc
 
 
 async def test_waiting_for_a_model_that_was_away_is_told_and_is_no_load(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, model = Loop(monkeypatch), GatedRecognizer(failures=1, answer=replace(heard("a"), inference_s=0.0))
+    clock, model = LoopTime(monkeypatch), GatedRecognizer(failures=1, answer=replace(heard("a"), inference_s=0.0))
     queue = scheduler(model, retry_s=60)
     (task,) = await asked(queue, errand(FINAL))
     clock.passes(20.0)

@@ -17,7 +17,7 @@ from servers.asr.refinements import Refinements
 from servers.asr.results import Final, Happening, Partial, Refinement, SpeechEnded, SpeechStarted
 from servers.asr.scheduling import Lanes, Scheduler
 from servers.asr.track import MEMORY_MS, STATE_EVERY, Track
-from servers.asr.utterance import Manner, Utterance
+from servers.asr.utterance import PADDING, Manner, Utterance
 from tests.fakes.recognizers import GatedRecognizer, come_true, heard, settled
 from tests.fakes.refiners import TaughtRefiner
 
@@ -157,6 +157,27 @@ async def test_a_model_that_is_away_costs_partials_and_nothing_else(listener: Li
     await listener.hear((0.6, 0.5))
     await come_true(lambda: len(listener.of(Partial)) == 1)
     making.cancel()
+
+
+async def test_a_track_that_is_closed_leaves_the_model_nothing_to_do(listener: Listener) -> None:
+    listener.model.open = False
+    await listener.hear(*[(1.0, 0.5), (0.6, 0.0)] * 2, (1.0, 0.5), (0.2, 0.0))
+    assert (len(listener.ended), listener.model.in_flight) == (2, 2)
+    listener.track.close()
+    await settled()
+    assert listener.model.in_flight == 0
+
+
+@pytest.mark.parametrize("forced", [False, True])
+async def test_where_speech_is_torn_nothing_is_heard_twice(listener: Listener, forced: bool) -> None:
+    for _ in range(2):
+        await listener.hear((20.0, 0.5))  # 27 s are too long for one
+        if forced:
+            await listener.track.force_end()
+    await listener.hear((1.0, 0.0))
+    assert len(await listener.make_finals()) == 2
+    heard = sum(len(request.audio) for request in listener.model.begun if request.careful)
+    assert 0 <= heard - 40 * SECOND < PADDING
 
 
 # What is settled, and what is forgotten.

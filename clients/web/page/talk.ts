@@ -32,8 +32,9 @@ export class Talk {
   async run(choices: Choices): Promise<void> {
     const { live } = createAi2Text({ endpoint: choices.endpoint, token: choices.token });
     const drawing = this.drawLevel();
+    const leaving = new AbortController();
     try {
-      const session = await LiveSession.open(live, this.config(choices), this.handlers());
+      const session = await LiveSession.open(live, this.config(choices), this.handlers(), { signal: leaving.signal });
       this.tell("Listening.");
       for await (const sound of this.microphone.sounds) {
         await session.push(sound);
@@ -44,6 +45,7 @@ export class Talk {
       const kept = choices.stored && finals.length > 0 ? ` Kept as recording ${session.session.recordingId}.` : "";
       this.board.say("done", `Done.${kept}`);
     } finally {
+      leaving.abort(); // a session whose microphone has failed would stay open for as long as the page does
       cancelAnimationFrame(drawing());
       this.board.showLevel(0);
       await this.microphone.stop();
@@ -75,13 +77,15 @@ export class Talk {
         this.load = loadOf(status);
         this.tell(this.finishing ? "Finishing." : "Listening.");
       },
-      resuming: ({ reason }) =>
-        this.board.say(
-          "resuming",
-          reason === ErrorReason.DRAINING
-            ? "The server is about to stop: moving to another. Go on speaking."
-            : "The connection was lost: resuming. Go on speaking.",
-        ),
+      resuming: ({ reason }) => {
+        const draining = reason === ErrorReason.DRAINING;
+        const text = draining ? "The server is about to stop: moving to another." : "The connection was lost: resuming.";
+        if (this.finishing) {
+          this.board.say("finishing", text);
+        } else {
+          this.board.say("resuming", `${text} Go on speaking.`);
+        }
+      },
       resumed: () => this.tell("Resumed; nothing was lost."),
     };
   }

@@ -141,6 +141,8 @@ export class ScriptedAsr {
   readonly servers = ["one", "two", "three"].map((name) => new Server(name));
   readonly calls: string[] = [];
   readonly pushes: PushAudioRequest[] = [];
+  /** Watches that go on. */
+  watches = 0;
   private readonly tickets = new Map<string, Ticket>();
 
   constructor(readonly faults: Faults = {}) {}
@@ -149,7 +151,7 @@ export class ScriptedAsr {
     router.service(LiveSessionService, {
       openSession: (request, context) => this.open(request, context),
       pushAudio: (request, context) => this.push(request, context),
-      watchSession: (request, context) => this.watch(request.sessionId, request.nextFinalIndex, context),
+      watchSession: (request, context) => this.counted(this.watch(request.sessionId, request.nextFinalIndex, context)),
       closeSession: (request, context) => this.close(request.sessionId, context),
     });
   };
@@ -233,6 +235,15 @@ export class ScriptedAsr {
       throw new ConnectError("connection reset", Code.Unavailable);
     }
     return { nextSequence: hearing.next, cursors: cursorsOf(hearing) };
+  }
+
+  private async *counted<Told>(watch: AsyncIterable<Told>): AsyncGenerator<Told> {
+    this.watches += 1;
+    try {
+      yield* watch;
+    } finally {
+      this.watches -= 1;
+    }
   }
 
   private async *watch(id: string, nextFinalIndex: number, context: HandlerContext) {

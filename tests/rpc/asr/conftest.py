@@ -313,7 +313,7 @@ async def speaking(
     languages = frozenset({"vi", "en"})
     async with AsyncExitStack() as stack:
         neighbours = await stack.enter_async_context(channel.connect(around.address))
-        refiner = RemoteRefiner(neighbours, timeout_s=0.3)
+        refiner = RemoteRefiner(neighbours, timeout_s=3.0)
         archive = Archive(neighbours, "counting", refiner, max_unsaved=5)
         stack.push_async_callback(archive.close, timeout_s=1)
         sessions = Sessions(scheduler, LevelDetector, languages, around.tickets, refiner, limits)

@@ -7,9 +7,9 @@ from typing import Any
 
 import grpc
 import pytest
+from ai2text.asr.v1 import audio_pb2, session_pb2, speech_service_pb2
 from ai2text.asr.v1 import live_session_service_pb2 as pb
 from ai2text.asr.v1 import live_session_service_pb2_grpc as pb_grpc
-from ai2text.asr.v1 import session_pb2, speech_service_pb2
 from google.protobuf import duration_pb2
 
 from servers.asr import live_session_service
@@ -28,6 +28,7 @@ from servers.common.errors import (
     StreamIdle,
 )
 from servers.common.identity import Caller
+from tests.fakes.clocks import LoopTime
 from tests.fakes.conversations import (
     ScriptedConversation,
     ScriptedConversations,
@@ -43,6 +44,11 @@ CALLER = Caller("acme", "lan", frozenset({"speech"}))
 Code = grpc.StatusCode
 
 
+def config_of(name: str) -> speech_service_pb2.StreamingConfig:
+    encoding = audio_pb2.AudioEncoding.Value(f"AUDIO_ENCODING_{name}")
+    return speech_service_pb2.StreamingConfig(format=audio_pb2.AudioFormat(encoding=encoding))
+
+
 @dataclass
 class Client:
     """A client of the server under test, and the scripted conversations behind it."""
@@ -53,7 +59,7 @@ class Client:
     caller: Caller = CALLER
 
     async def open(self, **start: Any) -> speech_service_pb2.SessionStarted:
-        request = pb.OpenSessionRequest(**(start or {"config": speech_service_pb2.StreamingConfig()}))
+        request = pb.OpenSessionRequest(**(start or {"config": config_of("LINEAR16")}))
         answer = await self.stub.OpenSession(request, metadata=self.caller.metadata(), timeout=20)
         return answer.session
 
@@ -121,7 +127,8 @@ async def names(watch: Any) -> list[str]:
 
 
 async def test_a_session_from_its_opening_to_its_last_final(client: Client) -> None:
-    config = speech_service_pb2.StreamingConfig(title="Họp", language_code="vi")
+    config = config_of("LINEAR16")
+    config.title, config.language_code = "Họp", "vi"
     session = await client.open(config=config)
     assert client.conversations.asked == [(CALLER, config)]
     watching = asyncio.create_task(names(client.watch(session)))
@@ -299,15 +306,24 @@ async def test_a_slow_watcher_holds_the_session_back_and_loses_no_final(client: 
     assert sum(event.HasField("partial") for event in told) < count
 
 
-@pytest.mark.parametrize("limits", [PushLimits(idle_s=0.05)])
-async def test_a_slow_watcher_that_vanishes_is_noticed(client: Client) -> None:
+async def vanishes(client: Client, watch: Any, time: LoopTime) -> None:
+    """Who watches is there, however long it takes; who does not has left its session after a while."""
+    time.passes(PushLimits.idle_s)
+    await asyncio.sleep(0.01)
+    assert not client.conversation.parked
+    watch.cancel()
+    while not client.conversation.parked:  # the while begins when the server notices
+        time.passes(PushLimits.idle_s)
+        await asyncio.sleep(0.01)
+
+
+async def test_a_slow_watcher_that_vanishes_is_noticed(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     session = await client.open()
     client.conversation.tell(*(final(index, "x" * 60_000) for index in range(4 * MAX_FINALS)))
     watch = client.watch(session)
     await watch.read()
     await held_back(client)
-    watch.cancel()
-    await client.comes_true(lambda: client.conversation.parked)
+    await vanishes(client, watch, LoopTime(monkeypatch))
 
 
 async def test_events_without_watcher_hold_nothing_back_but_finals(client: Client) -> None:
@@ -369,15 +385,14 @@ async def test_closing_a_session_whose_finals_nobody_watches_can_be_tried_again(
     assert (await client.close(session)).cursors.final_index == MAX_FINALS + 5
 
 
-@pytest.mark.parametrize("limits", [PushLimits(idle_s=0.05)])
-async def test_a_client_that_vanishes_leaves_its_session_parked(client: Client) -> None:
+async def test_a_client_that_vanishes_leaves_its_session_parked(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     session = await client.open()
     watch = client.watch(session)
     client.conversation.tell(final(0))
     assert named((await watch.read()).event) == "final 0"
-    assert not client.conversation.parked
-    watch.cancel()
-    await client.comes_true(lambda: client.conversation.parked)
+    await vanishes(client, watch, LoopTime(monkeypatch))
     refused = await refusal(client.push(session, 0))
     assert (refused.code, refused.reason) == (Code.NOT_FOUND, "SESSION_NOT_FOUND")
 
@@ -472,6 +487,14 @@ async def test_every_call_names_its_session_and_its_token(client: Client, missin
     for call in (client.push(session, 0), client.watch(session), client.close(session)):
         refused = await refusal(call)
         assert (refused.code, refused.reason, refused.field) == (Code.INVALID_ARGUMENT, "FIELD_INVALID", missing)
+
+
+async def test_silence_cannot_be_left_out_of_a_container_and_the_session_goes_on(client: Client) -> None:
+    session = await client.open(config=config_of("WEBM"))
+    silence = speech_service_pb2.Silence(duration=duration_pb2.Duration(seconds=1))
+    refused = await refusal(client.push(session, 0, silence=silence))
+    assert (refused.code, refused.reason, refused.field) == (Code.INVALID_ARGUMENT, "FIELD_INVALID", "silence")
+    assert (await client.push(session, 0, audio=b"a")).next_sequence == 1
 
 
 async def test_a_piece_that_breaks_the_contract_is_refused_and_the_session_goes_on(client: Client) -> None:

@@ -1,12 +1,11 @@
 """Finals are told at once, then refined: what the client is told after them, and what is stored."""
 
-import asyncio
-
 import grpc
 import pytest
 
 from servers.asr import refiner
 from servers.asr.live import Limits
+from tests.fakes.clocks import LoopTime
 from tests.rpc.asr.conftest import (
     Message,
     Response,
@@ -96,12 +95,13 @@ async def test_nobody_waits_for_nlp(speech: Speech) -> None:
     await talk.until(is_final)
     await speech.settled(lambda: speech.nlp.asked)
     assert speech.metadata.stored == {}
-    await speech.settled(lambda: stored(speech) == [("one two", "")])
+    await speech.settled(lambda: stored(speech) == [("one two", "")], within_s=20)
     speech.nlp.ready.set()
     talk.call.cancel()
 
 
-async def test_nlp_that_was_away_refines_again(speech: Speech) -> None:
+async def test_nlp_that_was_away_refines_again(speech: Speech, monkeypatch: pytest.MonkeyPatch) -> None:
+    time = LoopTime(monkeypatch)
     speech.nlp.taught["one two"] = "1 2"
     speech.nlp.refusal = grpc.StatusCode.UNAVAILABLE
     told = await speech.told(config(), *ONE)
@@ -109,7 +109,7 @@ async def test_nlp_that_was_away_refines_again(speech: Speech) -> None:
     await speech.settled(lambda: stored(speech) == [("one two", "")])
     speech.nlp.refusal = None
     speech.metadata.stored.clear()
-    await asyncio.sleep(refiner.FIRST_REST_S)
+    time.passes(refiner.FIRST_REST_S)
     assert better(await speech.told(config(), *ONE)) == [(0, "1 2")]
     await speech.settled(lambda: ("1 2", "one two") in stored(speech))
 

@@ -1,6 +1,7 @@
 """Sessions that lose their client or their server go on, and lose no final and double none."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,8 +10,9 @@ import pytest
 from ai2text.asr.v1 import audio_pb2, speech_service_pb2
 
 from servers.asr.live import Limits
+from servers.asr.results import Final
 from servers.asr.session import REPLAY_MS
-from servers.asr.tickets import KEPT_FINALS
+from servers.asr.tickets import KEPT_FINALS, Ticket
 from servers.common.identity import Caller
 from tests.fakes.detectors import LevelDetector
 from tests.rpc.asr.conftest import (
@@ -183,6 +185,25 @@ async def test_a_resume_that_is_refused_disturbs_nobody(speech: Speech, other: S
     assert told_finals(await talk.until_end()) == EXPECTED
 
 
+@pytest.mark.parametrize("limits", [replace(PATIENT, max_sessions=1)])
+@pytest.mark.parametrize("lack", ["place", "model"])
+async def test_a_server_that_cannot_have_a_session_leaves_it_where_it_is(
+    speech: Speech, other: Speech, lack: str
+) -> None:
+    talk = await speech.talk()
+    await talk.say(*chunks(SAID)[:45])
+    await talk.until(is_final)
+    taking = [await other.talk()] if lack == "place" else []
+    other.recognizer.away = lack == "model"
+    refused = await refusal(other.stream(resume(talk.started, 1)))
+    assert refused.reason == {"place": "OVERLOADED", "model": "DEPENDENCY_UNAVAILABLE"}[lack]
+    assert refused.retry_s
+    await talk.say(*chunks(SAID)[45:])
+    assert told_finals(await talk.until_end()) == EXPECTED
+    for each in taking:
+        each.call.cancel()
+
+
 @pytest.mark.parametrize("limits", [replace(PATIENT, refresh_s=60.0)])
 async def test_what_is_told_as_settled_is_never_wanted_again(
     speech: Speech, other: Speech, surroundings: Surroundings
@@ -243,11 +264,25 @@ async def test_finals_that_a_dead_server_had_told_but_not_stored_are_stored(spee
 # Channels, rates, containers.
 
 
+async def test_a_session_is_resumed_though_too_many_finals_wait_to_be_stored_for_new_ones(
+    speech: Speech, other: Speech
+) -> None:
+    old = await cut_off(speech, chunks(SAID)[:45], finals=1)
+    await speech.settled(lambda: speech.metadata.texts == ["one two"])
+    speech.metadata.away = True
+    await other.told(config(), *audio(*[(1.0, 0.5), (1.0, 0.0)] * 5))
+    assert (await refusal(other.stream(config()))).reason == "OVERLOADED"
+    assert told_finals(old.heard, await gone_on(other, old, SAID)) == EXPECTED
+    speech.metadata.away = False
+    await speech.settled(lambda: len(speech.metadata.segments) == 3 + 5)
+
+
 async def test_channels_that_are_settled_at_different_places(speech: Speech, other: Speech) -> None:
     left = pcm((0.5, 0.0), (2.0, 0.5), (1.0, 0.0), (1.0, 0.5), (3.5, 0.0))
     right = pcm((1.0, 0.0), (6.0, 0.5), (1.0, 0.0))
     both = interleaved(left, right)
-    first = config(format=format_of("LINEAR16", sample_rate_hz=16_000, channel_count=2))
+    # Without partials: a long utterance is trimmed by them, when they happen to come, and this model takes no context.
+    first = config(format=format_of("LINEAR16", sample_rate_hz=16_000, channel_count=2), partials_disabled=True)
     undisturbed = await speech.told(first, *chunks(both, channels=2))
     results = [(r.final.channel, r.final.text) for r in undisturbed if is_final(r)]
     assert sorted(results) == [(0, "one"), (0, "one two"), (1, "one two three four five six")]
@@ -475,7 +510,15 @@ async def test_what_was_said_before_the_connection_was_lost_is_not_finished_whil
     speech: Speech,
 ) -> None:
     old = await cut_off_in_the_second(speech, chunks(SAID)[:45])
-    await asyncio.sleep(0.7)
+    await speech.settled(lambda: speech.metadata.texts == ["one two"])
+    save, looks = speech.tickets.save, []
+
+    async def looked(ticket: Ticket, finals: Sequence[Final] = ()) -> bool:
+        looks.append(ticket)
+        return await save(ticket, finals)
+
+    speech.tickets.save = looked  # type: ignore[method-assign]
+    await speech.settled(lambda: len(looks) == 2)
     assert speech.metadata.texts == ["one two"]
     assert told_finals(old.heard, await gone_on(speech, old, SAID)) == EXPECTED
 
@@ -523,12 +566,9 @@ async def test_many_connections_to_one_session_leave_one_and_then_none(speech: S
     for _ in range(8):
         rivals = await asyncio.gather(*(speech.talk(resume(talk.started)) for _ in range(3)))
         ends = [asyncio.create_task(ended(rival)) for rival in (talk, *rivals)]
-        await asyncio.wait(ends, timeout=0.1)
-        lost = [end for end in ends if end.done()]
-        assert len(lost) >= len(ends) - 1
-        assert {end.result() for end in lost} == {(Code.ABORTED, "SESSION_TAKEN_OVER")}
+        await speech.settled(lambda: sum(end.done() for end in ends) >= len(ends) - 1, within_s=20)  # noqa: B023
         talk = await speech.talk(resume(talk.started))
-        await asyncio.wait(ends)
+        assert set(await asyncio.gather(*ends)) == {(Code.ABORTED, "SESSION_TAKEN_OVER")}
     await talk.say(*chunks(SAID))
     assert told_finals(await talk.until_end()) == EXPECTED
     talks = [await speech.talk() for _ in range(PATIENT.max_sessions)]

@@ -1,7 +1,8 @@
 """StreamingRecognize: what a session tells, and what it stores."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
+from typing import Any
 
 import grpc
 import pytest
@@ -12,6 +13,7 @@ from servers.asr.live import Limits
 from servers.asr.results import Final
 from servers.asr.session import MAX_FINISHED, REPLAY_MS, SessionRules
 from servers.asr.tickets import Ticket
+from tests.fakes.clocks import LoopTime
 from tests.rpc.asr.conftest import (
     CALLER,
     FORCE,
@@ -122,16 +124,21 @@ async def test_force_end_makes_a_final_without_silence(speech: Speech) -> None:
     assert finals(responses) == ["one two", "one two three"]
 
 
-@pytest.mark.parametrize("limits", [Limits(idle_s=0.5)])
-async def test_keepalive_keeps_an_idle_stream_open(speech: Speech) -> None:
-    async def messages():  # type: ignore[no-untyped-def]
-        yield config()
-        for _ in range(4):
-            await asyncio.sleep(0.2)
-            yield KEEPALIVE
+@pytest.mark.parametrize("limits", [Limits(idle_s=60.0)])
+async def test_keepalive_keeps_an_idle_stream_open(speech: Speech, monkeypatch: pytest.MonkeyPatch) -> None:
+    time, patiently, awaited = LoopTime(monkeypatch), speech.sessions.patiently, []
 
-    call = speech.stub.StreamingRecognize(messages(), metadata=CALLER.metadata(), timeout=20)
-    assert kinds([response async for response in call]) == ["session_started"]
+    async def counted(message: Awaitable[Any]) -> Any:
+        awaited.append(message)
+        return await patiently(message)
+
+    monkeypatch.setattr(speech.sessions, "patiently", counted)
+    talk = await speech.talk()
+    for messages in range(2, 5):
+        await speech.settled(lambda: len(awaited) == messages)  # noqa: B023
+        time.passes(35.0)
+        await talk.say(KEEPALIVE)
+    assert kinds(await talk.until_end()) == ["session_started"]
 
 
 async def test_recognize_answers_with_every_utterance(speech: Speech) -> None:
