@@ -34,7 +34,7 @@ Counted: TypeAlias = "Synchronized[int]"
 
 VECTORS = 10_000_000
 MODEL = "multilingual-e5-small"
-AT_ONCE = 5_000
+AT_ONCE = 20_000
 """Entries of one transaction."""
 
 LOOK_AGAIN_S = 0.2
@@ -73,12 +73,14 @@ def words(at: Path, told: Counted, all_stored: Event) -> None:
     shelf = Store(at / "documents.sqlite")
     try:
         indexes = Terms(at / "words", _WatchedTexts(shelf, lambda done: _tell(told, done)))
-        while not all_stored.is_set():
-            if indexes.follow(TENANT):
-                time.sleep(LOOK_AGAIN_S)
-        while not indexes.follow(TENANT):
-            pass
-        _tell(told, shelf.count(TENANT))
+        while not _abandoned():
+            none_will_come = all_stored.is_set()
+            if not indexes.follow(TENANT):
+                continue
+            if none_will_come:
+                _tell(told, shelf.count(TENANT))
+                break
+            time.sleep(LOOK_AGAIN_S)
     finally:
         shelf.close()
 
@@ -124,6 +126,12 @@ def words_beside(at: Path) -> Iterator[Callable[[], int]]:
     finally:
         process.terminate()
         process.join()
+
+
+def _abandoned() -> bool:
+    """Whether the process that stores was killed: nobody would ever say that all is stored."""
+    parent = multiprocessing.parent_process()
+    return parent is not None and not parent.is_alive()
 
 
 def _tell(told: Counted, done: int) -> None:
