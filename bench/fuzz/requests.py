@@ -177,6 +177,7 @@ def good() -> dict[str, Sequence[Message]]:
         ],
         "IngestionService.CreateUpload": [ingestion.CreateUploadRequest(file=upload_file("<new>"))],
         "IngestionService.CompleteUpload": [ingestion.CompleteUploadRequest(upload_id="<upload>")],
+        "IngestionService.CreateDownload": [ingestion.CreateDownloadRequest(recording_id="<file>")],
         "RetellingService.RetellRecordings": [retellings.RetellRecordingsRequest(tenant="nobody")],
         "DeadLetterService.ListDeadLetters": [dead.ListDeadLettersRequest(page_size=2)],
         "DeadLetterService.GetDeadLetter": [dead.GetDeadLetterRequest(dead_letter_id="<letter>")],

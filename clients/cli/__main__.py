@@ -105,6 +105,7 @@ app.command(
         'ai2text search "cha mẹ và con cái"',
         'ai2text search "cha me va con cai" --limit 3 --group',
         "ai2text search '\"nuôi con\" kho*' --label team=a --after 2026-11-01 --explain",
+        'ai2text search "cha mẹ và con cái" --play --hit 2',
         "ai2text search -i --language vi",
         'ai2text search "what is good for children" --json',
     )
@@ -116,7 +117,15 @@ app.command(
         "ai2text refine --json - < transcript.txt | jq -r .text",
     )
 )(refine)
-app.add_typer(recordings, name="recordings")
+app.add_typer(
+    recordings,
+    name="recordings",
+    epilog=examples(
+        "ai2text recordings list --title meeting",
+        "ai2text recordings export 3b99e991 --format srt --output meeting.srt",
+        "ai2text recordings download 3b99e991 --to meeting.mp4",
+    ),
+)
 app.add_typer(
     jobs,
     name="jobs",

@@ -4,9 +4,10 @@ import json
 
 from rich.console import Console
 
-from clients.cli import explanations, hits, terminal
+from clients.cli import explanations, hits, playing, terminal
 from clients.cli.hits import Answer
 from clients.cli.moments import Moment
+from clients.cli.playing import Playback
 
 BY_WORDS_ONLY = "The embedder is away: found by words only, not by meaning."
 BUILDING = "The index is being built: what is not in it yet is not found."
@@ -27,7 +28,7 @@ def show(answer: Answer, console: Console, numbered: bool = False) -> None:
 
 
 def show_moment(found: Moment, console: Console) -> None:
-    """What was said around a hit, and where to hear it."""
+    """What was said around a hit, and where it was said."""
     if found.segments:
         console.print(found.text(), soft_wrap=True)
     console.print(found.where(), soft_wrap=True, markup=False)
@@ -42,6 +43,11 @@ def print_json(answer: Answer) -> None:
             _print(hits.record(hit, answer.titles.get(hit.recording_id, "")))
     if answer.explanation is not None:
         _print({"explanation": explanations.record(answer.explanation)})
+
+
+def print_moment(moment: Moment, playback: Playback | None) -> None:
+    """One line more: where the hit can be heard."""
+    _print({"moment": playing.record(moment, playback)})
 
 
 def _explain(answer: Answer, console: Console) -> None:

@@ -18,7 +18,8 @@ from clients.cli.problem import Problem, UsageProblem
 PROMPT = "search> "
 HELP = """Type what was said, or a question about it.
 :next        the next page
-:open N      what was said around hit N, and where to hear it
+:open N      what was said around hit N
+:play N      the same, and hear it
 :explain     why the last answer is what it is
 :help        this
 :quit        end; so does Ctrl-D"""
@@ -33,12 +34,14 @@ class Asking:
         question: Question,
         ask: Callable[[Question], Answer],
         look: Callable[[hit_pb2.Hit], Moment],
+        hear: Callable[[Moment], None],
         console: Console,
     ) -> None:
-        """`question` has what all queries have in common. `ask` and `look` raise Problem."""
+        """`question` has what all queries have in common. `ask`, `look` and `hear` raise Problem."""
         self._common = question
         self._ask = ask
         self._look = look
+        self._hear = hear
         self._console = console
         self._asked: Question | None = None
         self._answer: Answer | None = None
@@ -75,8 +78,11 @@ class Asking:
             self._show(replace(self._last_question(), page_token=self._next_token()))
         elif command == ":explain":
             self._show(replace(self._last_question(), explain=True))
-        elif command == ":open":
-            answers.show_moment(self._look(self._hit(rest)), self._console)
+        elif command in (":open", ":play"):
+            moment = self._look(self._hit(rest))
+            answers.show_moment(moment, self._console)
+            if command == ":play" and moment.has_sound:
+                self._hear(moment)
         elif command.startswith(":"):
             raise UsageProblem(f"There is no command {command}.", "`:help` shows what there is.")
         elif line:

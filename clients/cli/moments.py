@@ -1,7 +1,4 @@
-"""The moment of a hit: what was said around it, and where to hear it.
-
-The service stores files and gives none back, so nothing can be played from here: who has the file finds the place.
-"""
+"""The moment of a hit: what was said around it, and where. `clients.cli.playing` lets it be heard."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,11 +22,16 @@ class Moment:
     recording: recording_pb2.Recording
     segments: Sequence[transcript_pb2.Segment]
 
+    @property
+    def has_sound(self) -> bool:
+        """Whether the recording was made from a file, which may still be there."""
+        return self.recording.HasField("object")
+
     def where(self) -> str:
-        """Where to hear it, in words."""
+        """Where it was said, in words."""
         place = f"{full(self.hit.start_ms)} of {self.recording.title!r} ({self.recording.recording_id})"
-        if self.recording.HasField("object"):
-            return f"Listen at {place}; the service gives no file back, so open your own copy there."
+        if self.has_sound:
+            return f"It was said at {place}."
         return f"It was said live at {place}; live sound is not kept."
 
     def text(self) -> Text:

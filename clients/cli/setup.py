@@ -1,6 +1,7 @@
 """What every command needs to know: the edge, the token, the local mesh. The environment is read here and only here."""
 
 import getpass
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ from mesh.keys import Keys
 from mesh.ports import HOST, Ports
 
 DEVELOPMENT_TENANT = "dev"
+SCREENS = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
+"""Who has set the last of them knows how to show a page, wherever."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,8 @@ class Setup:
     ports: Ports
     user: str
     verbose: bool = False
+    graphical: bool = False
+    """Whether there is a screen to show windows on."""
 
     @classmethod
     def read(cls, environ: Mapping[str, str], endpoint: str = "", token: str = "", verbose: bool = False) -> "Setup":
@@ -47,6 +52,7 @@ class Setup:
             ports=ports,
             user=environ.get("USER") or getpass.getuser(),
             verbose=verbose,
+            graphical=sys.platform == "darwin" or any(environ.get(name) for name in SCREENS),
         )
 
     @property

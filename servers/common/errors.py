@@ -126,7 +126,7 @@ class OperationRunning(Ai2TextError):
 
 
 class RecordingWithoutFile(Ai2TextError):
-    """There is nothing to transcribe. Metadata: `recording_id`."""
+    """There is nothing to transcribe, or to download. Metadata: `recording_id`."""
 
     reason = "RECORDING_WITHOUT_FILE"
 

@@ -9,26 +9,28 @@ import base64
 import contextlib
 import errno
 import functools
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO
 
-import aiohttp
 import google_crc32c
 import structlog
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from servers.common.errors import DependencyUnavailable, Overloaded, TransferCorrupted
+from servers.common.bucket import CALL_TIMEOUT_S, SLOWEST_BYTES_PER_S, Bucket, code_of, translated
+from servers.common.errors import Overloaded, TransferCorrupted
+from servers.common.presigned import Addresses
+from servers.common.retention import Retention
 from servers.common.retries import Retries
 from servers.common.stored import ObjectInfo, ObjectMissing, PartInfo, UnfinishedUpload
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3.client import S3Client
-    from types_aiobotocore_s3.type_defs import LifecycleRuleTypeDef, ListObjectsV2OutputTypeDef
+    from types_aiobotocore_s3.type_defs import ListObjectsV2OutputTypeDef
 
 __all__ = ["ObjectInfo", "ObjectMissing", "ObjectStore", "PartInfo", "StoreAddress", "TransferCorrupted", "connected"]
 
@@ -38,14 +40,9 @@ CHUNK_BYTES = 1 << 20
 CONNECT_TIMEOUT_S = 2.0
 READ_TIMEOUT_S = 20.0
 """How long the store may say nothing while an answer is awaited."""
-CALL_TIMEOUT_S = 30.0
-SLOWEST_BYTES_PER_S = 1 << 20
-"""A transfer slower than this is given up, and tried again."""
 SMALL_BYTES = 1 << 20
 
-_MISSING = frozenset({"NoSuchKey", "NoSuchUpload", "NotFound", "404"})
 _EXISTS = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
-_CORRUPT = frozenset({"BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"})
 
 
 @dataclass(frozen=True)
@@ -65,19 +62,21 @@ class StoreAddress:
 class ObjectStore:
     """One bucket, which is made when it is first missed."""
 
+    addresses: Addresses
+    """For those who call the store themselves."""
+    retention: Retention
+    """What the store removes by itself."""
+
     def __init__(self, client: "S3Client", public: "S3Client", bucket: str, retries: Retries, region: str = "") -> None:
         self._client = client
-        self._public = public
-        self._bucket = bucket
+        self._bucket = Bucket(client, bucket, region)
         self._retries = retries
-        self._region = region
-        self._bucket_known = False
+        self.addresses = Addresses(public, bucket)
+        self.retention = Retention(self._bucket, retries)
 
     async def check(self) -> None:
         """Raise when the store does not answer, or the bucket cannot be had."""
-        with _translated(""):
-            await self._ensure_bucket()
-            await self._client.head_bucket(Bucket=self._bucket)
+        await self._bucket.check()
 
     async def upload(
         self,
@@ -94,9 +93,9 @@ class ObjectStore:
 
         async def attempt() -> None:
             with opened() as body:
-                async with self._calling(key, size_bytes):
+                async with self._bucket.calling(key, size_bytes):
                     await self._client.put_object(
-                        Bucket=self._bucket,
+                        Bucket=self._bucket.name,
                         Key=key,
                         Body=body,
                         ContentLength=size_bytes,
@@ -111,15 +110,15 @@ class ObjectStore:
 
         A `new` write whose first try was stored, but not answered, says False: read what there is.
         """
-        put = functools.partial(self._client.put_object, Bucket=self._bucket, Key=key, Body=content)
+        put = functools.partial(self._client.put_object, Bucket=self._bucket.name, Key=key, Body=content)
 
         async def attempt() -> bool:
             checksum = _encoded(google_crc32c.value(content))
-            async with self._calling(key, len(content)):
+            async with self._bucket.calling(key, len(content)):
                 try:
                     await (put(ChecksumCRC32C=checksum, IfNoneMatch="*") if new else put(ChecksumCRC32C=checksum))
                 except ClientError as error:
-                    if new and _code(error) in _EXISTS:
+                    if new and code_of(error) in _EXISTS:
                         return False
                     raise
                 return True
@@ -145,10 +144,10 @@ class ObjectStore:
 
         ObjectMissing when there is none; TransferCorrupted at the end when they are not the bytes that were stored.
         """
-        with _translated(key):
+        with translated(key):
             async with asyncio.timeout(CALL_TIMEOUT_S):
-                await self._ensure_bucket()
-                answer = await self._client.get_object(Bucket=self._bucket, Key=key, ChecksumMode="ENABLED")
+                await self._bucket.ensure()
+                answer = await self._client.get_object(Bucket=self._bucket.name, Key=key, ChecksumMode="ENABLED")
             crc32c = 0
             async with answer["Body"] as body:
                 async for chunk in body.iter_chunks(chunk_bytes):
@@ -166,7 +165,7 @@ class ObjectStore:
         size = (await self._head_once(key)).size_bytes
 
         async def attempt() -> int:
-            with _translated(key):
+            with translated(key):
                 async with asyncio.timeout(CALL_TIMEOUT_S + size / SLOWEST_BYTES_PER_S):
                     return await self._fetch(key, path)
 
@@ -198,8 +197,8 @@ class ObjectStore:
 
     async def _head_once(self, key: str) -> ObjectInfo:
         async def attempt() -> ObjectInfo:
-            async with self._calling(key):
-                answer = await self._client.head_object(Bucket=self._bucket, Key=key, ChecksumMode="ENABLED")
+            async with self._bucket.calling(key):
+                answer = await self._client.head_object(Bucket=self._bucket.name, Key=key, ChecksumMode="ENABLED")
                 return ObjectInfo(
                     key,
                     answer["ContentLength"],
@@ -214,8 +213,8 @@ class ObjectStore:
         """Remove an object; no error when there is none."""
 
         async def attempt() -> None:
-            async with self._calling(key):
-                await self._client.delete_object(Bucket=self._bucket, Key=key)
+            async with self._bucket.calling(key):
+                await self._client.delete_object(Bucket=self._bucket.name, Key=key)
 
         await self._retries.call("delete", attempt)
 
@@ -223,11 +222,11 @@ class ObjectStore:
         """Store the content of `source` as `key`, too, inside the store. ObjectMissing when there is no source."""
 
         async def attempt() -> None:
-            async with self._calling(source, size_bytes):
+            async with self._bucket.calling(source, size_bytes):
                 await self._client.copy_object(
-                    Bucket=self._bucket,
+                    Bucket=self._bucket.name,
                     Key=key,
-                    CopySource={"Bucket": self._bucket, "Key": source},
+                    CopySource={"Bucket": self._bucket.name, "Key": source},
                     MetadataDirective="REPLACE",
                     Metadata=metadata or {},
                     ChecksumAlgorithm="CRC32C",
@@ -257,41 +256,29 @@ class ObjectStore:
             after = page["NextContinuationToken"]
 
     async def _page(self, prefix: str, delimiter: str, after: str) -> "ListObjectsV2OutputTypeDef":
-        ask = functools.partial(self._client.list_objects_v2, Bucket=self._bucket, Prefix=prefix, Delimiter=delimiter)
-        async with self._calling(prefix):
+        ask = functools.partial(
+            self._client.list_objects_v2, Bucket=self._bucket.name, Prefix=prefix, Delimiter=delimiter
+        )
+        async with self._bucket.calling(prefix):
             return await (ask(ContinuationToken=after) if after else ask())
 
     async def create_multipart(self, key: str) -> str:
         """Begin an upload in parts; returns its id. What is never completed must be aborted."""
 
         async def attempt() -> str:
-            async with self._calling(key):
-                answer = await self._client.create_multipart_upload(Bucket=self._bucket, Key=key)
+            async with self._bucket.calling(key):
+                answer = await self._client.create_multipart_upload(Bucket=self._bucket.name, Key=key)
                 return answer["UploadId"]
 
         return await self._retries.call("create_multipart", attempt)
-
-    async def presign_part(self, key: str, multipart_id: str, number: int, size_bytes: int, expires_s: int) -> str:
-        """Where anybody may PUT a part of just that size, for `expires_s` seconds. The store is not asked."""
-        return await self._public.generate_presigned_url(
-            "upload_part",
-            Params={
-                "Bucket": self._bucket,
-                "Key": key,
-                "UploadId": multipart_id,
-                "PartNumber": number,
-                "ContentLength": size_bytes,
-            },
-            ExpiresIn=expires_s,
-        )
 
     async def parts(self, key: str, multipart_id: str) -> list[PartInfo]:
         """The parts that have arrived, in order, at most 1000. ObjectMissing when there is no such upload."""
 
         async def attempt() -> list[PartInfo]:
-            async with self._calling(key):
+            async with self._bucket.calling(key):
                 answer = await self._client.list_parts(
-                    Bucket=self._bucket, Key=key, UploadId=multipart_id, MaxParts=1000
+                    Bucket=self._bucket.name, Key=key, UploadId=multipart_id, MaxParts=1000
                 )
                 return [PartInfo(part["PartNumber"], part["Size"], part["ETag"]) for part in answer.get("Parts", ())]
 
@@ -301,9 +288,9 @@ class ObjectStore:
         """Join the parts into the object `key`. ObjectMissing when there is no such upload: perhaps it is complete."""
 
         async def attempt() -> None:
-            async with self._calling(key, sum(part.size_bytes for part in parts)):
+            async with self._bucket.calling(key, sum(part.size_bytes for part in parts)):
                 await self._client.complete_multipart_upload(
-                    Bucket=self._bucket,
+                    Bucket=self._bucket.name,
                     Key=key,
                     UploadId=multipart_id,
                     MultipartUpload={"Parts": [{"PartNumber": part.number, "ETag": part.etag} for part in parts]},
@@ -315,8 +302,8 @@ class ObjectStore:
         """Forget an upload and its parts; no error when there is none."""
 
         async def attempt() -> None:
-            async with self._calling(key):
-                await self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=multipart_id)
+            async with self._bucket.calling(key):
+                await self._client.abort_multipart_upload(Bucket=self._bucket.name, Key=key, UploadId=multipart_id)
 
         with contextlib.suppress(ObjectMissing):
             await self._retries.call("abort_multipart", attempt)
@@ -325,86 +312,16 @@ class ObjectStore:
         """Uploads in parts that go on, at most 1000, whose key begins with `prefix`."""
 
         async def attempt() -> list[UnfinishedUpload]:
-            async with self._calling(prefix):
-                answer = await self._client.list_multipart_uploads(Bucket=self._bucket, Prefix=prefix, MaxUploads=1000)
+            async with self._bucket.calling(prefix):
+                answer = await self._client.list_multipart_uploads(
+                    Bucket=self._bucket.name, Prefix=prefix, MaxUploads=1000
+                )
                 return [
                     UnfinishedUpload(upload["Key"], upload["UploadId"], upload["Initiated"])
                     for upload in answer.get("Uploads", ())
                 ]
 
         return await self._retries.call("unfinished", attempt)
-
-    async def expire(self, prefix: str, days: int) -> None:
-        """Have the store itself remove what is under `prefix` after so many days; 0: never. Other rules stay."""
-        await self._retries.call("expire", functools.partial(self._expire, prefix, days))
-
-    async def _expire(self, prefix: str, days: int) -> None:
-        name = f"ai2text-{prefix.strip('/')}"
-        async with self._calling(prefix):
-            before = await self._rules()
-            rules: list[LifecycleRuleTypeDef] = [rule for rule in before if rule.get("ID") != name]
-            if days:
-                rules.append(
-                    {"ID": name, "Status": "Enabled", "Filter": {"Prefix": prefix}, "Expiration": {"Days": days}}
-                )
-            if rules:
-                await self._client.put_bucket_lifecycle_configuration(
-                    Bucket=self._bucket, LifecycleConfiguration={"Rules": rules}
-                )
-            elif before:
-                await self._client.delete_bucket_lifecycle(Bucket=self._bucket)
-
-    async def lifecycle(self) -> "list[LifecycleRuleTypeDef]":
-        """The bucket's rules, those of others too."""
-
-        async def attempt() -> "list[LifecycleRuleTypeDef]":
-            async with self._calling(""):
-                return await self._rules()
-
-        return await self._retries.call("lifecycle", attempt)
-
-    async def _rules(self) -> "list[LifecycleRuleTypeDef]":
-        try:
-            answer = await self._client.get_bucket_lifecycle_configuration(Bucket=self._bucket)
-        except ClientError as error:
-            if _code(error) == "NoSuchLifecycleConfiguration":
-                return []
-            raise
-        return cast("list[LifecycleRuleTypeDef]", answer["Rules"])
-
-    @asynccontextmanager
-    async def _calling(self, key: str, size_bytes: int = 0) -> AsyncIterator[None]:
-        """The bucket is there, the deadline fits the size, and whatever is raised is ours."""
-        with _translated(key):
-            async with asyncio.timeout(CALL_TIMEOUT_S + size_bytes / SLOWEST_BYTES_PER_S):
-                await self._ensure_bucket()
-                try:
-                    yield
-                except ClientError as error:
-                    if _code(error) == "NoSuchBucket":
-                        self._bucket_known = False
-                    raise
-
-    async def _ensure_bucket(self) -> None:
-        if self._bucket_known:
-            return
-        try:
-            await self._client.head_bucket(Bucket=self._bucket)
-        except ClientError as error:
-            if _code(error) not in _MISSING | {"NoSuchBucket"}:
-                raise
-            await self._create_bucket()
-        self._bucket_known = True
-
-    async def _create_bucket(self) -> None:
-        """AWS wants to be told of every region but its first, of which it must not be told."""
-        elsewhere = self._region not in ("", "us-east-1")
-        place: Any = {"CreateBucketConfiguration": {"LocationConstraint": self._region}} if elsewhere else {}
-        try:
-            await self._client.create_bucket(Bucket=self._bucket, **place)
-        except ClientError as error:
-            if _code(error) not in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
-                raise
 
 
 @asynccontextmanager
@@ -445,28 +362,6 @@ async def connected(address: StoreAddress, retries: Retries | None = None) -> As
 
 class _DiskFull(Exception):
     """There is no room for what comes from the store."""
-
-
-@contextlib.contextmanager
-def _translated(key: str) -> Iterator[None]:
-    """Foreign errors become ours; what went wrong is logged, never shown."""
-    try:
-        yield
-    except ClientError as error:
-        code = _code(error)
-        if code in _MISSING:
-            raise ObjectMissing(key) from error
-        if code in _CORRUPT:
-            raise TransferCorrupted from error
-        log.warning("object store", code=code, error=str(error))
-        raise DependencyUnavailable("objects") from error
-    except (BotoCoreError, aiohttp.ClientError, OSError, TimeoutError) as error:
-        log.info("object store does not answer", error=repr(error))
-        raise DependencyUnavailable("objects") from error
-
-
-def _code(error: ClientError) -> str:
-    return error.response.get("Error", {}).get("Code", "")
 
 
 def _encoded(crc32c: int) -> str:

@@ -39,9 +39,9 @@ class Settings(ServerSettings):
     """How many queries are at Triton at a time; it batches those that arrive together."""
 
     passages_in_flight: int = Field(default=2, ge=1)
-    """How many passages are at Triton at a time, which embeds them together. A query waits for those before it: on a
-    busy core it took 0.07 s behind two short ones and 0.2 s behind eight, which are done a tenth faster. On a GPU,
-    which is no slower for eight than for one, raise it."""
+    """How many passages are at Triton at a time, which embeds them together. On the CPU it does so beside queries, and
+    makes way for these; more at a time gain little there, eight a tenth. On a GPU, which is no slower for eight than
+    for one, raise it; there a query waits for those before it."""
 
     reranks_in_flight: int = Field(default=1, ge=1)
     """How many queries have texts compared with them at a time, a few texts after the other."""

@@ -10,6 +10,7 @@ from servers.ingestion import service
 from servers.ingestion.claims import Claims
 from servers.ingestion.departures import Departures
 from servers.ingestion.deposits import Deposits
+from servers.ingestion.downloads import Downloads
 from servers.ingestion.expiry import Expiry
 from servers.ingestion.locks import Locks
 from servers.ingestion.parts import PartedUploads
@@ -30,8 +31,7 @@ async def main(settings: Settings) -> None:
         store = await stack.enter_async_context(objects.connected(settings.store()))
         folder, limit = settings.spool_dir, settings.max_file_bytes
         locks, places = Locks(), Places(folder, settings.max_uploads, settings.spool_reserve_bytes)
-        claims = Claims(store)
-        deposits = Deposits(store, registry, AvProber(settings.max_audio_s), locks, claims)
+        deposits = Deposits(store, registry, AvProber(settings.max_audio_s), locks, claims := Claims(store))
         sweep = Sweep(store, registry, deposits, claims, settings.sweep_age_s, settings.sweep_interval_s)
         consumer = events.Consumer(
             bus,
@@ -42,15 +42,16 @@ async def main(settings: Settings) -> None:
             handle=Departures(deposits).handle,
         )
         streamed = StreamedUploads(deposits, places, folder, limit, settings.idle_s)
-        parted = PartedUploads(store, deposits, places, locks, folder, limit)
+        parted = PartedUploads(store, store.addresses, deposits, places, locks, folder, limit)
+        downloads = Downloads(store, store.addresses, registry, settings.download_expiry_s)
         await lifecycle.run(
             settings,
-            mounts=[service.mount(streamed, parted, limit)],
+            mounts=[service.mount(streamed, parted, downloads, limit)],
             needs={"objects": store.check, "metadata": registry.check},
             jobs={
                 "deletions": consumer.run,
                 "sweep": sweep.run,
-                "expiry": Expiry(store, settings.audio_expiry_days).run,
+                "expiry": Expiry(store.retention, settings.audio_expiry_days).run,
             },
         )
 

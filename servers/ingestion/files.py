@@ -61,7 +61,7 @@ class Media:
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What metadata is told of a file."""
+    """What metadata is told of a file, and tells of it again."""
 
     recording_id: str
     title: str

@@ -44,9 +44,6 @@ class Store(Protocol):
     async def create_multipart(self, key: str) -> str:
         """Begin an upload in parts; returns its id."""
 
-    async def presign_part(self, key: str, multipart_id: str, number: int, size_bytes: int, expires_s: int) -> str:
-        """Where anybody may PUT a part of just that size."""
-
     async def parts(self, key: str, multipart_id: str) -> list[PartInfo]:
         """The parts that have arrived. ObjectMissing when there is no such upload."""
 
@@ -60,11 +57,24 @@ class Store(Protocol):
         """Uploads in parts that were neither completed nor aborted."""
 
 
+class Addresses(Protocol):
+    """Presigned addresses; see `servers.common.presigned`. To reckon one takes no call, so it cannot fail."""
+
+    async def part(self, key: str, multipart_id: str, number: int, size_bytes: int, expires_s: int) -> str:
+        """Where anybody may PUT a part of just that size."""
+
+    async def file(self, key: str, content_type: str, disposition: str, expires_s: int) -> str:
+        """Where anybody may GET an object, told as of that type and disposition."""
+
+
 class Registry(Protocol):
     """Where recordings are kept. DependencyUnavailable while it is away."""
 
     async def create(self, owner: Owner, registration: Registration) -> object:
         """The recording, new or as the same call made it before. AlreadyExists when another has its id."""
+
+    async def find(self, owner: Owner, recording_id: str) -> Registration | None:
+        """What is registered of the recording; None when it has no file. RecordingNotFound when there is none."""
 
     async def used(self, tenant: str, keys: Sequence[str]) -> set[str]:
         """Those of at most 1000 objects that a recording of the tenant has."""

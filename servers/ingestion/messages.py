@@ -1,6 +1,7 @@
 """Between the messages of the contract and the values of the domain."""
 
 from collections.abc import AsyncIterator
+from datetime import datetime
 
 from ai2text.ingestion.v1 import ingestion_service_pb2
 from ai2text.metadata.v1 import recording_pb2
@@ -8,6 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from servers.common.errors import FieldInvalid
 from servers.ingestion import fields
+from servers.ingestion.downloads import Download
 from servers.ingestion.files import Announced, Deposited
 from servers.ingestion.parts import Plan
 
@@ -47,8 +49,6 @@ def recording(deposited: Deposited) -> recording_pb2.Recording:
 
 def plan(plan: Plan) -> ingestion_service_pb2.CreateUploadResponse:
     """What to send where."""
-    expires = Timestamp()
-    expires.FromDatetime(plan.expire_time)
     return ingestion_service_pb2.CreateUploadResponse(
         upload_id=plan.upload_id,
         parts=[
@@ -58,5 +58,23 @@ def plan(plan: Plan) -> ingestion_service_pb2.CreateUploadResponse:
             for part in plan.missing
         ],
         part_count=plan.part_count,
-        expire_time=expires,
+        expire_time=_timestamp(plan.expire_time),
     )
+
+
+def download(download: Download) -> ingestion_service_pb2.CreateDownloadResponse:
+    """Where to get what."""
+    return ingestion_service_pb2.CreateDownloadResponse(
+        url=download.url,
+        expire_time=_timestamp(download.expire_time),
+        content_type=download.content_type,
+        file_name=download.file_name,
+        size_bytes=download.size_bytes,
+        sha256=download.sha256,
+    )
+
+
+def _timestamp(time: datetime) -> Timestamp:
+    written = Timestamp()
+    written.FromDatetime(time)
+    return written

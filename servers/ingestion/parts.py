@@ -13,7 +13,7 @@ from servers.common.stored import ObjectMissing
 from servers.ingestion import states
 from servers.ingestion.deposits import Deposits
 from servers.ingestion.files import Announced, Deposited, Owner, incoming_key, state_key, upload_id
-from servers.ingestion.inputs import Store
+from servers.ingestion.inputs import Addresses, Store
 from servers.ingestion.locks import Locks
 from servers.ingestion.places import Places
 from servers.ingestion.spool import Spool
@@ -51,9 +51,17 @@ class PartedUploads:
     """All uploads in parts."""
 
     def __init__(
-        self, store: Store, deposits: Deposits, places: Places, locks: Locks, folder: Path, limit_bytes: int
+        self,
+        store: Store,
+        addresses: Addresses,
+        deposits: Deposits,
+        places: Places,
+        locks: Locks,
+        folder: Path,
+        limit_bytes: int,
     ) -> None:
         self._store = store
+        self._addresses = addresses
         self._deposits = deposits
         self._places = places
         self._locks = locks
@@ -136,7 +144,7 @@ class PartedUploads:
 
     async def _awaited(self, key: str, state: State, number: int) -> Part:
         size = state.size_of(number)
-        url = await self._store.presign_part(key, state.multipart_id, number, size, int(EXPIRY.total_seconds()))
+        url = await self._addresses.part(key, state.multipart_id, number, size, int(EXPIRY.total_seconds()))
         return Part(number, state.offset_of(number), size, url)
 
     def _plan(self, name: str, state: State, missing: list[Part] | tuple[()]) -> Plan:

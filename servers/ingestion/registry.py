@@ -9,10 +9,10 @@ from ai2text.metadata.v1 import media_pb2, recording_pb2, recording_service_pb2,
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from servers.common.errors import AlreadyExists, DependencyUnavailable, FieldInvalid, InvalidInput
+from servers.common.errors import AlreadyExists, DependencyUnavailable, FieldInvalid, InvalidInput, RecordingNotFound
 from servers.common.identity import Caller
 from servers.common.retries import Retries
-from servers.ingestion.files import Owner, Registration
+from servers.ingestion.files import Content, Media, Owner, Registration
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +45,19 @@ class MetadataRegistry:
             )
 
         return (await self._retries.call("create", attempt)).recording
+
+    async def find(self, owner: Owner, recording_id: str) -> Registration | None:
+        """See Registry."""
+        request = recording_service_pb2.GetRecordingRequest(recording_id=recording_id)
+        caller = Caller(owner.tenant, owner.subject, frozenset({"recordings.read"}))
+
+        async def attempt() -> recording_service_pb2.GetRecordingResponse:
+            return await _translated(
+                lambda: self._recordings.GetRecording(request, timeout=TIMEOUT_S, metadata=caller.metadata()),
+                recording_id,
+            )
+
+        return _registration((await self._retries.call("find", attempt)).recording)
 
     async def used(self, tenant: str, keys: Sequence[str]) -> set[str]:
         """See Registry."""
@@ -89,13 +102,31 @@ def _request(registration: Registration) -> recording_service_pb2.CreateRecordin
     )
 
 
-async def _translated(call: Callable[[], Awaitable[T]]) -> T:
+def _registration(recording: recording_pb2.Recording) -> Registration | None:
+    """None when there is no file."""
+    if not recording.object.key:
+        return None
+    object, media = recording.object, recording.media
+    return Registration(
+        recording.recording_id,
+        recording.title,
+        recording.language_code,
+        dict(recording.labels),
+        object.key,
+        Content(object.size_bytes, object.sha256, object.crc32c),
+        Media(media.container, media.codec, media.sample_rate_hz, media.channel_count, media.duration_ms),
+    )
+
+
+async def _translated(call: Callable[[], Awaitable[T]], recording_id: str = "") -> T:
     """What metadata refuses is the caller's to mend and is told as metadata tells it; all else may pass."""
     try:
         return await call()
     except grpc.aio.AioRpcError as error:
         if error.code() == grpc.StatusCode.ALREADY_EXISTS:
             raise AlreadyExists("the request_id was used for another file or title, or one since deleted") from error
+        if error.code() == grpc.StatusCode.NOT_FOUND:
+            raise RecordingNotFound("there is no such recording", recording_id=recording_id) from error
         if error.code() == grpc.StatusCode.INVALID_ARGUMENT:
             raise _invalid(error) from error
         log.warning("metadata does not answer", code=error.code().name, details=error.details())

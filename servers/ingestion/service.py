@@ -11,11 +11,12 @@ from opentelemetry import metrics
 from servers.common import identity, lifecycle
 from servers.common.errors import Ai2TextError
 from servers.ingestion import fields, messages
+from servers.ingestion.downloads import Downloads
 from servers.ingestion.files import Owner
 from servers.ingestion.parts import PartedUploads
 from servers.ingestion.streaming import StreamedUploads
 
-WRITE = "recordings.write"
+READ, WRITE = "recordings.read", "recordings.write"
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
@@ -29,9 +30,12 @@ BYTES = _METER.create_counter("ai2text.ingestion.bytes", unit="By", description=
 class IngestionService(ingestion_service_pb2_grpc.IngestionServiceServicer):
     """See `ingestion_service.proto`."""
 
-    def __init__(self, streamed: StreamedUploads, parted: PartedUploads, limit_bytes: int) -> None:
+    def __init__(
+        self, streamed: StreamedUploads, parted: PartedUploads, downloads: Downloads, limit_bytes: int
+    ) -> None:
         self._streamed = streamed
         self._parted = parted
+        self._downloads = downloads
         self._limit = limit_bytes
 
     async def UploadRecording(
@@ -65,9 +69,17 @@ class IngestionService(ingestion_service_pb2_grpc.IngestionServiceServicer):
         BYTES.add(recording.object.size_bytes, {"way": "parts"})
         return ingestion_service_pb2.CompleteUploadResponse(recording=recording, operation=deposited.operation)
 
+    async def CreateDownload(
+        self, request: ingestion_service_pb2.CreateDownloadRequest, context: Context
+    ) -> ingestion_service_pb2.CreateDownloadResponse:
+        """Say where a file can be had."""
+        owner = _owner(context, READ)
+        recording_id = fields.identifier("recording_id", request.recording_id)
+        return messages.download(await self._downloads.create(owner, recording_id))
 
-def _owner(context: Context) -> Owner:
-    caller = identity.require(context, WRITE)
+
+def _owner(context: Context, scope: str = WRITE) -> Owner:
+    caller = identity.require(context, scope)
     return Owner(fields.tenant(caller.tenant), caller.subject)
 
 
@@ -87,11 +99,11 @@ def _counted(way: str) -> Iterator[None]:
         UPLOADS.add(1, {"way": way, "outcome": outcome})
 
 
-def mount(streamed: StreamedUploads, parted: PartedUploads, limit_bytes: int) -> lifecycle.Mount:
+def mount(streamed: StreamedUploads, parted: PartedUploads, downloads: Downloads, limit_bytes: int) -> lifecycle.Mount:
     """Adds IngestionService to a server."""
 
     def add(server: grpc.aio.Server) -> str:
-        servicer = IngestionService(streamed, parted, limit_bytes)
+        servicer = IngestionService(streamed, parted, downloads, limit_bytes)
         ingestion_service_pb2_grpc.add_IngestionServiceServicer_to_server(servicer, server)
         return ingestion_service_pb2.DESCRIPTOR.services_by_name["IngestionService"].full_name
 

@@ -25,7 +25,7 @@ class Settings(ServerSettings):
     """Where the object store is, such as `http://127.0.0.1:8333`; empty: AWS."""
 
     s3_public_endpoint: str = ""
-    """Where clients reach the store, for uploads in parts; empty: `s3_endpoint`."""
+    """Where clients reach the store, for uploads in parts and for downloads; empty: `s3_endpoint`."""
 
     s3_bucket: str = "ai2text"
     """Where the files are; made when it is not there."""
@@ -54,6 +54,9 @@ class Settings(ServerSettings):
 
     idle_s: float = Field(default=60.0, gt=0)
     """How long an upload may bring nothing before it is given up, in seconds."""
+
+    download_expiry_s: int = Field(default=900, ge=1, le=7 * 24 * 3600)
+    """How long the address of a download is good, in seconds; S3 knows no longer one than a week."""
 
     sweep_interval_s: float = Field(default=6 * 3600.0, gt=0)
     """How often what nobody refers to is looked for, in seconds."""

@@ -47,9 +47,8 @@ class VectorIndexes(Protocol):
 
 
 def read_on(index: VectorIndex, journal: Journal, tenant: str, space: str, step: int) -> bool:
-    """Have the index take the next `step` changes in; False when there are none."""
+    """Have the index take the next `step` changes in; False when there are no more, which need not be asked again."""
     changes = journal.changes_after(tenant, space, index.seq, step)
-    if changes.seq == index.seq:
-        return False
-    index.apply(changes)
-    return True
+    if changes.seq != index.seq:
+        index.apply(changes)
+    return len(changes.gone) + len(changes.there.ids) == step

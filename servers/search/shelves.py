@@ -27,8 +27,9 @@ DELETE_STEP = 200
 """Documents deleted at a time; new ones wait no longer than that takes."""
 NEAREST_TIMEOUT_S = 1.5
 MATCHING_TIMEOUT_S = 1.5
-COMMIT_EVERY_S = 0.3
-"""What is put in this time can be found after one commit, which takes some hundredths of a second."""
+COMMIT_EVERY_S = 0.75
+"""From one commit of words to the next while more come; what comes after a longer while is committed at once. Each adds
+a segment, and tantivy merges every eight with all that are smaller than ten thousand documents."""
 
 T = TypeVar("T")
 

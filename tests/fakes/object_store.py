@@ -20,6 +20,16 @@ class Multipart:
     parts: dict[int, bytes] = field(default_factory=dict)
 
 
+class MemoryAddresses:
+    """Addresses that say what they are for."""
+
+    async def part(self, key: str, multipart_id: str, number: int, size_bytes: int, expires_s: int) -> str:
+        return f"memory:{key}?{multipart_id}&{number}&{expires_s}"
+
+    async def file(self, key: str, content_type: str, disposition: str, expires_s: int) -> str:
+        return f"memory:{key}?{content_type}&{disposition}&{expires_s}"
+
+
 @dataclass
 class MemoryObjects:
     """One bucket."""
@@ -35,6 +45,7 @@ class MemoryObjects:
     """How many files were uploaded, of all times."""
     after: dict[str, Callable[[], None]] = field(default_factory=dict)
     """What happens after a call, by its name; once."""
+    addresses: MemoryAddresses = field(default_factory=MemoryAddresses)
 
     def _answer(self) -> None:
         if self.down:
@@ -124,9 +135,6 @@ class MemoryObjects:
         self.multiparts[multipart_id] = Multipart(key, datetime.now(UTC))
         self._called("create_multipart")
         return multipart_id
-
-    async def presign_part(self, key: str, multipart_id: str, number: int, size_bytes: int, expires_s: int) -> str:
-        return f"memory:{key}?{multipart_id}&{number}&{expires_s}"
 
     async def parts(self, key: str, multipart_id: str) -> list[PartInfo]:
         self._answer()

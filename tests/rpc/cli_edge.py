@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 from ai2text.asr.v1 import speech_service_pb2_grpc
 from ai2text.metadata.v1 import (
+    media_pb2,
     recording_pb2,
     recording_service_pb2,
     recording_service_pb2_grpc,
@@ -37,6 +38,8 @@ class Recordings(recording_service_pb2_grpc.RecordingServiceServicer):
     listed: list[Any] = field(default_factory=list)
     labels: dict[str, dict[str, str]] = field(default_factory=dict)
     updates: list[Any] = field(default_factory=list)
+    files: set[str] = field(default_factory=set)
+    """Those that were made from files; the others were spoken live."""
     rivals: int = 0
     """How many updates fail because somebody else was faster."""
 
@@ -60,6 +63,7 @@ class Recordings(recording_service_pb2_grpc.RecordingServiceServicer):
             recording_id=recording_id,
             title=self.titles[recording_id],
             source=recording_pb2.RECORDING_SOURCE_LIVE,
+            object=media_pb2.StoredObject(key="k", size_bytes=1) if recording_id in self.files else None,
             language_code="vi",
             duration_ms=61_000,
             segment_count=2,

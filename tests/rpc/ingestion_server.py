@@ -19,6 +19,7 @@ from servers.common.retries import Retries
 from servers.ingestion import service
 from servers.ingestion.claims import Claims
 from servers.ingestion.deposits import Deposits
+from servers.ingestion.downloads import Downloads
 from servers.ingestion.inputs import Store
 from servers.ingestion.locks import Locks
 from servers.ingestion.parts import PartedUploads
@@ -35,6 +36,7 @@ LIMIT_BYTES = 20 << 20
 IDLE_S = 2.0
 PLACES = 4
 AGE_S = 3600.0
+DOWNLOAD_EXPIRY_S = 900
 
 UploadFile = ingestion_service_pb2.UploadFile
 
@@ -110,7 +112,8 @@ async def served(store: Store, folder: Path, places: int = PLACES) -> AsyncItera
         deposits = Deposits(store, registry, AvProber(60.0), locks, claims)
         mount = service.mount(
             StreamedUploads(deposits, taken, folder, LIMIT_BYTES, IDLE_S),
-            PartedUploads(store, deposits, taken, locks, folder, LIMIT_BYTES),
+            PartedUploads(store, store.addresses, deposits, taken, locks, folder, LIMIT_BYTES),
+            Downloads(store, store.addresses, registry, DOWNLOAD_EXPIRY_S),
             LIMIT_BYTES,
         )
         server, _, _ = lifecycle.build([mount])

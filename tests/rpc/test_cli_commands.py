@@ -447,7 +447,7 @@ def test_search_asks_again_and_again(edge: Edge, shell: Shell) -> None:
     [
         ([], "What are you looking for?"),
         (["x", "--all", "--page", "t"], "--all begins at the first page"),
-        (["x", "--json", "--play"], "--play shows a moment"),
+        (["x", "--hit", "2"], "--hit says which hit is played"),
         (["-i", "--json"], "--interactive goes with neither"),
         (["x", "--label", "team"], "'team' is no label"),
         (["x", "--after", "then"], "--after then is no time"),

@@ -342,7 +342,7 @@ async def test_a_tenant_whose_name_is_no_folder_is_refused(server: Served, tenan
     assert (told.code, told.reason) == (Code.UNAUTHENTICATED, "IDENTITY_MISSING")
 
 
-async def test_every_method_needs_the_scope_to_write(server: Served) -> None:
+async def test_every_method_of_an_upload_needs_the_scope_to_write(server: Served) -> None:
     reader = headers(scopes=frozenset({"recordings.read"}))
     calls = [
         server.uploads.UploadRecording(stream(announced(CLIP), CLIP), metadata=reader),

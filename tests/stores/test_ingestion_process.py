@@ -10,6 +10,7 @@ from pathlib import Path
 
 import grpc
 from ai2text.events.v1 import recording_events_pb2
+from ai2text.ingestion.v1 import ingestion_service_pb2
 from ai2text.ingestion.v1.ingestion_service_pb2_grpc import IngestionServiceStub
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
@@ -76,6 +77,8 @@ async def test_it_takes_files_removes_them_when_their_recordings_go_and_stops_wh
             "AI2TEXT_S3_ACCESS_KEY": address.access_key,
             "AI2TEXT_S3_SECRET_KEY": address.secret_key,
             "AI2TEXT_SPOOL_DIR": str(tmp_path),
+            "AI2TEXT_S3_PUBLIC_ENDPOINT": "https://files.example.org",
+            "AI2TEXT_DOWNLOAD_EXPIRY_S": "77",
             "AI2TEXT_AUDIO_EXPIRY_DAYS": "30",
             "AI2TEXT_LOG_LEVEL": "error",
         }
@@ -83,16 +86,20 @@ async def test_it_takes_files_removes_them_when_their_recordings_go_and_stops_wh
             async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
                 await becomes_well(channel)
                 clip = media.wav()
-                call = IngestionServiceStub(channel).UploadRecording(stream(announced(clip), clip), metadata=headers())
-                recording = (await call).recording
+                stub = IngestionServiceStub(channel)
+                recording = (await stub.UploadRecording(stream(announced(clip), clip), metadata=headers())).recording
                 assert await store.head(recording.object.key) is not None
+                request = ingestion_service_pb2.CreateDownloadRequest(recording_id=recording.recording_id)
+                url = (await stub.CreateDownload(request, metadata=headers())).url
+                assert url.startswith(f"https://files.example.org/{BUCKET}/{recording.object.key}?")
+                assert "&X-Amz-Expires=77&" in url
                 metadata.store.recordings_by_id.clear()
                 event = recording_events_pb2.RecordingDeleted(
                     event_id="e", tenant="acme", recording_id=recording.recording_id, object_key=recording.object.key
                 )
                 await events.publish(bus, events.RECORDING_DELETED, "e", event.SerializeToString())
                 await goes(store, recording.object.key)
-                rules = await store.lifecycle()
+                rules = await store.retention.rules()
                 assert [(rule["Filter"]["Prefix"], rule["Expiration"]["Days"]) for rule in rules] == [("audio/", 30)]
             process.send_signal(signal.SIGTERM)
             assert await asyncio.wait_for(process.wait(), 15) == 0

@@ -122,7 +122,7 @@ async def test_parts_that_anybody_puts_to_presigned_addresses_are_joined(store: 
     async with aiohttp.ClientSession() as http:
         for number, start in ((2, 8 * MIB), (1, 0)):
             size = min(8 * MIB, len(content) - start)
-            url = await store.presign_part("incoming/acme/u", multipart_id, number, size, 60)
+            url = await store.addresses.part("incoming/acme/u", multipart_id, number, size, 60)
             async with http.put(url, data=b"too short") as other:
                 assert other.status == 403
             async with http.put(url, data=io.BytesIO(content[start : start + 8 * MIB])) as answer:
@@ -148,7 +148,7 @@ async def test_an_aborted_upload_leaves_nothing(store: ObjectStore) -> None:
 
 async def test_an_address_that_has_expired_is_refused(store: ObjectStore) -> None:
     multipart_id = await store.create_multipart("incoming/acme/u")
-    url = await store.presign_part("incoming/acme/u", multipart_id, 1, 1, 1)
+    url = await store.addresses.part("incoming/acme/u", multipart_id, 1, 1, 1)
     await asyncio.sleep(2.1)  # the time of the address itself
     async with aiohttp.ClientSession() as http, http.put(url, data=b"x") as answer:
         assert answer.status == 403
@@ -156,16 +156,16 @@ async def test_an_address_that_has_expired_is_refused(store: ObjectStore) -> Non
 
 async def test_a_rule_of_expiry_is_set_changed_and_taken_back_without_touching_others(store: ObjectStore) -> None:
     await store.check()
-    await store.expire("other/", 7)
-    await store.expire("audio/", 30)
-    await store.expire("audio/", 90)
-    rules = await store.lifecycle()
+    await store.retention.expire("other/", 7)
+    await store.retention.expire("audio/", 30)
+    await store.retention.expire("audio/", 90)
+    rules = await store.retention.rules()
     assert {(rule["ID"], rule["Expiration"]["Days"]) for rule in rules} == {("ai2text-other", 7), ("ai2text-audio", 90)}
-    await store.expire("audio/", 0)
-    assert [rule["ID"] for rule in await store.lifecycle()] == ["ai2text-other"]
-    await store.expire("other/", 0)
-    await store.expire("other/", 0)
-    assert await store.lifecycle() == []
+    await store.retention.expire("audio/", 0)
+    assert [rule["ID"] for rule in await store.retention.rules()] == ["ai2text-other"]
+    await store.retention.expire("other/", 0)
+    await store.retention.expire("other/", 0)
+    assert await store.retention.rules() == []
 
 
 async def test_a_store_that_is_away_is_said_to_be(bucket: str, objects_server: ObjectServer) -> None:

@@ -213,7 +213,7 @@ def test_what_is_written_anew_is_not_searched_before_it_is_whole(
         for one in (indexes, again):
             with pytest.raises(DependencyUnavailable):
                 found(one, entries[0])
-    assert steps == 3
+    assert steps == 2  # the third brings fewer than a step may: it is the last
     for one in (indexes, again):
         assert len(found(one, entries[0], 50)) == 25
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ai2text.ingestion.v1 import ingestion_service_pb2
 from ai2text.metadata.v1 import media_pb2, recording_pb2, transcript_pb2
 from ai2text.search.v1 import explanation_pb2, hit_pb2, search_service_pb2
 from rich.console import Console
@@ -18,6 +19,7 @@ from clients.cli.asking import Asking, remembered
 from clients.cli.commands import values
 from clients.cli.hits import Answer, Question
 from clients.cli.moments import Moment
+from clients.cli.playing import Playback
 from clients.cli.problem import Problem, UsageProblem
 from clients.cli.times import full
 
@@ -183,6 +185,9 @@ def test_what_is_missing_is_noted(capsys: pytest.CaptureFixture[str]) -> None:
 # Moments
 
 
+STORED = media_pb2.StoredObject(key="k")
+
+
 def moment(**fields: Any) -> Moment:
     recording = recording_pb2.Recording(recording_id="0123456789", title="Họp [b]", **fields)
     segments = [transcript_pb2.Segment(segment_id=f"s{n}", text=f"câu [i]{n}", start_ms=n * 1000) for n in range(3)]
@@ -196,11 +201,21 @@ def test_a_moment_shows_what_was_said_around_it() -> None:
     assert "\x1b[1mcâu [i]2" not in text
 
 
-def test_a_moment_says_where_to_hear_it() -> None:
+def test_a_moment_says_where_it_was_said() -> None:
     live = printed(lambda console: answers.show_moment(moment(), console))
     assert "It was said live at 1:02:03 of 'Họp [b]' (0123456789); live sound is not kept." in live
-    uploaded = printed(lambda console: answers.show_moment(moment(object=media_pb2.StoredObject(key="k")), console))
-    assert "Listen at 1:02:03 of 'Họp [b]' (0123456789)" in uploaded
+    uploaded = printed(lambda console: answers.show_moment(moment(object=STORED), console))
+    assert "It was said at 1:02:03 of 'Họp [b]' (0123456789).\n" in uploaded
+    assert "Listen" not in uploaded
+
+
+@pytest.mark.parametrize(
+    ("start_ms", "begins"), [(3_723_000, "3720"), (62_500, "59.5"), (2_000, "0"), (36_000_000, "35997")]
+)
+def test_a_moment_is_heard_from_a_little_before_it_on(start_ms: int, begins: str) -> None:
+    file = ingestion_service_pb2.CreateDownloadResponse(url="https://files.example.org/a?b=c")
+    said = Moment(hit(start_ms=start_ms), recording_pb2.Recording(), ())
+    assert Playback(said, file).address == f"https://files.example.org/a?b=c#t={begins}"
 
 
 # The prompt
@@ -212,6 +227,8 @@ class Service:
     def __init__(self) -> None:
         self.asked = list[Question]()
         self.opened = list[str]()
+        self.heard = list[str]()
+        self.live = False
         self.broken = False
 
     def ask(self, question: Question) -> Answer:
@@ -225,7 +242,10 @@ class Service:
 
     def look(self, found: hit_pb2.Hit) -> Moment:
         self.opened.append(found.segment_id)
-        return moment()
+        return moment() if self.live else moment(object=STORED)
+
+    def hear(self, said: Moment) -> None:
+        self.heard.append(said.recording.recording_id)
 
 
 @pytest.fixture
@@ -245,7 +265,7 @@ def conversation(service: Service, *lines: str | type[BaseException], common: Qu
         raise line
 
     asking = common or Question("", 5, language_code="vi")
-    return printed(lambda console: Asking(asking, service.ask, service.look, console).run(read))
+    return printed(lambda console: Asking(asking, service.ask, service.look, service.hear, console).run(read))
 
 
 def test_each_line_is_a_query_with_the_options_in_common(service: Service) -> None:
@@ -279,14 +299,22 @@ def test_open_shows_the_hit_with_that_number(service: Service, capsys: pytest.Ca
     text = conversation(
         service, ":open 1", "x", ":open 2", ":open 0", ":open 3", ":open", ":open x", "nothing", ":open 1"
     )
-    assert service.opened == ["s2"]
-    assert "It was said live" in text
+    assert (service.opened, service.heard) == (["s2"], [])
+    assert "It was said at" in text
     said = capsys.readouterr().err
     assert [said.count(part) for part in ("is no hit's number", "There are no hits yet", "There are 2 hits.")] == [
         6,
         2,
         4,
     ]
+
+
+def test_play_shows_the_hit_and_lets_it_be_heard_unless_it_was_spoken_live(service: Service) -> None:
+    assert "It was said at" in conversation(service, "x", ":play 2")
+    assert (service.opened, service.heard) == (["s2"], ["0123456789"])
+    service.live = True
+    assert "It was said live" in conversation(service, "x", ":play 1")
+    assert (service.opened, service.heard) == (["s2", "s1"], ["0123456789"])
 
 
 def test_quit_ends_it_and_help_says_what_there_is(service: Service, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ import grpc
 import httpx
 import pytest
 from ai2text.asr.v1 import speech_service_pb2, speech_service_pb2_grpc
+from ai2text.ingestion.v1 import ingestion_service_pb2, ingestion_service_pb2_grpc
 from ai2text.metadata.v1 import transcript_service_pb2, transcript_service_pb2_grpc
 from ai2text.search.v1 import (
     hit_pb2,
@@ -43,6 +44,7 @@ class Backend(
     search_service_pb2_grpc.SearchServiceServicer,
     index_service_pb2_grpc.IndexServiceServicer,
     transcript_service_pb2_grpc.TranscriptServiceServicer,
+    ingestion_service_pb2_grpc.IngestionServiceServicer,
 ):
     """Answers what the tests ask."""
 
@@ -81,6 +83,9 @@ class Backend(
     def ExportTranscript(self, request: Any, context: Any) -> Iterator[Any]:
         for text in ("1\n", "00:00", " xin chào\n"):
             yield transcript_service_pb2.ExportTranscriptResponse(text=text)
+
+    def CreateDownload(self, request: Any, context: Any) -> ingestion_service_pb2.CreateDownloadResponse:
+        return ingestion_service_pb2.CreateDownloadResponse(url=f"https://files/{request.recording_id}?a=b&c=d%2F")
 
 
 class Headers(grpc.ServerInterceptor):
@@ -126,6 +131,7 @@ def _serve(headers: Headers) -> tuple[grpc.Server, int]:
     index_service_pb2_grpc.add_IndexServiceServicer_to_server(backend, server)
     speech_service_pb2_grpc.add_SpeechServiceServicer_to_server(backend, server)
     transcript_service_pb2_grpc.add_TranscriptServiceServicer_to_server(backend, server)
+    ingestion_service_pb2_grpc.add_IngestionServiceServicer_to_server(backend, server)
     checks = health.HealthServicer()
     checks.set("", health_pb2.HealthCheckResponse.SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
@@ -138,7 +144,8 @@ def _serve(headers: Headers) -> tuple[grpc.Server, int]:
 def _edge(home: Home, ports: Ports, backend_port: int) -> Edge:
     upstream = Endpoint("127.0.0.1", backend_port)
     local = Edge.local(ports, home)
-    return replace(local, asr_stable=(upstream,), asr_canary=(upstream,), metadata=upstream, search=upstream)
+    asr = (upstream,)
+    return replace(local, asr_stable=asr, asr_canary=asr, metadata=upstream, search=upstream, ingestion=upstream)
 
 
 @pytest.fixture(scope="module")
@@ -318,6 +325,15 @@ def test_json_of_a_server_stream(mesh: Mesh) -> None:
     url = f"http://{mesh.address}/v1/recordings/r1:export"
     answer = httpx.get(url, params={"format": "EXPORT_FORMAT_SRT"}, headers=mesh.headers(), timeout=10)
     assert "".join(piece["text"] for piece in answer.json()) == "1\n00:00 xin chào\n"
+
+
+@pytest.mark.parametrize("body", [None, {}])
+def test_json_of_a_download_needs_no_body_and_gives_the_address_as_it_is(
+    mesh: Mesh, body: dict[str, str] | None
+) -> None:
+    answer = mesh.post("/v1/recordings/r1:download", json=body, headers=mesh.headers())
+    assert answer.json() == {"url": "https://files/r1?a=b&c=d%2F"}
+    assert mesh.post("/v1/recordings/r1:download", json=body).status_code == 401
 
 
 def test_json_takes_32_mib_of_audio(mesh: Mesh) -> None:

@@ -30,8 +30,8 @@ def entry(segment_id: str) -> Entry:
 
 
 @contextlib.asynccontextmanager
-async def running(shelf: SlowShelf, pace_s: float = 0.0) -> AsyncIterator[Intake]:
-    intake = Intake(shelf, most_at_once=8, pace_s=pace_s)
+async def running(shelf: SlowShelf, pace_s: float = 0.0, alone_pace_s: float = 0.0) -> AsyncIterator[Intake]:
+    intake = Intake(shelf, most_at_once=8, pace_s=pace_s, alone_pace_s=alone_pace_s)
     job = asyncio.create_task(intake.run())
     try:
         yield intake
@@ -72,35 +72,56 @@ async def test_one_that_gave_up_does_not_trouble_the_others() -> None:
         await impatient
 
 
-async def test_what_comes_alone_goes_at_once_and_what_comes_soon_after_waits_for_company() -> None:
+async def add(intake: Intake, *segment_ids: str) -> None:
+    """Those that come at one time."""
+    async with asyncio.timeout(10):
+        await asyncio.gather(*(intake.add(entry(segment_id)) for segment_id in segment_ids))
+
+
+async def test_what_comes_alone_goes_at_once_and_the_next_after_a_short_pause() -> None:
+    shelf = SlowShelf()
+    async with running(shelf, pace_s=30.0, alone_pace_s=0.05) as intake:
+        for segment_id in "abc":
+            await add(intake, segment_id)
+    assert shelf.batches == [["a"], ["b"], ["c"]]
+
+
+async def test_what_comes_soon_after_several_waits_for_company_until_there_is_enough() -> None:
+    shelf = SlowShelf()
+    async with running(shelf, pace_s=30.0) as intake:
+        await add(intake, "a")
+        await add(intake, "b", "c")
+        waiting = asyncio.create_task(add(intake, "waiting"))
+        await asyncio.sleep(0.05)
+        await add(intake, "d", "e", "f")
+        await waiting
+    assert shelf.batches == [["a"], ["b", "c"], ["waiting", "d", "e", "f"]]
+
+
+async def test_what_waits_for_company_does_not_wait_for_ever() -> None:
     shelf, loop = SlowShelf(), asyncio.get_running_loop()
     async with running(shelf, pace_s=0.3) as intake:
+        await add(intake, "a", "b")
         began = loop.time()
-        await intake.add(entry("alone"))
-        assert loop.time() - began < 0.2
-        first = asyncio.create_task(intake.add(entry("first")))
-        await asyncio.sleep(0.05)
-        await asyncio.gather(first, intake.add(entry("second")))
-        assert loop.time() - began >= 0.3
-    assert shelf.batches == [["alone"], ["first", "second"]]
+        await add(intake, "c")
+        assert loop.time() - began > 0.2
+    assert shelf.batches == [["a", "b"], ["c"]]
 
 
 async def test_a_full_batch_does_not_wait_for_company() -> None:
-    shelf, loop = SlowShelf(), asyncio.get_running_loop()
+    shelf = SlowShelf()
     async with running(shelf, pace_s=30.0) as intake:
-        began = loop.time()
-        await intake.add(entry("alone"))
-        await asyncio.gather(*(intake.add(entry(str(n))) for n in range(8)))
-        assert loop.time() - began < 10
-    assert [len(batch) for batch in shelf.batches] == [1, 8]
+        await add(intake, "a", "b")
+        await add(intake, *map(str, range(8)))
+    assert [len(batch) for batch in shelf.batches] == [2, 8]
 
 
 async def test_one_that_waits_for_company_is_told_of_the_end() -> None:
     shelf = SlowShelf()
     async with running(shelf, pace_s=30.0) as intake:
-        await intake.add(entry("alone"))
+        await add(intake, "a", "b")
         waiting = asyncio.create_task(intake.add(entry("waiting")))
         await asyncio.sleep(0.05)
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(waiting, 5)
-    assert shelf.batches == [["alone"]]
+    assert shelf.batches == [["a", "b"]]

@@ -1,8 +1,12 @@
-"""The embedder's prompts."""
+"""The embedder's prompts, and the threads that it works on."""
+
+import os
+import threading
 
 import pytest
 
 from batches import by_length
+from lanes import NICENESS, making_way
 from prompts import LONGEST_TEXT, UnusableRequest, dressed
 
 E5 = {"query": "query: ", "document": "", "passage": "passage: "}
@@ -35,3 +39,13 @@ def test_texts_of_like_length_go_together_and_none_is_lost() -> None:
     texts = ["x" * length for length in (3, 9, 1, 7, 5)]
     assert by_length(texts, 2) == [[1, 3], [4, 0], [2]]
     assert by_length([], 2) == []
+
+
+def test_a_thread_that_makes_way_leaves_all_others_as_they_are() -> None:
+    def niceness() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    before = niceness()
+    with making_way("patient") as lane:
+        assert lane.submit(niceness).result() == min(19, before + NICENESS)
+    assert niceness() == before

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from clients.cli import running, terminal
 from clients.cli.commands import values
+from clients.cli.commands.download import download
 from clients.cli.commands.options import AsJson, RecordingId
 from clients.cli.connection import Connection
 from clients.cli.finals import Format
@@ -21,7 +22,7 @@ from clients.cli.library import Library
 from clients.cli.problem import Problem, UsageProblem
 from clients.cli.times import clock, precise
 
-recordings = typer.Typer(no_args_is_help=True, help="List, read, export, label and delete what is stored.")
+recordings = typer.Typer(no_args_is_help=True, help="List, read, export, download, label and delete what is stored.")
 
 
 class Order(Enum):
@@ -128,6 +129,9 @@ def export(
     except OSError as error:
         raise Problem(f"{output} cannot be written: {error.strerror}.") from error
     terminal.notes().print(f"written to {output}", style="dim", markup=False, soft_wrap=True)
+
+
+recordings.command()(download)
 
 
 @recordings.command()

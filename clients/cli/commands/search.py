@@ -5,8 +5,9 @@ from dataclasses import replace
 from typing import Annotated, TypeVar
 
 import typer
+from ai2text.search.v1 import hit_pb2
 
-from clients.cli import answers, hits, moments, running, terminal
+from clients.cli import answers, hits, moments, playing, running, terminal
 from clients.cli.asking import Asking, remembered
 from clients.cli.commands import values
 from clients.cli.commands.options import AsJson
@@ -14,7 +15,9 @@ from clients.cli.connection import Connection
 from clients.cli.hits import Answer, Question
 from clients.cli.library import Library
 from clients.cli.moments import Moment
+from clients.cli.playing import Playback
 from clients.cli.problem import UsageProblem
+from clients.cli.refusal import Refusal
 from clients.cli.setup import Setup
 
 T = TypeVar("T")
@@ -68,8 +71,12 @@ def search(
         typer.Option("--rerank", help="Compare the first hits word by word: slower, and the best more often first."),
     ] = False,
     play: Annotated[
-        bool, typer.Option("--play", help="Show the best hit with what was said around it, and where to hear it.")
+        bool,
+        typer.Option("--play", help="Show what was said around the best hit, and hear it; --json prints its address."),
     ] = False,
+    nth: Annotated[
+        int, typer.Option("--hit", metavar="N", min=1, help="With --play: that hit, counted from 1, not the best.")
+    ] = 1,
     interactive: Annotated[
         bool, typer.Option("--interactive", "-i", help="Ask again and again, with these options.")
     ] = False,
@@ -80,7 +87,7 @@ def search(
     Accents may be left out. Each hit shows its time in the recording.
     """
     text = " ".join(query or ())
-    _check(text, recording or [], bool(start or end), interactive, as_json, play, every, page)
+    _check(text, recording or [], bool(start or end), interactive, as_json, play, nth, every, page)
     setup = running.setup_of(context)
     question = Question(
         text,
@@ -99,26 +106,58 @@ def search(
     if interactive:
         _converse(setup, question, recording or [])
     else:
-        _once(setup, question, recording or [], every, play, as_json)
+        answer = _once(setup, question, recording or [], every, play, as_json)
+        if play and answer.hits:
+            _play(setup, _hit(answer, nth), as_json)
 
 
-def _once(setup: Setup, question: Question, named: Sequence[str], every: bool, play: bool, as_json: bool) -> None:
-    async def ask(connection: Connection) -> tuple[Answer, Moment | None]:
+def _once(setup: Setup, question: Question, named: Sequence[str], every: bool, numbered: bool, as_json: bool) -> Answer:
+    async def ask(connection: Connection) -> Answer:
         asked = replace(question, recording_ids=await _full_ids(connection, named))
-        answer = await hits.search(connection, asked, every)
-        return answer, await moments.moment(connection, answer.hits[0]) if play and answer.hits else None
+        return await hits.search(connection, asked, every)
 
-    answer, moment = running.connected_run(setup, "ai2text search", ask)
-    console = terminal.output()
+    answer = running.connected_run(setup, "ai2text search", ask)
     if as_json:
         answers.print_json(answer)
     else:
-        answers.show(answer, console)
-    if moment:
-        console.print()
-        answers.show_moment(moment, console)
+        answers.show(answer, terminal.output(), numbered)
     if answer.next_token:
         terminal.notes().print(f"There is more: --all, or --page {answer.next_token}", style="dim", soft_wrap=True)
+    return answer
+
+
+def _hit(answer: Answer, nth: int) -> hit_pb2.Hit:
+    if nth > len(answer.hits):
+        raise UsageProblem(f"There is no hit {nth}.", f"There are {len(answer.hits)}.")
+    return answer.hits[nth - 1]
+
+
+def _play(setup: Setup, hit: hit_pb2.Hit, as_json: bool) -> None:
+    """Show a hit with what was said around it, and let it be heard."""
+    moment = running.connected_run(setup, "ai2text search", lambda connection: moments.moment(connection, hit))
+    if as_json:
+        answers.print_moment(moment, _playback(setup, moment))
+        return
+    console = terminal.output()
+    console.print()
+    answers.show_moment(moment, console)
+    if moment.has_sound:
+        _hear(setup, moment)
+
+
+def _playback(setup: Setup, moment: Moment) -> Playback | None:
+    """None when the recording has no file, or has none any more."""
+    try:
+        return running.connected_run(setup, "ai2text search", lambda c: playing.playback(c, moment))
+    except Refusal as refusal:
+        if refusal.details.reason == "RECORDING_WITHOUT_FILE":
+            return None
+        raise
+
+
+def _hear(setup: Setup, moment: Moment) -> None:
+    found = running.connected_run(setup, "ai2text search", lambda c: playing.playback(c, moment))
+    playing.play(found, terminal.output(), setup.graphical)
 
 
 def _converse(setup: Setup, question: Question, named: Sequence[str]) -> None:
@@ -130,6 +169,7 @@ def _converse(setup: Setup, question: Question, named: Sequence[str]) -> None:
         replace(question, recording_ids=ids),
         lambda asked: run(lambda connection: hits.search(connection, asked)),
         lambda hit: run(lambda connection: moments.moment(connection, hit)),
+        lambda moment: _hear(setup, moment),
         terminal.output(),
     )
     with remembered(setup.home.root / "search_history"):
@@ -143,6 +183,7 @@ def _check(
     interactive: bool,
     as_json: bool,
     play: bool,
+    nth: int,
     every: bool,
     page: str,
 ) -> None:
@@ -155,8 +196,8 @@ def _check(
         raise UsageProblem("--from and --to are moments of a recording.", "Name it with --recording.")
     if every and page:
         raise UsageProblem("--all begins at the first page, and --page at another.", "Leave one of them out.")
-    if as_json and play:
-        raise UsageProblem("--play shows a moment to people, and --json is for scripts.", "Leave one of them out.")
+    if nth > 1 and not play:
+        raise UsageProblem("--hit says which hit is played.", "Add --play.")
 
 
 async def _full_ids(connection: Connection, named: Sequence[str]) -> tuple[str, ...]:

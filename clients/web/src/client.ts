@@ -4,6 +4,7 @@ import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import { LiveSessionService } from "../gen/ai2text/asr/v1/live_session_service_pb.js";
 import { SpeechService } from "../gen/ai2text/asr/v1/speech_service_pb.js";
 import { EmbeddingService } from "../gen/ai2text/embeddings/v1/embedding_service_pb.js";
+import { IngestionService } from "../gen/ai2text/ingestion/v1/ingestion_service_pb.js";
 import { RecordingService } from "../gen/ai2text/metadata/v1/recording_service_pb.js";
 import { TranscriptService } from "../gen/ai2text/metadata/v1/transcript_service_pb.js";
 import { SearchService } from "../gen/ai2text/search/v1/search_service_pb.js";
@@ -26,6 +27,8 @@ export interface Ai2Text {
   readonly speech: Client<typeof SpeechService>;
   /** What `LiveSession` needs. */
   readonly live: Client<typeof LiveSessionService>;
+  /** Uploads in parts, and addresses of what was uploaded. */
+  readonly ingestion: Client<typeof IngestionService>;
   readonly recordings: Client<typeof RecordingService>;
   readonly transcripts: Client<typeof TranscriptService>;
   readonly search: Client<typeof SearchService>;
@@ -47,6 +50,7 @@ function overTransport(transport: Transport): Ai2Text {
   return {
     speech: createClient(SpeechService, transport),
     live: createClient(LiveSessionService, transport),
+    ingestion: createClient(IngestionService, transport),
     recordings: createClient(RecordingService, transport),
     transcripts: createClient(TranscriptService, transport),
     search: createClient(SearchService, transport),

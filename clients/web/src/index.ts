@@ -11,6 +11,8 @@ export * from "../gen/ai2text/asr/v1/speech_service_pb.js";
 export * from "../gen/ai2text/common/v1/errors_pb.js";
 export * from "../gen/ai2text/embeddings/v1/embedding_pb.js";
 export * from "../gen/ai2text/embeddings/v1/embedding_service_pb.js";
+export * from "../gen/ai2text/ingestion/v1/ingestion_service_pb.js";
+export * from "../gen/ai2text/metadata/v1/media_pb.js";
 export * from "../gen/ai2text/metadata/v1/recording_pb.js";
 export * from "../gen/ai2text/metadata/v1/recording_service_pb.js";
 export * from "../gen/ai2text/metadata/v1/transcript_pb.js";

@@ -10,7 +10,9 @@ not trained for it; what it gains nevertheless is in docs/adr/0014-reranking-by-
 """
 
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,6 +22,7 @@ from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
 
 from batches import by_length
+from lanes import making_way
 
 MINI_BATCH = 8
 EXPORTED = Path("onnx") / "model.onnx"
@@ -33,9 +36,11 @@ class Encoder(Protocol):
     """Texts, dressed already, as vectors of length 1 in their order."""
 
     prompts: dict[str, str]
+    many_at_once: bool
+    """Whether several threads may use it at a time, and what is `patient` makes way for what is not."""
 
-    def vectors(self, texts: Sequence[str]) -> Vectors:
-        """Shape [texts, dimensions]."""
+    def vectors(self, texts: Sequence[str], patient: bool = False) -> Vectors:
+        """Shape [texts, dimensions]. `patient`: nobody waits for them."""
         ...
 
     def closeness(self, pairs: Sequence[tuple[str, str]]) -> Vectors:
@@ -46,11 +51,13 @@ class Encoder(Protocol):
 class TorchEncoder:
     """All of the model in PyTorch."""
 
+    many_at_once = False
+
     def __init__(self, model: SentenceTransformer) -> None:
         self._model = model
         self.prompts: dict[str, str] = dict(model.prompts)
 
-    def vectors(self, texts: Sequence[str]) -> Vectors:
+    def vectors(self, texts: Sequence[str], patient: bool = False) -> Vectors:
         """See Encoder."""
         encode = self._model.encode
         made = encode(list(texts), batch_size=MINI_BATCH, normalize_embeddings=True, show_progress_bar=False)
@@ -67,7 +74,11 @@ class TorchEncoder:
 
 
 class OnnxEncoder:
-    """The transformer in ONNX Runtime."""
+    """The transformer in ONNX Runtime, of which patient texts have a thread that makes way. Only that: what holds
+    Python's lock must not be kept from the processor, for all wait for it. Where the transformer has several threads,
+    the others are shared, and make way for nobody."""
+
+    many_at_once = True
 
     def __init__(self, model: SentenceTransformer, exported: Path, threads: int) -> None:
         import onnxruntime
@@ -80,12 +91,14 @@ class OnnxEncoder:
         self._inputs = [given.name for given in self._session.get_inputs()]
         model[0].auto_model = torch.nn.Identity()  # its weights are in the session now
         self._model = model
+        self._making_way = making_way("patient")
+        self._tokenizing = threading.Lock()
         self.prompts: dict[str, str] = dict(model.prompts)
 
-    def vectors(self, texts: Sequence[str]) -> Vectors:
+    def vectors(self, texts: Sequence[str], patient: bool = False) -> Vectors:
         """See Encoder."""
         batches = by_length(texts, MINI_BATCH)
-        made = np.concatenate([self._batch([texts[place] for place in places]) for places in batches])
+        made = np.concatenate([self._batch([texts[place] for place in places], patient) for places in batches])
         back = np.argsort([place for places in batches for place in places])
         return np.ascontiguousarray(made[back])
 
@@ -93,19 +106,22 @@ class OnnxEncoder:
         """See Encoder."""
         return closeness(pairs, self._features)
 
-    def _batch(self, texts: list[str]) -> Vectors:
-        features = self._features(texts)
+    def _batch(self, texts: list[str], patient: bool) -> Vectors:
+        features = self._features(texts, patient)
         with torch.inference_mode():
             for module in list(self._model)[1:]:
                 features = module(features)
             unit = torch.nn.functional.normalize(features["sentence_embedding"], dim=1)
         return np.asarray(unit.numpy(), np.float32)
 
-    def _features(self, texts: list[str]) -> Features:
-        features: Features = dict(self._model.preprocess(texts))
+    def _features(self, texts: list[str], patient: bool = False) -> Features:
+        with self._tokenizing:  # a tokenizer that two threads use at a time raises
+            features: Features = dict(self._model.preprocess(texts))
         given = {name: features[name].numpy() for name in self._inputs if name in features}
         given |= {name: np.zeros_like(given["input_ids"]) for name in self._inputs if name not in given}
-        features["token_embeddings"] = torch.from_numpy(self._session.run(None, given)[0])
+        run = partial(self._session.run, None, given)
+        (made, *_) = self._making_way.submit(run).result() if patient else run()
+        features["token_embeddings"] = torch.from_numpy(made)
         return features
 
 

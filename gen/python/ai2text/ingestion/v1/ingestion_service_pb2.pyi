@@ -95,3 +95,25 @@ class CompleteUploadResponse(_message.Message):
     recording: _recording_pb2.Recording
     operation: str
     def __init__(self, recording: _Optional[_Union[_recording_pb2.Recording, _Mapping]] = ..., operation: _Optional[str] = ...) -> None: ...
+
+class CreateDownloadRequest(_message.Message):
+    __slots__ = ("recording_id",)
+    RECORDING_ID_FIELD_NUMBER: _ClassVar[int]
+    recording_id: str
+    def __init__(self, recording_id: _Optional[str] = ...) -> None: ...
+
+class CreateDownloadResponse(_message.Message):
+    __slots__ = ("url", "expire_time", "content_type", "file_name", "size_bytes", "sha256")
+    URL_FIELD_NUMBER: _ClassVar[int]
+    EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_TYPE_FIELD_NUMBER: _ClassVar[int]
+    FILE_NAME_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    url: str
+    expire_time: _timestamp_pb2.Timestamp
+    content_type: str
+    file_name: str
+    size_bytes: int
+    sha256: bytes
+    def __init__(self, url: _Optional[str] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., content_type: _Optional[str] = ..., file_name: _Optional[str] = ..., size_bytes: _Optional[int] = ..., sha256: _Optional[bytes] = ...) -> None: ...

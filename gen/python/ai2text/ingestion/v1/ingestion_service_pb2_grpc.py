@@ -27,7 +27,8 @@ if _version_not_supported:
 
 class IngestionServiceStub:
     """IngestionService takes files of audio or video, verifies and keeps them, and registers a recording for each, which is
-    then transcribed by itself. Every method needs the scope `recordings.write`.
+    then transcribed by itself; and it says where a file can be had again. To upload needs the scope `recordings.write`, to
+    download `recordings.read`.
 
     Nothing is done twice: the recording's id follows from tenant and `request_id`, and the same bytes are kept once
     however often they come.
@@ -54,11 +55,17 @@ class IngestionServiceStub:
                 request_serializer=ai2text_dot_ingestion_dot_v1_dot_ingestion__service__pb2.CompleteUploadRequest.SerializeToString,
                 response_deserializer=ai2text_dot_ingestion_dot_v1_dot_ingestion__service__pb2.CompleteUploadResponse.FromString,
                 _registered_method=True)
+        self.CreateDownload = channel.unary_unary(
+                '/ai2text.ingestion.v1.IngestionService/CreateDownload',
+                request_serializer=ai2text_dot_ingestion_dot_v1_dot_ingestion__service__pb2.CreateDownloadRequest.SerializeToString,
+                response_deserializer=ai2text_dot_ingestion_dot_v1_dot_ingestion__service__pb2.CreateDownloadResponse.FromString,
+                _registered_method=True)
 
 
 class IngestionServiceServicer:
     """IngestionService takes files of audio or video, verifies and keeps them, and registers a recording for each, which is
-    then transcribed by itself. Every method needs the scope `recordings.write`.
+    then transcribed by itself; and it says where a file can be had again. To upload needs the scope `recordings.write`, to
+    download `recordings.read`.
 
     Nothing is done twice: the recording's id follows from tenant and `request_id`, and the same bytes are kept once
     however often they come.
@@ -90,6 +97,16 @@ class IngestionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateDownload(self, request, context):
+        """CreateDownload gives an address at which the file of a recording can be had from the object store, by GET, whole or in
+        ranges, so that a player can begin at any second. Whoever has the address can have the file until it expires; nobody
+        can take it back. A recording that was spoken live has no file, and one whose file has expired has none any more:
+        ERROR_REASON_RECORDING_WITHOUT_FILE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_IngestionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -108,6 +125,11 @@ def add_IngestionServiceServicer_to_server(servicer, server):
                     request_deserializer=ai2text_dot_ingestion_dot_v1_dot_ingestion__service__pb2.CompleteUploadRequest.FromString,
                     response_serializer=ai2text_dot_ingestion_dot_v1_dot_ingestion__service__pb2.CompleteUploadResponse.SerializeToString,
             ),
+            'CreateDownload': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateDownload,
+                    request_deserializer=ai2text_dot_ingestion_dot_v1_dot_ingestion__service__pb2.CreateDownloadRequest.FromString,
+                    response_serializer=ai2text_dot_ingestion_dot_v1_dot_ingestion__service__pb2.CreateDownloadResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'ai2text.ingestion.v1.IngestionService', rpc_method_handlers)
@@ -118,7 +140,8 @@ def add_IngestionServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class IngestionService:
     """IngestionService takes files of audio or video, verifies and keeps them, and registers a recording for each, which is
-    then transcribed by itself. Every method needs the scope `recordings.write`.
+    then transcribed by itself; and it says where a file can be had again. To upload needs the scope `recordings.write`, to
+    download `recordings.read`.
 
     Nothing is done twice: the recording's id follows from tenant and `request_id`, and the same bytes are kept once
     however often they come.
@@ -195,6 +218,33 @@ class IngestionService:
             '/ai2text.ingestion.v1.IngestionService/CompleteUpload',
             ai2text_dot_ingestion_dot_v1_dot_ingestion__service__pb2.CompleteUploadRequest.SerializeToString,
             ai2text_dot_ingestion_dot_v1_dot_ingestion__service__pb2.CompleteUploadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateDownload(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ai2text.ingestion.v1.IngestionService/CreateDownload',
+            ai2text_dot_ingestion_dot_v1_dot_ingestion__service__pb2.CreateDownloadRequest.SerializeToString,
+            ai2text_dot_ingestion_dot_v1_dot_ingestion__service__pb2.CreateDownloadResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -28,7 +28,8 @@ GRPC_VERSION: str
 
 class IngestionServiceStub:
     """IngestionService takes files of audio or video, verifies and keeps them, and registers a recording for each, which is
-    then transcribed by itself. Every method needs the scope `recordings.write`.
+    then transcribed by itself; and it says where a file can be had again. To upload needs the scope `recordings.write`, to
+    download `recordings.read`.
 
     Nothing is done twice: the recording's id follows from tenant and `request_id`, and the same bytes are kept once
     however often they come.
@@ -51,11 +52,18 @@ class IngestionServiceStub:
     """
     CompleteUpload: _grpc.UnaryUnaryMultiCallable[_ingestion_service_pb2.CompleteUploadRequest, _ingestion_service_pb2.CompleteUploadResponse]
     """CompleteUpload joins the parts, verifies the whole and registers the recording. May be repeated."""
+    CreateDownload: _grpc.UnaryUnaryMultiCallable[_ingestion_service_pb2.CreateDownloadRequest, _ingestion_service_pb2.CreateDownloadResponse]
+    """CreateDownload gives an address at which the file of a recording can be had from the object store, by GET, whole or in
+    ranges, so that a player can begin at any second. Whoever has the address can have the file until it expires; nobody
+    can take it back. A recording that was spoken live has no file, and one whose file has expired has none any more:
+    ERROR_REASON_RECORDING_WITHOUT_FILE.
+    """
 
 @_typing.type_check_only
 class IngestionServiceAsyncStub(IngestionServiceStub):
     """IngestionService takes files of audio or video, verifies and keeps them, and registers a recording for each, which is
-    then transcribed by itself. Every method needs the scope `recordings.write`.
+    then transcribed by itself; and it says where a file can be had again. To upload needs the scope `recordings.write`, to
+    download `recordings.read`.
 
     Nothing is done twice: the recording's id follows from tenant and `request_id`, and the same bytes are kept once
     however often they come.
@@ -75,10 +83,17 @@ class IngestionServiceAsyncStub(IngestionServiceStub):
     """
     CompleteUpload: _aio.UnaryUnaryMultiCallable[_ingestion_service_pb2.CompleteUploadRequest, _ingestion_service_pb2.CompleteUploadResponse]  # type: ignore[assignment]
     """CompleteUpload joins the parts, verifies the whole and registers the recording. May be repeated."""
+    CreateDownload: _aio.UnaryUnaryMultiCallable[_ingestion_service_pb2.CreateDownloadRequest, _ingestion_service_pb2.CreateDownloadResponse]  # type: ignore[assignment]
+    """CreateDownload gives an address at which the file of a recording can be had from the object store, by GET, whole or in
+    ranges, so that a player can begin at any second. Whoever has the address can have the file until it expires; nobody
+    can take it back. A recording that was spoken live has no file, and one whose file has expired has none any more:
+    ERROR_REASON_RECORDING_WITHOUT_FILE.
+    """
 
 class IngestionServiceServicer(metaclass=_abc_1.ABCMeta):
     """IngestionService takes files of audio or video, verifies and keeps them, and registers a recording for each, which is
-    then transcribed by itself. Every method needs the scope `recordings.write`.
+    then transcribed by itself; and it says where a file can be had again. To upload needs the scope `recordings.write`, to
+    download `recordings.read`.
 
     Nothing is done twice: the recording's id follows from tenant and `request_id`, and the same bytes are kept once
     however often they come.
@@ -114,5 +129,17 @@ class IngestionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_ingestion_service_pb2.CompleteUploadResponse, _abc.Awaitable[_ingestion_service_pb2.CompleteUploadResponse]]:
         """CompleteUpload joins the parts, verifies the whole and registers the recording. May be repeated."""
+
+    @_abc_1.abstractmethod
+    def CreateDownload(
+        self,
+        request: _ingestion_service_pb2.CreateDownloadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ingestion_service_pb2.CreateDownloadResponse, _abc.Awaitable[_ingestion_service_pb2.CreateDownloadResponse]]:
+        """CreateDownload gives an address at which the file of a recording can be had from the object store, by GET, whole or in
+        ranges, so that a player can begin at any second. Whoever has the address can have the file until it expires; nobody
+        can take it back. A recording that was spoken live has no file, and one whose file has expired has none any more:
+        ERROR_REASON_RECORDING_WITHOUT_FILE.
+        """
 
 def add_IngestionServiceServicer_to_server(servicer: IngestionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -232,7 +232,8 @@ export enum ErrorReason {
   DEAD_LETTER_NOT_FOUND = 29,
 
   /**
-   * FAILED_PRECONDITION: the recording has no file that could be transcribed. Metadata: `recording_id`.
+   * FAILED_PRECONDITION: the recording has no file, because it was spoken live, or has none any more.
+   * Metadata: `recording_id`.
    *
    * @generated from enum value: ERROR_REASON_RECORDING_WITHOUT_FILE = 30;
    */

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ai2text/ingestion/v1/ingestion_service.proto.
  */
 export const file_ai2text_ingestion_v1_ingestion_service: GenFile = /*@__PURE__*/
-  fileDesc("CixhaTJ0ZXh0L2luZ2VzdGlvbi92MS9pbmdlc3Rpb25fc2VydmljZS5wcm90bxIUYWkydGV4dC5pbmdlc3Rpb24udjEi9wEKClVwbG9hZEZpbGUSEgoKcmVxdWVzdF9pZBgBIAEoCRINCgV0aXRsZRgCIAEoCRIVCg1sYW5ndWFnZV9jb2RlGAMgASgJEjwKBmxhYmVscxgEIAMoCzIsLmFpMnRleHQuaW5nZXN0aW9uLnYxLlVwbG9hZEZpbGUuTGFiZWxzRW50cnkSEgoKc2l6ZV9ieXRlcxgFIAEoAxIOCgZzaGEyNTYYBiABKAwSEwoGY3JjMzJjGAcgASgHSACIAQEaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIJCgdfY3JjMzJjImYKFlVwbG9hZFJlY29yZGluZ1JlcXVlc3QSMAoEZmlsZRgBIAEoCzIgLmFpMnRleHQuaW5nZXN0aW9uLnYxLlVwbG9hZEZpbGVIABIPCgVjaHVuaxgCIAEoDEgAQgkKB3BheWxvYWQiXwoXVXBsb2FkUmVjb3JkaW5nUmVzcG9uc2USMQoJcmVjb3JkaW5nGAEgASgLMh4uYWkydGV4dC5tZXRhZGF0YS52MS5SZWNvcmRpbmcSEQoJb3BlcmF0aW9uGAIgASgJIkUKE0NyZWF0ZVVwbG9hZFJlcXVlc3QSLgoEZmlsZRgBIAEoCzIgLmFpMnRleHQuaW5nZXN0aW9uLnYxLlVwbG9hZEZpbGUinwEKFENyZWF0ZVVwbG9hZFJlc3BvbnNlEhEKCXVwbG9hZF9pZBgBIAEoCRIvCgVwYXJ0cxgCIAMoCzIgLmFpMnRleHQuaW5nZXN0aW9uLnYxLlVwbG9hZFBhcnQSEgoKcGFydF9jb3VudBgDIAEoDRIvCgtleHBpcmVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiWAoKVXBsb2FkUGFydBITCgtwYXJ0X251bWJlchgBIAEoDRIUCgxvZmZzZXRfYnl0ZXMYAiABKAMSEgoKc2l6ZV9ieXRlcxgDIAEoAxILCgN1cmwYBCABKAkiKgoVQ29tcGxldGVVcGxvYWRSZXF1ZXN0EhEKCXVwbG9hZF9pZBgBIAEoCSJeChZDb21wbGV0ZVVwbG9hZFJlc3BvbnNlEjEKCXJlY29yZGluZxgBIAEoCzIeLmFpMnRleHQubWV0YWRhdGEudjEuUmVjb3JkaW5nEhEKCW9wZXJhdGlvbhgCIAEoCTKeAwoQSW5nZXN0aW9uU2VydmljZRJwCg9VcGxvYWRSZWNvcmRpbmcSLC5haTJ0ZXh0LmluZ2VzdGlvbi52MS5VcGxvYWRSZWNvcmRpbmdSZXF1ZXN0Gi0uYWkydGV4dC5pbmdlc3Rpb24udjEuVXBsb2FkUmVjb3JkaW5nUmVzcG9uc2UoARJ9CgxDcmVhdGVVcGxvYWQSKS5haTJ0ZXh0LmluZ2VzdGlvbi52MS5DcmVhdGVVcGxvYWRSZXF1ZXN0GiouYWkydGV4dC5pbmdlc3Rpb24udjEuQ3JlYXRlVXBsb2FkUmVzcG9uc2UiFoLT5JMCEDoBKiILL3YxL3VwbG9hZHMSmAEKDkNvbXBsZXRlVXBsb2FkEisuYWkydGV4dC5pbmdlc3Rpb24udjEuQ29tcGxldGVVcGxvYWRSZXF1ZXN0GiwuYWkydGV4dC5pbmdlc3Rpb24udjEuQ29tcGxldGVVcGxvYWRSZXNwb25zZSIrgtPkkwIlOgEqIiAvdjEvdXBsb2Fkcy97dXBsb2FkX2lkfTpjb21wbGV0ZWIGcHJvdG8z", [file_ai2text_metadata_v1_recording, file_google_api_annotations, file_google_protobuf_timestamp]);
+  fileDesc("CixhaTJ0ZXh0L2luZ2VzdGlvbi92MS9pbmdlc3Rpb25fc2VydmljZS5wcm90bxIUYWkydGV4dC5pbmdlc3Rpb24udjEi9wEKClVwbG9hZEZpbGUSEgoKcmVxdWVzdF9pZBgBIAEoCRINCgV0aXRsZRgCIAEoCRIVCg1sYW5ndWFnZV9jb2RlGAMgASgJEjwKBmxhYmVscxgEIAMoCzIsLmFpMnRleHQuaW5nZXN0aW9uLnYxLlVwbG9hZEZpbGUuTGFiZWxzRW50cnkSEgoKc2l6ZV9ieXRlcxgFIAEoAxIOCgZzaGEyNTYYBiABKAwSEwoGY3JjMzJjGAcgASgHSACIAQEaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIJCgdfY3JjMzJjImYKFlVwbG9hZFJlY29yZGluZ1JlcXVlc3QSMAoEZmlsZRgBIAEoCzIgLmFpMnRleHQuaW5nZXN0aW9uLnYxLlVwbG9hZEZpbGVIABIPCgVjaHVuaxgCIAEoDEgAQgkKB3BheWxvYWQiXwoXVXBsb2FkUmVjb3JkaW5nUmVzcG9uc2USMQoJcmVjb3JkaW5nGAEgASgLMh4uYWkydGV4dC5tZXRhZGF0YS52MS5SZWNvcmRpbmcSEQoJb3BlcmF0aW9uGAIgASgJIkUKE0NyZWF0ZVVwbG9hZFJlcXVlc3QSLgoEZmlsZRgBIAEoCzIgLmFpMnRleHQuaW5nZXN0aW9uLnYxLlVwbG9hZEZpbGUinwEKFENyZWF0ZVVwbG9hZFJlc3BvbnNlEhEKCXVwbG9hZF9pZBgBIAEoCRIvCgVwYXJ0cxgCIAMoCzIgLmFpMnRleHQuaW5nZXN0aW9uLnYxLlVwbG9hZFBhcnQSEgoKcGFydF9jb3VudBgDIAEoDRIvCgtleHBpcmVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiWAoKVXBsb2FkUGFydBITCgtwYXJ0X251bWJlchgBIAEoDRIUCgxvZmZzZXRfYnl0ZXMYAiABKAMSEgoKc2l6ZV9ieXRlcxgDIAEoAxILCgN1cmwYBCABKAkiKgoVQ29tcGxldGVVcGxvYWRSZXF1ZXN0EhEKCXVwbG9hZF9pZBgBIAEoCSJeChZDb21wbGV0ZVVwbG9hZFJlc3BvbnNlEjEKCXJlY29yZGluZxgBIAEoCzIeLmFpMnRleHQubWV0YWRhdGEudjEuUmVjb3JkaW5nEhEKCW9wZXJhdGlvbhgCIAEoCSItChVDcmVhdGVEb3dubG9hZFJlcXVlc3QSFAoMcmVjb3JkaW5nX2lkGAEgASgJIqMBChZDcmVhdGVEb3dubG9hZFJlc3BvbnNlEgsKA3VybBgBIAEoCRIvCgtleHBpcmVfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMY29udGVudF90eXBlGAMgASgJEhEKCWZpbGVfbmFtZRgEIAEoCRISCgpzaXplX2J5dGVzGAUgASgDEg4KBnNoYTI1NhgGIAEoDDK/BAoQSW5nZXN0aW9uU2VydmljZRJwCg9VcGxvYWRSZWNvcmRpbmcSLC5haTJ0ZXh0LmluZ2VzdGlvbi52MS5VcGxvYWRSZWNvcmRpbmdSZXF1ZXN0Gi0uYWkydGV4dC5pbmdlc3Rpb24udjEuVXBsb2FkUmVjb3JkaW5nUmVzcG9uc2UoARJ9CgxDcmVhdGVVcGxvYWQSKS5haTJ0ZXh0LmluZ2VzdGlvbi52MS5DcmVhdGVVcGxvYWRSZXF1ZXN0GiouYWkydGV4dC5pbmdlc3Rpb24udjEuQ3JlYXRlVXBsb2FkUmVzcG9uc2UiFoLT5JMCEDoBKiILL3YxL3VwbG9hZHMSmAEKDkNvbXBsZXRlVXBsb2FkEisuYWkydGV4dC5pbmdlc3Rpb24udjEuQ29tcGxldGVVcGxvYWRSZXF1ZXN0GiwuYWkydGV4dC5pbmdlc3Rpb24udjEuQ29tcGxldGVVcGxvYWRSZXNwb25zZSIrgtPkkwIlOgEqIiAvdjEvdXBsb2Fkcy97dXBsb2FkX2lkfTpjb21wbGV0ZRKeAQoOQ3JlYXRlRG93bmxvYWQSKy5haTJ0ZXh0LmluZ2VzdGlvbi52MS5DcmVhdGVEb3dubG9hZFJlcXVlc3QaLC5haTJ0ZXh0LmluZ2VzdGlvbi52MS5DcmVhdGVEb3dubG9hZFJlc3BvbnNlIjGC0+STAis6ASoiJi92MS9yZWNvcmRpbmdzL3tyZWNvcmRpbmdfaWR9OmRvd25sb2FkYgZwcm90bzM", [file_ai2text_metadata_v1_recording, file_google_api_annotations, file_google_protobuf_timestamp]);
 
 /**
  * What a file is, and what to call it.
@@ -301,8 +301,86 @@ export const CompleteUploadResponseSchema: GenMessage<CompleteUploadResponse> = 
   messageDesc(file_ai2text_ingestion_v1_ingestion_service, 7);
 
 /**
+ * CreateDownloadRequest names a recording.
+ *
+ * @generated from message ai2text.ingestion.v1.CreateDownloadRequest
+ */
+export type CreateDownloadRequest = Message<"ai2text.ingestion.v1.CreateDownloadRequest"> & {
+  /**
+   * A UUID. Required.
+   *
+   * @generated from field: string recording_id = 1;
+   */
+  recordingId: string;
+};
+
+/**
+ * Describes the message ai2text.ingestion.v1.CreateDownloadRequest.
+ * Use `create(CreateDownloadRequestSchema)` to create a new message.
+ */
+export const CreateDownloadRequestSchema: GenMessage<CreateDownloadRequest> = /*@__PURE__*/
+  messageDesc(file_ai2text_ingestion_v1_ingestion_service, 8);
+
+/**
+ * CreateDownloadResponse says where the file is, and what it is.
+ *
+ * @generated from message ai2text.ingestion.v1.CreateDownloadResponse
+ */
+export type CreateDownloadResponse = Message<"ai2text.ingestion.v1.CreateDownloadResponse"> & {
+  /**
+   * Where to GET it, with no headers but, if it shall be a part of it, Range. HEAD is refused.
+   *
+   * @generated from field: string url = 1;
+   */
+  url: string;
+
+  /**
+   * Until when a GET may begin: 15 minutes from now, unless the server is set otherwise. Ask again for another address.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 2;
+   */
+  expireTime?: Timestamp | undefined;
+
+  /**
+   * What the store says that it is, such as "audio/wav"; "application/octet-stream" when no player would know it.
+   *
+   * @generated from field: string content_type = 3;
+   */
+  contentType: string;
+
+  /**
+   * What to call it: the recording's title, as far as file systems take it, with the ending of its container.
+   *
+   * @generated from field: string file_name = 4;
+   */
+  fileName: string;
+
+  /**
+   * How many bytes it has.
+   *
+   * @generated from field: int64 size_bytes = 5;
+   */
+  sizeBytes: bigint;
+
+  /**
+   * The SHA-256 of its bytes, 32 bytes.
+   *
+   * @generated from field: bytes sha256 = 6;
+   */
+  sha256: Uint8Array;
+};
+
+/**
+ * Describes the message ai2text.ingestion.v1.CreateDownloadResponse.
+ * Use `create(CreateDownloadResponseSchema)` to create a new message.
+ */
+export const CreateDownloadResponseSchema: GenMessage<CreateDownloadResponse> = /*@__PURE__*/
+  messageDesc(file_ai2text_ingestion_v1_ingestion_service, 9);
+
+/**
  * IngestionService takes files of audio or video, verifies and keeps them, and registers a recording for each, which is
- * then transcribed by itself. Every method needs the scope `recordings.write`.
+ * then transcribed by itself; and it says where a file can be had again. To upload needs the scope `recordings.write`, to
+ * download `recordings.read`.
  *
  * Nothing is done twice: the recording's id follows from tenant and `request_id`, and the same bytes are kept once
  * however often they come.
@@ -344,6 +422,19 @@ export const IngestionService: GenService<{
     methodKind: "unary";
     input: typeof CompleteUploadRequestSchema;
     output: typeof CompleteUploadResponseSchema;
+  },
+  /**
+   * CreateDownload gives an address at which the file of a recording can be had from the object store, by GET, whole or in
+   * ranges, so that a player can begin at any second. Whoever has the address can have the file until it expires; nobody
+   * can take it back. A recording that was spoken live has no file, and one whose file has expired has none any more:
+   * ERROR_REASON_RECORDING_WITHOUT_FILE.
+   *
+   * @generated from rpc ai2text.ingestion.v1.IngestionService.CreateDownload
+   */
+  createDownload: {
+    methodKind: "unary";
+    input: typeof CreateDownloadRequestSchema;
+    output: typeof CreateDownloadResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_ai2text_ingestion_v1_ingestion_service, 0);
