@@ -74,7 +74,7 @@ async def test_an_id_in_capitals_is_the_same_recording(server: Served) -> None:
     assert (await download(server, recording_id.upper())).file_name == "Cuộc họp.wav"
 
 
-@pytest.mark.parametrize("recording_id", ["", "x", "../acme", f"{uuid.uuid4()}/x"])
+@pytest.mark.parametrize("recording_id", ["", "x", "../acme", f"{uuid.UUID(int=7)}/x"])
 async def test_what_is_no_id_is_refused(server: Served, recording_id: str) -> None:
     told = await refusal(download(server, recording_id))
     assert (told.code, told.reason, told.field) == (Code.INVALID_ARGUMENT, "FIELD_INVALID", "recording_id")
