@@ -30,7 +30,7 @@ pytestmark = pytest.mark.timeout(240)
 
 PAUSE = bytes(900 * BYTES_PER_MS)
 CUT_FOR_S = {"reset": 10.0, "silent": 15.0}
-"""By the way it is cut. The client notices a line that is silent within ten seconds, and must notice before it comes back."""
+"""By the way it is cut: a line that is silent the client notices within ten seconds, and shall before it comes back."""
 TENANT = "resume"
 
 
