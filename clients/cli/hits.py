@@ -140,7 +140,7 @@ def table(answer: Answer, numbered: bool = False) -> Table:
     if numbered:
         shown.add_column("", justify="right", style="dim", no_wrap=True)
     shown.add_column("time", justify="right", style="cyan", no_wrap=True)
-    if answer.several_channels:
+    if several := answer.several_channels:
         shown.add_column("channel", justify="right", no_wrap=True)
     shown.add_column("recording", overflow="fold", ratio=1)
     shown.add_column("text", overflow="fold", ratio=3)
@@ -152,7 +152,7 @@ def table(answer: Answer, numbered: bool = False) -> Table:
         shown.add_row(
             *([str(number)] if numbered else []),
             full(hit.start_ms),
-            *([str(hit.channel)] if answer.several_channels else []),
+            *([str(hit.channel)] if several else []),
             Text(title),
             highlighted(hit.snippet),
             short,
