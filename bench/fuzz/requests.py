@@ -77,7 +77,7 @@ def upload_file(request_id: str) -> ingestion.UploadFile:
 
 def narrowed_search() -> search.SearchRequest:
     """One with every filter."""
-    narrowed = filter_pb2.SearchFilter(labels={"a": "b"}, start_ms=1, end_ms=900)
+    narrowed = filter_pb2.SearchFilter(labels={"a": "b"}, start_ms=1, end_ms=900, channels=[0, 1])
     narrowed.recorded_after.seconds, narrowed.recorded_before.seconds = 0, 253_402_300_799
     return search.SearchRequest(
         query="một hai", recording_ids=["<recording>"], filter=narrowed, group_by_recording=True, explain=True

@@ -38,6 +38,7 @@ class Question:
     explain: bool = False
     page_token: str = ""
     rerank: bool = False
+    channels: tuple[int, ...] = ()
 
     def request(self) -> search_service_pb2.SearchRequest:
         """As the contract has it."""
@@ -53,6 +54,7 @@ class Question:
         )
         request.filter.labels.update(self.labels)
         request.filter.start_ms, request.filter.end_ms = self.start_ms, self.end_ms
+        request.filter.channels.extend(self.channels)
         for name, time in (("recorded_after", self.after), ("recorded_before", self.before)):
             if time is not None:
                 getattr(request.filter, name).FromDatetime(time)
@@ -77,6 +79,11 @@ class Answer:
     def by_words_only(self) -> bool:
         """Whether the ranking by meaning did not take part, because the embedder is away."""
         return hit_pb2.RANKING_SEMANTIC not in self.rankings
+
+    @property
+    def several_channels(self) -> bool:
+        """Whether anything was said in another channel than the first."""
+        return any(hit.channel for hit in self.hits)
 
     @property
     def building(self) -> bool:
@@ -127,11 +134,14 @@ def highlighted(snippet: hit_pb2.Snippet, prefix: str = "") -> Text:
 
 
 def table(answer: Answer, numbered: bool = False) -> Table:
-    """The hits as people read them, by recording when they were wanted so; `numbered` from 1."""
+    """The hits as people read them, by recording when they were wanted so; `numbered` from 1. Channels are shown when
+    there are several."""
     shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     if numbered:
         shown.add_column("", justify="right", style="dim", no_wrap=True)
     shown.add_column("time", justify="right", style="cyan", no_wrap=True)
+    if several := answer.several_channels:
+        shown.add_column("channel", justify="right", no_wrap=True)
     shown.add_column("recording", overflow="fold", ratio=1)
     shown.add_column("text", overflow="fold", ratio=3)
     shown.add_column("id", style="dim", no_wrap=True)
@@ -139,8 +149,14 @@ def table(answer: Answer, numbered: bool = False) -> Table:
     for number, hit in enumerate(answer.hits, 1):
         named = not answer.groups or hit.segment_id in firsts
         title, short = (answer.titles.get(hit.recording_id, ""), hit.recording_id[:8]) if named else ("", "")
-        row = (full(hit.start_ms), Text(title), highlighted(hit.snippet), short)
-        shown.add_row(*([str(number)] if numbered else []), *row)
+        shown.add_row(
+            *([str(number)] if numbered else []),
+            full(hit.start_ms),
+            *([str(hit.channel)] if several else []),
+            Text(title),
+            highlighted(hit.snippet),
+            short,
+        )
     return shown
 
 
@@ -156,6 +172,7 @@ def record(hit: hit_pb2.Hit, title: str) -> dict[str, Any]:
         "highlights": [[match.start, match.end] for match in hit.snippet.highlights],
         "score": round(hit.score, 6),
         "language_code": hit.language_code,
+        "channel": hit.channel,
         "semantic_rank": hit.semantic_rank,
         "lexical_rank": hit.lexical_rank,
     }

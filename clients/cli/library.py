@@ -102,13 +102,14 @@ class Library:
         request = recording_service_pb2.UpdateRecordingRequest(recording=changed, update_mask=FieldMask(paths=[field]))
         return (await self._connection.call(self._recordings.UpdateRecording, request)).recording
 
-    async def segments(self, recording_id: str) -> list[transcript_pb2.Segment]:
-        """The segments of the newest transcript, in order; none when there is no transcript."""
+    async def segments(self, recording_id: str, transcript_id: str = "") -> list[transcript_pb2.Segment]:
+        """The segments of that transcript, in order; of the newest when it is not there; none when there is none."""
         request = transcript_service_pb2.ListTranscriptsRequest(recording_id=recording_id)
         transcripts = (await self._connection.call(self._transcripts.ListTranscripts, request)).transcripts
         if not transcripts:
             return []
-        return [segment async for segment in self._segments(transcripts[0].transcript_id)]
+        wanted = [one for one in transcripts if one.transcript_id == transcript_id] or transcripts
+        return [segment async for segment in self._segments(wanted[0].transcript_id)]
 
     async def _segments(self, transcript_id: str) -> AsyncIterator[transcript_pb2.Segment]:
         token = ""

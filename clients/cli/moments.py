@@ -47,9 +47,10 @@ class Moment:
 
 
 async def moment(connection: Connection, hit: hit_pb2.Hit) -> Moment:
-    """Reads the recording and its newest transcript. Raises Refusal (NOT_FOUND)."""
+    """Reads the recording and the transcript of the hit, which may be of one channel of several. Raises Refusal
+    (NOT_FOUND)."""
     library = Library(connection)
     recording = await library.recording(hit.recording_id)
     start, end = hit.start_ms - AROUND_MS, hit.end_ms + AROUND_MS
-    said = await library.segments(hit.recording_id)
+    said = await library.segments(hit.recording_id, hit.transcript_id)
     return Moment(hit, recording, [one for one in said if one.end_ms > start and one.start_ms < end])

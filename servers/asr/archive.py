@@ -213,7 +213,10 @@ class RecordingWriter:
         await self._call(self._archive.recordings.CreateRecording, recording)
         for channel, transcript_id in enumerate(self.transcript_ids):
             transcript = transcript_service_pb2.CreateTranscriptRequest(
-                recording_id=self.recording_id, transcript_id=transcript_id, model=self._archive.model
+                recording_id=self.recording_id,
+                transcript_id=transcript_id,
+                model=self._archive.model,
+                channel=channel,
             )
             answer = await self._call(self._archive.transcripts.CreateTranscript, transcript)
             self._stored[channel] = answer.transcript.segment_count

@@ -28,6 +28,7 @@ def finalized(tenant: str, transcript: NewTranscript, segment: Segment) -> Event
             end_ms=segment.end_ms,
             text=segment.text,
             language_code=segment.language_code,
+            channel=transcript.channel,
         ),
     )
     message.event_time.GetCurrentTime()

@@ -123,6 +123,7 @@ class Json:
             "language_code": self._recording.language_code,
             "transcript_id": self._transcript.transcript_id,
             "model": self._transcript.content.model,
+            "channel": self._transcript.content.channel,
             "create_time": self._transcript.create_time.isoformat(),
         }
         return _json(head).removesuffix("}") + ', "segments": ['

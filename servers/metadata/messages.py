@@ -102,6 +102,7 @@ def transcript(stored: Transcript) -> transcript_pb2.Transcript:
         transcript_id=stored.transcript_id,
         recording_id=stored.content.recording_id,
         model=stored.content.model,
+        channel=stored.content.channel,
         segment_count=stored.segment_count,
     )
     message.create_time.FromDatetime(stored.create_time)

@@ -38,7 +38,7 @@ class PostgresRetelling(PostgresStore):
         """See RetellingStore."""
         async with self._database.transaction(tenant) as connection:
             cursor = await connection.execute(
-                "SELECT transcript_id::text, recording_id::text, model FROM transcripts"
+                "SELECT transcript_id::text, recording_id::text, model, channel FROM transcripts"
                 " WHERE recording_id = %s ORDER BY transcript_id",
                 (recording_id,),
             )

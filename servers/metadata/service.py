@@ -93,7 +93,9 @@ class TranscriptService(transcript_service_pb2_grpc.TranscriptServiceServicer):
     ) -> transcript_service_pb2.CreateTranscriptResponse:
         """Begin a transcript."""
         caller = identity.require(context, WRITE)
-        made = await self._transcripts.create(caller.tenant, request.recording_id, request.transcript_id, request.model)
+        made = await self._transcripts.create(
+            caller.tenant, request.recording_id, request.transcript_id, request.model, request.channel
+        )
         return transcript_service_pb2.CreateTranscriptResponse(transcript=messages.transcript(made))
 
     async def ListTranscripts(

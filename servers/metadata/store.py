@@ -16,5 +16,6 @@ class PostgresStore(PostgresRecordings, PostgresTranscripts):
         """Raise when Postgres does not answer, or has not been migrated."""
         async with self._database.transaction(None) as connection:
             await connection.execute(
-                "SELECT raw_text FROM segments, recording_files, deleted_recordings, outbox LIMIT 0"
+                "SELECT raw_text, channel FROM segments, transcripts, recording_files, deleted_recordings, outbox"
+                " LIMIT 0"
             )

@@ -9,7 +9,7 @@ from servers.metadata.appends import Append, Appends
 from servers.metadata.transcripts import Addition, NewTranscript, Segment, Transcript, Word
 
 _TRANSCRIPT = """
-SELECT transcript_id::text, recording_id::text, model, segment_count, create_time
+SELECT transcript_id::text, recording_id::text, model, channel, segment_count, create_time
 FROM transcripts
 """
 _SEGMENT = """
@@ -31,9 +31,9 @@ class PostgresTranscripts:
             if not await _locked(connection, new.recording_id, "KEY SHARE"):
                 raise RecordingNotFound("there is no such recording", recording_id=new.recording_id)
             await connection.execute(
-                "INSERT INTO transcripts (transcript_id, tenant, recording_id, model) VALUES (%s, %s, %s, %s)"
-                " ON CONFLICT DO NOTHING",
-                (new.transcript_id, tenant, new.recording_id, new.model),
+                "INSERT INTO transcripts (transcript_id, tenant, recording_id, model, channel)"
+                " VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                (new.transcript_id, tenant, new.recording_id, new.model, new.channel),
             )
             return await _one_transcript(connection, new.transcript_id)
 
@@ -78,7 +78,7 @@ async def _one_transcript(connection: Connection, transcript_id: str) -> Transcr
 
 
 def _transcript(row: tuple[Any, ...]) -> Transcript:
-    return Transcript(NewTranscript(*row[:3]), *row[3:])
+    return Transcript(NewTranscript(*row[:4]), *row[4:])
 
 
 def _segment(row: tuple[Any, ...]) -> Segment:

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -20,6 +20,8 @@ MOST_TRANSCRIPTS = 100
 """In the list of a recording's transcripts."""
 KNOWN = 10_000
 """Transcripts whose recording is remembered."""
+HIGHEST_CHANNEL = 7
+"""No stream has more than eight channels."""
 DEFAULT_PAGE = 200
 PAGE_CHARACTERS = 1_000_000
 """A page ends early when its segments hold more than this, so that any client can receive it."""
@@ -68,6 +70,8 @@ class NewTranscript:
     transcript_id: str
     recording_id: str
     model: str
+    channel: int = 0
+    """Of the audio; 0 where all channels were heard as one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +138,9 @@ class Transcripts:
         self._stored = stored
         self._known: dict[tuple[str, str], NewTranscript] = {}
 
-    async def create(self, tenant: str, recording_id: str, transcript_id: str, model: str) -> Transcript:
+    async def create(
+        self, tenant: str, recording_id: str, transcript_id: str, model: str, channel: int = 0
+    ) -> Transcript:
         """Begin a transcript; `transcript_id` may be empty. Repeating a call finds what the first one made.
 
         FieldInvalid; RecordingNotFound; AlreadyExists when the id is taken by other content or another tenant.
@@ -143,9 +149,11 @@ class Transcripts:
             fields.chosen_identifier("transcript_id", transcript_id),
             fields.identifier("recording_id", recording_id),
             fields.text("model", model, MODEL_LENGTH),
+            fields.number("channel", channel, 0, HIGHEST_CHANNEL),
         )
         stored = await self._store.add_transcript(tenant, new)
-        if stored is None or stored.content != new:
+        # A session that began before channels were kept goes on with transcripts that are all of channel 0.
+        if stored is None or stored.content not in (new, replace(new, channel=0)):
             raise AlreadyExists("transcript_id is taken by another transcript")
         return stored
 

@@ -34,6 +34,7 @@ def entry(event: embedding_events_pb2.EmbeddingCreated) -> Entry:
         segment.end_ms,
         segment.language_code,
         segment.text,
+        segment.channel,
     )
     try:
         return entries.checked(document, event.model, event.vector)

@@ -10,6 +10,9 @@ import numpy.typing as npt
 Vector: TypeAlias = npt.NDArray[np.float32]
 """Shape [dimensions], of Euclidean length 1."""
 
+HIGHEST_CHANNEL = 7
+"""No stream has more than eight channels."""
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
@@ -23,6 +26,8 @@ class Document:
     end_ms: int
     language_code: str
     text: str
+    channel: int = 0
+    """Of the audio; 0 where all channels were heard as one."""
 
     @property
     def id(self) -> int:

@@ -117,7 +117,7 @@ class Finder:
         """What must be read before the rankings are fused: the best of each, which are likely to be hits, and all where
         it counts what is in a document."""
         question = self._question
-        if question.query.phrases or question.hits_each:
+        if question.query.phrases or question.channels or question.hits_each:
             return {*lexical, *semantic}
         return {*lexical[: question.wanted], *semantic[: question.wanted]}
 

@@ -17,6 +17,7 @@ def draft(tenant: str, given: index_service_pb2.IndexDocument) -> Draft:
         given.end_ms,
         given.language_code,
         given.text,
+        given.channel,
     )
     return Draft(document, given.model, given.vector)
 

@@ -42,6 +42,7 @@ def draft(request: search_service_pb2.SearchRequest) -> Draft:
         request.hits_per_recording,
         request.explain,
         request.rerank,
+        tuple(narrowed.channels),
     )
 
 
@@ -122,6 +123,7 @@ def _hit(hit: Hit, weights: ranking.Weights) -> hit_pb2.Hit:
         language_code=hit.document.language_code,
         semantic_rank=hit.place.semantic_rank,
         lexical_rank=hit.place.lexical_rank,
+        channel=hit.document.channel,
     )
     if hit.matched:
         message.explanation.semantic_share = ranking.share(weights.semantic, hit.place.semantic_rank)

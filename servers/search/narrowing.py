@@ -1,10 +1,11 @@
 """What narrows a search besides its scope: what is known of recordings, and the part of them that is looked at."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from servers.common.errors import FieldInvalid
+from servers.search.documents import HIGHEST_CHANNEL
 
 MOST_LABELS = 10
 MOST_VALUE_CHARACTERS = 200
@@ -63,3 +64,12 @@ def span(start_ms: int, end_ms: int, of_recordings: bool) -> Span | None:
     if not of_recordings:
         raise FieldInvalid("filter.start_ms" if start_ms else "filter.end_ms", "needs recording_ids in the request")
     return Span(start_ms, end_ms or _LATEST_MS)
+
+
+def channels(given: Sequence[int]) -> tuple[int, ...]:
+    """The channels that a filter names, ascending, none for all; FieldInvalid."""
+    if not all(0 <= channel <= HIGHEST_CHANNEL for channel in given):
+        raise FieldInvalid("filter.channels", f"must hold numbers from 0 to {HIGHEST_CHANNEL}")
+    if len(set(given)) < len(given):
+        raise FieldInvalid("filter.channels", "must hold each once")
+    return tuple(sorted(given))

@@ -39,6 +39,7 @@ class Draft:
     hits_each: int = 0
     explain: bool = False
     rerank: bool = False
+    channels: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,8 @@ class Question:
 
     explain: bool = False
     rerank: bool = False
+    channels: tuple[int, ...] = ()
+    """Of which a hit must be, ascending; empty: all."""
 
     @property
     def wanted(self) -> int:
@@ -87,12 +90,14 @@ def ask(tenant: str, subject: str, draft: Draft) -> Question:
     conditions = narrowing.conditions(draft.labels, draft.created_from_us, draft.created_before_us)
     span = narrowing.span(draft.start_ms, draft.end_ms, bool(scope.recording_ids))
     hits_each = _hits_each(draft)
-    name = repr((text, scope, conditions, span, hits_each, draft.rerank))
+    channels = narrowing.channels(draft.channels)
+    name = repr((text, scope, conditions, span, hits_each, draft.rerank, channels))
     given = paging.given(name, draft.page_token)
     limit = draft.limit or DEFAULT_HITS
     return Question(
-        parsed(text), scope, limit, subject, conditions, span, hits_each, name, given, draft.explain, draft.rerank
-    )
+        parsed(text), scope, limit, subject, conditions, span, hits_each, name, given, draft.explain, draft.rerank,
+        channels,
+    )  # fmt: skip
 
 
 def ask_all(tenant: str, subject: str, drafts: Sequence[Draft]) -> list[Question]:

@@ -13,13 +13,18 @@ T = TypeVar("T")
 
 
 class Reading:
-    """For one question. A document that is gone, or lacks a phrase of the query, counts as not there."""
+    """For one question. A document that is gone, lacks a phrase of the query, or is of another channel, counts as not
+    there."""
 
-    def __init__(self, library: Library, tenant: str, query: Query, watch: Watch) -> None:
+    def __init__(
+        self, library: Library, tenant: str, query: Query, watch: Watch, channels: Collection[int] = ()
+    ) -> None:
+        """`channels`: empty for all."""
         self._library = library
         self._tenant = tenant
         self._query = query
         self._watch = watch
+        self._channels = channels
         self._found = dict[int, Document]()
         self._gone = set[int]()
 
@@ -38,7 +43,7 @@ class Reading:
             return
         with self._watch.stage("documents"):
             found = await self._library.documents(self._tenant, wanted)
-            there = {id: one for id, one in found.items() if self._query.allows(one.text)}
+            there = {id: one for id, one in found.items() if self._allows(one)}
         self._found |= there
         self._gone |= wanted - there.keys()
 
@@ -50,3 +55,6 @@ class Reading:
             await self.read([id_of(one) for one in some_more])
             there += [one for one in some_more if id_of(one) in self._found]
         return there
+
+    def _allows(self, document: Document) -> bool:
+        return (not self._channels or document.channel in self._channels) and self._query.allows(document.text)

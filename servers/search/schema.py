@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from servers.search import catalogue
 
-VERSION = 3
+VERSION = 4
 """To be raised with any change to the tables."""
 
 _DELETED = """CREATE TABLE deleted (
@@ -22,7 +22,7 @@ CREATE TABLE this_index (one INTEGER PRIMARY KEY CHECK (one = 1), id TEXT NOT NU
 CREATE TABLE documents (
   id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, recording_id TEXT NOT NULL, transcript_id TEXT NOT NULL,
   segment_id TEXT NOT NULL, start_ms INTEGER NOT NULL, end_ms INTEGER NOT NULL, language_code TEXT NOT NULL,
-  text TEXT NOT NULL
+  text TEXT NOT NULL, channel INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX documents_by_recording ON documents (tenant, recording_id);
 CREATE TABLE vectors (
@@ -43,6 +43,8 @@ INSERT INTO written (tenant, document) SELECT tenant, id FROM documents;
 DROP TABLE words;
 PRAGMA user_version = 3;
 """,
+    # A constant default leaves every row as it is, so this takes no longer with millions.
+    3: "ALTER TABLE documents ADD COLUMN channel INTEGER NOT NULL DEFAULT 0;\nPRAGMA user_version = 4;\n",
 }
 """What makes a database of an older version one of the next: from such a version nothing need be read anew."""
 

@@ -140,7 +140,7 @@ class Searches:
             return [None] * len(texts)
 
     async def _found(self, question: Question, watch: Watch, embed: Callable[[], Awaitable[Embedding]]) -> Found:
-        reading = Reading(self._library, question.scope.tenant, question.query, watch)
+        reading = Reading(self._library, question.scope.tenant, question.query, watch, question.channels)
         finder = Finder(self._library, question, reading, watch, embed)
         await finder.narrow()
         for depth in _depths(question):

@@ -48,7 +48,7 @@ FROM spaces WHERE space IS NOT NULL
 _OF_TENANT = "+tenant = ?"
 """The sign keeps SQLite from going through all of a tenant's documents, by its index, to find some by their ids."""
 
-FIELDS = "tenant, recording_id, transcript_id, segment_id, start_ms, end_ms, language_code, text"
+FIELDS = "tenant, recording_id, transcript_id, segment_id, start_ms, end_ms, language_code, text, channel"
 
 
 class Store:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from ai2text.asr.v1 import audio_pb2, result_pb2, speech_service_pb2
 
 from bench.clips import pcm16
@@ -37,17 +38,27 @@ def clips(folder: Path, language: str) -> list[tuple[Path, str]]:
     return sorted(chosen, key=lambda clip: clip[0].stat().st_size)
 
 
+def interleaved(channels: Sequence[bytes]) -> bytes:
+    """Mono PCM16 as the channels of one, all as long as the longest."""
+    both = np.zeros((max(map(len, channels)) // 2, len(channels)), "<i2")
+    for place, pcm in enumerate(channels):
+        both[: len(pcm) // 2, place] = np.frombuffer(pcm, "<i2")
+    return both.tobytes()
+
+
 def requests(
-    pcm: bytes, language: str, pace: float = 0, hotwords: Sequence[str] = ()
+    pcm: bytes, language: str, pace: float = 0, hotwords: Sequence[str] = (), channels: int = 1
 ) -> Iterator[speech_service_pb2.StreamingRecognizeRequest]:
     """A session's messages; `pace` 1 is real time, 0 as fast as it goes."""
-    linear = audio_pb2.AudioFormat(encoding=audio_pb2.AUDIO_ENCODING_LINEAR16, sample_rate_hz=16_000)
+    linear = audio_pb2.AudioFormat(
+        encoding=audio_pb2.AUDIO_ENCODING_LINEAR16, sample_rate_hz=16_000, channel_count=channels
+    )
     config = speech_service_pb2.StreamingConfig(
         format=linear, language_code=language, title="mesh test", hotwords=hotwords
     )
     yield speech_service_pb2.StreamingRecognizeRequest(config=config)
-    for begin in range(0, len(pcm), CHUNK):
-        yield speech_service_pb2.StreamingRecognizeRequest(audio=pcm[begin : begin + CHUNK])
+    for begin in range(0, len(pcm), CHUNK * channels):
+        yield speech_service_pb2.StreamingRecognizeRequest(audio=pcm[begin : begin + CHUNK * channels])
         time.sleep(0.1 / pace if pace else 0)
 
 
@@ -59,9 +70,11 @@ def speak(
     tenant: str = "acme",
     pace: float = 0,
     hotwords: Sequence[str] = (),
+    beside: Sequence[Path] = (),
 ) -> Spoken:
-    """Speak one clip, and return what came back."""
-    asked = requests(pcm16(clip), language, pace, hotwords)
+    """Speak one clip, with others in channels `beside` it, and return what came back."""
+    pcm = interleaved([pcm16(path) for path in (clip, *beside)])
+    asked = requests(pcm, language, pace, hotwords, 1 + len(beside))
     responses = list(client.speech.StreamingRecognize(asked, metadata=running.bearer(tenant), timeout=90))
     session = responses[0].session_started
     finals = [response.final for response in responses if response.HasField("final")]

@@ -12,7 +12,7 @@ from pathlib import Path
 import nats
 import pytest
 from ai2text.metadata.v1 import recording_pb2, recording_service_pb2, transcript_pb2, transcript_service_pb2
-from ai2text.search.v1 import search_service_pb2
+from ai2text.search.v1 import hit_pb2, search_service_pb2
 
 from tests.mesh.running_mesh import Client, RunningMesh, eventually
 from tests.mesh.speaking import found
@@ -23,13 +23,13 @@ SENTENCE = "thuyền buồm ra khơi lúc bình minh"
 
 @pytest.fixture
 def recording_id(client: Client, running: RunningMesh) -> str:
-    """A recording of acme in which SENTENCE was said."""
+    """A recording of acme in whose second channel SENTENCE was said."""
     created = client.recordings.CreateRecording(
         recording_service_pb2.CreateRecordingRequest(title="Lost", source=recording_pb2.RECORDING_SOURCE_FILE),
         metadata=running.bearer(),
     ).recording
     transcript = client.transcripts.CreateTranscript(
-        transcript_service_pb2.CreateTranscriptRequest(recording_id=created.recording_id, model="hand"),
+        transcript_service_pb2.CreateTranscriptRequest(recording_id=created.recording_id, model="hand", channel=1),
         metadata=running.bearer(),
     ).transcript
     segment = transcript_pb2.Segment(segment_index=0, text=SENTENCE, start_ms=0, end_ms=1000, confidence=1)
@@ -78,7 +78,9 @@ def test_what_an_index_has_lost_is_found_again_after_reindex(
     assert json.loads(done.stdout)["segments"] >= 1
     building = search_service_pb2.INDEX_STATUS_BUILDING
     eventually(lambda: answer(client, running).index_status, lambda status: status == building, 6)
-    found(client, running, SENTENCE, recording_id)
+    hit = found(client, running, SENTENCE, recording_id)
+    assert isinstance(hit, hit_pb2.Hit)
+    assert hit.channel == 1
     eventually(lambda: answer(client, running).index_status, lambda status: status != building, 30)
 
 

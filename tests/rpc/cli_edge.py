@@ -96,18 +96,21 @@ class Recordings(recording_service_pb2_grpc.RecordingServiceServicer):
 
 
 class Transcripts(transcript_service_pb2_grpc.TranscriptServiceServicer):
-    """One transcript of two segments, on two pages."""
+    """Two transcripts of two segments each, on two pages: `t1`, the newest, and that of another channel."""
 
     def ListTranscripts(self, request: Any, context: Any) -> Any:
-        transcript = transcript_pb2.Transcript(transcript_id="t1", recording_id=request.recording_id)
-        return transcript_service_pb2.ListTranscriptsResponse(transcripts=[transcript])
+        transcripts = [
+            transcript_pb2.Transcript(transcript_id=f"t{channel}", recording_id=request.recording_id, channel=channel)
+            for channel in (1, 0)
+        ]
+        return transcript_service_pb2.ListTranscriptsResponse(transcripts=transcripts)
 
     def ListSegments(self, request: Any, context: Any) -> Any:
         index = int(request.page_token or 0)
         segment = transcript_pb2.Segment(
             segment_id=f"s{index}",
             segment_index=index,
-            text=f"câu {index}",
+            text=f"câu {index}" if request.transcript_id == "t1" else f"lời {index}",
             start_ms=index * 1000,
             end_ms=index * 1000 + 900,
         )
@@ -127,7 +130,7 @@ class Transcripts(transcript_service_pb2_grpc.TranscriptServiceServicer):
 @dataclass
 class Search(search_service_pb2_grpc.SearchServiceServicer):
     """Finds the same three hits, two of them in one recording and one in a recording that is gone; of "many" there is
-    one on each of two pages."""
+    one on each of two pages, and "two" is said at once in two channels of one recording."""
 
     rankings: tuple[Any, ...] = (hit_pb2.RANKING_SEMANTIC, hit_pb2.RANKING_LEXICAL)
     requests: list[search_service_pb2.SearchRequest] = field(default_factory=list)
@@ -147,6 +150,10 @@ class Search(search_service_pb2_grpc.SearchServiceServicer):
         if request.query == "many":
             answer.hits.append(hits[1 if request.page_token else 0])
             answer.next_page_token = "" if request.page_token else "t1"
+        elif request.query == "two":
+            for channel, hit in enumerate(hits[:2]):
+                hit.transcript_id, hit.channel, hit.start_ms, hit.end_ms = f"t{channel}", channel, 1_000, 1_900
+                answer.hits.append(hit)
         elif request.group_by_recording:
             answer.groups.add(recording_id=RECORDING_ID, score=0.03, hits=hits[:2])
             answer.groups.add(recording_id="gone", score=0.03, hits=hits[2:])

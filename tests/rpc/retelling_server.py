@@ -35,10 +35,11 @@ class Served:
     """While the last is False the outbox stands still."""
 
     async def recorded(self, tenant: str, *texts: str, transcripts: int = 1) -> str:
-        """A recording with these texts as the segments of each of its transcripts; nothing of it is left in `told`."""
+        """A recording with these texts as the segments of each of its transcripts, which are each of another channel;
+        nothing of it is left in `told`."""
         made = await self.library.create(tenant, "someone", Draft("Họp", Source.LIVE))
-        for _ in range(transcripts):
-            transcript = await self.transcripts.create(tenant, made.recording_id, "", "m")
+        for channel in range(transcripts):
+            transcript = await self.transcripts.create(tenant, made.recording_id, "", "m", channel)
             segments = [Segment(n, text, n, n + 1, "vi", 1.0) for n, text in enumerate(texts)]
             if segments:
                 await self.transcripts.append(tenant, transcript.transcript_id, segments)

@@ -63,9 +63,11 @@ def segment(
     recording_id: str = "r1",
     language_code: str = "vi",
     start_ms: int = 1_000,
+    channel: int = 0,
 ) -> Entry:
     """A segment of one second with the vector of its letters."""
-    document = Document(tenant, recording_id, "t1", segment_id, start_ms, start_ms + 1_000, language_code, text)
+    end_ms = start_ms + 1_000
+    document = Document(tenant, recording_id, "t1", segment_id, start_ms, end_ms, language_code, text, channel)
     return Entry(document, Embedding(MODEL, letters(text)))
 
 

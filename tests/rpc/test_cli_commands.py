@@ -375,6 +375,7 @@ def test_search_for_scripts(edge: Edge, shell: Shell) -> None:
         "highlights": [[4, 8]],
         "score": 0.03,
         "language_code": "",
+        "channel": 0,
         "semantic_rank": 0,
         "lexical_rank": 0,
     }
@@ -391,12 +392,29 @@ def test_search_says_when_nothing_is_found_and_when_meaning_took_no_part(edge: E
 def test_search_sends_every_filter(edge: Edge, shell: Shell) -> None:
     part = ("-r", RECORDING_ID[:4], "--from", "1:02", "--to", "1:00:00")
     times = ("--after", "2026-11-01T00:00Z", "--before", "2026-11-02T00:00Z")
-    assert shell("search", "xin", "--label", "team=a", "--label", "show=news", *times, *part).exit_code == 0
+    channels = ("--channel", "1", "--channel", "0", "--channel", "1")
+    assert shell("search", "xin", "--label", "team=a", "--label", "show=news", *times, *part, *channels).exit_code == 0
     narrowed = edge.search.requests[0].filter
     assert dict(narrowed.labels) == {"team": "a", "show": "news"}
     assert narrowed.recorded_after.ToJsonString() == "2026-11-01T00:00:00Z"
     assert narrowed.recorded_before.ToJsonString() == "2026-11-02T00:00:00Z"
     assert (narrowed.start_ms, narrowed.end_ms) == (62_000, 3_600_000)
+    assert list(narrowed.channels) == [1, 0]
+
+
+def test_search_shows_channels_where_there_are_several(shell: Shell) -> None:
+    heading, *rows = shell("search", "two").stdout.splitlines()
+    assert heading.split()[:2] == ["time", "channel"]
+    assert [row.split()[:2] for row in rows] == [["0:00:01", "0"], ["0:00:01", "1"]]
+    assert "channel" not in shell("search", "xin").stdout
+    assert [hit["channel"] for hit in objects(shell("search", "two", "--json").stdout)] == [0, 1]
+
+
+def test_search_shows_what_was_said_around_a_hit_in_its_channel(shell: Shell) -> None:
+    for nth, said, elsewhere in (("1", "lời 1", "câu"), ("2", "câu 1", "lời")):
+        text = shell("search", "two", "--play", "--hit", nth).stdout
+        assert said in text
+        assert elsewhere not in text
 
 
 def test_search_shows_a_page_or_all_of_them(edge: Edge, shell: Shell) -> None:
@@ -452,6 +470,7 @@ def test_search_asks_again_and_again(edge: Edge, shell: Shell) -> None:
         (["x", "--label", "team"], "'team' is no label"),
         (["x", "--after", "then"], "--after then is no time"),
         (["x", "--from", "1:00"], "moments of a recording"),
+        (["x", "--channel", "8"], "less than or equal to 7"),
         (["x", "-r", RECORDING_ID, "--to", "soon"], "--to soon is no moment"),
     ],
 )

@@ -165,11 +165,12 @@ async def test_a_disk_that_fails_is_said(server: Served, monkeypatch: pytest.Mon
 
 
 async def test_what_is_stored_is_found_as_it_was_given(server: Served) -> None:
-    await upsert(server, document("S1", recording_id="R1", transcript_id="T1"), document("s2", "tạm biệt"))
+    await upsert(server, document("S1", recording_id="R1", transcript_id="T1", channel=7), document("s2", "tạm biệt"))
     answer = await server.search.Search(SearchRequest(query="xin chao", limit=1), metadata=headers("search"))
     (hit,) = answer.hits
     assert (hit.recording_id, hit.transcript_id, hit.segment_id) == ("r1", "t1", "s1")
     assert (hit.start_ms, hit.end_ms, hit.language_code, hit.snippet.text) == (5, 9, "vi", "xin chào")
+    assert hit.channel == 7
     assert hit.semantic_rank == hit.lexical_rank == 1
     assert await found(server, "xin chào", tenant="rival") == []
 
@@ -225,6 +226,7 @@ async def test_what_is_deleted_is_found_no_more_and_may_come_again(server: Serve
         ({"start_ms": -1}, "start_ms"),
         ({"start_ms": 2**63 - 1, "end_ms": 2**63 - 1}, "start_ms"),
         ({"end_ms": 4}, "end_ms"),
+        ({"channel": 8}, "channel"),
         ({"vector": []}, "vector"),
         ({"vector": [float("nan")]}, "vector"),
     ],

@@ -85,8 +85,31 @@ async def test_transcripts_are_made_and_listed_newest_first(server: Served) -> N
 
 async def test_creating_again_answers_the_same_unless_the_content_differs(server: Served) -> None:
     assert await create(server) == await create(server)
-    refused = await refusal(create(server, model="another"))
-    assert (refused.code, refused.reason) == (grpc.StatusCode.ALREADY_EXISTS, "ALREADY_EXISTS")
+    for other in ({"model": "another"}, {"model": "another", "channel": 1}):
+        refused = await refusal(create(server, **other))
+        assert (refused.code, refused.reason) == (grpc.StatusCode.ALREADY_EXISTS, "ALREADY_EXISTS")
+
+
+async def test_a_transcript_and_the_events_of_its_segments_name_its_channel(server: Served) -> None:
+    assert (await create(server)).channel == 0
+    last = await create(server, transcript_id="", channel=7)
+    request = ListTranscriptsRequest(recording_id=RECORDING_ID)
+    listed = await server.transcripts.ListTranscripts(request, metadata=headers())
+    assert [transcript.channel for transcript in listed.transcripts] == [7, 0]
+    await append(server, segment(0))
+    await append(server, segment(1), to=last.transcript_id)
+    assert [event.channel for event in finalized(server)] == [0, 7]
+    document = json.loads("".join(await export(server, transcript_service_pb2.EXPORT_FORMAT_JSON)))
+    assert (document["transcript_id"], document["channel"]) == (last.transcript_id, 7)
+
+
+async def test_a_session_from_before_channels_were_kept_goes_on(server: Served) -> None:
+    before = await create(server)
+    assert await create(server, channel=1) == before
+    other = await create(server, transcript_id=NOWHERE, channel=1)
+    for channel in (0, 2):
+        refused = await refusal(create(server, transcript_id=other.transcript_id, channel=channel))
+        assert refused.code is grpc.StatusCode.ALREADY_EXISTS
 
 
 async def test_a_transcript_id_of_another_tenant_is_refused(server: Served) -> None:
@@ -105,6 +128,8 @@ async def test_a_transcript_id_of_another_tenant_is_refused(server: Served) -> N
         ({"model": ""}, "model"),
         ({"model": "m" * 101}, "model"),
         ({"model": "\x00"}, "model"),
+        ({"channel": 8}, "channel"),
+        ({"channel": 2**32 - 1}, "channel"),
     ],
 )
 async def test_a_bad_field_of_a_transcript_is_named(server: Served, fields: dict[str, Any], field: str) -> None:

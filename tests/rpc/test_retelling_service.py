@@ -99,6 +99,13 @@ async def test_what_is_told_is_what_was_told_but_for_its_id_and_time(served: Ser
     assert recordings(served.told) == [("acme", recording_id)]
 
 
+async def test_what_is_told_again_names_its_channel(served: Served) -> None:
+    await served.recorded("acme", "một", "hai", transcripts=3)
+    await served.retell_all()
+    finals = [TranscriptFinalized.FromString(one.payload) for one in served.told if "finalized" in one.subject]
+    assert Counter(final.segment.channel for final in finals) == {0: 2, 1: 2, 2: 2}
+
+
 async def test_each_retelling_has_ids_of_its_own_so_that_no_window_swallows_it(served: Served) -> None:
     await served.recorded("acme", "một", "hai")
     await served.deleted("acme")

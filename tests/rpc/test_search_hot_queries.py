@@ -108,6 +108,7 @@ async def test_the_same_again_comes_from_the_cache(server: Served) -> None:
         {"recording_ids": ["r1"]},
         {"language_code": "vi"},
         {"filter": SearchFilter(labels={"a": "b"})},
+        {"filter": SearchFilter(channels=[0])},
         {"group_by_recording": True},
     ],
 )

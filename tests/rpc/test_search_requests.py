@@ -228,6 +228,7 @@ async def test_the_last_page_has_no_token(server: Served) -> None:
         {"filter": SearchFilter(labels={"a": "b"})},
         {"filter": SearchFilter(recorded_after=day(0))},
         {"filter": SearchFilter(start_ms=1)},
+        {"filter": SearchFilter(channels=[0])},
         {"group_by_recording": True},
         {"tenant": "rival"},
     ],

@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 import pytest
 from ai2text.search.v1 import hit_pb2
+from ai2text.search.v1.filter_pb2 import SearchFilter
 from ai2text.search.v1.search_service_pb2 import SearchRequest, SearchResponse
 from ai2text.search.v1.search_service_pb2_grpc import SearchServiceStub
 
@@ -205,6 +206,8 @@ async def test_after_reopening_all_is_there(tmp_path: Path) -> None:
         ({"query": "x", "limit": 101}, "limit"),
         ({"query": "x", "recording_ids": ["r"] * 101}, "recording_ids"),
         ({"query": "x", "language_code": "tiếng Việt"}, "language_code"),
+        ({"query": "x", "filter": SearchFilter(channels=[8])}, "filter.channels"),
+        ({"query": "x", "filter": SearchFilter(channels=[1, 1])}, "filter.channels"),
     ],
 )
 async def test_a_wrong_field_is_named(server: Served, fields: dict[str, Any], field: str) -> None:

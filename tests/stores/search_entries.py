@@ -24,9 +24,10 @@ def entry(
     language_code: str = "vi",
     at: Vector | None = None,
     model: str = "e5",
+    channel: int = 0,
 ) -> Entry:
     """A segment of one second with its vector."""
-    document = Document(tenant, recording_id, "t1", segment_id, 1_000, 2_000, language_code, text)
+    document = Document(tenant, recording_id, "t1", segment_id, 1_000, 2_000, language_code, text, channel)
     return Entry(document, Embedding(model, vector(1) if at is None else at))
 
 

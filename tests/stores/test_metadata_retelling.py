@@ -84,7 +84,7 @@ async def test_deleted_recordings_come_in_the_order_of_their_ids(store: Retellin
 
 async def test_transcripts_come_in_the_order_of_their_ids(store: RetellingStore, family: str) -> None:
     recording_id, other = await recording_in(store, family), await recording_in(store, family)
-    made = [NewTranscript(str(uuid.uuid4()), recording_id, f"m{n}") for n in range(4)]
+    made = [NewTranscript(str(uuid.uuid4()), recording_id, f"m{n}", n) for n in range(4)]
     for new in (*made, NewTranscript(str(uuid.uuid4()), other, "m")):
         assert await store.add_transcript(family, new)
     assert list(await store.transcripts_in_order(family, recording_id)) == sorted(

@@ -69,8 +69,8 @@ async def recording_in(store: Store, tenant: str, language_code: str = "") -> Re
     return stored
 
 
-async def transcript_in(store: Store, tenant: str, recording: Recording) -> Transcript:
-    new = NewTranscript(str(uuid.uuid4()), recording.recording_id, "whisper-base")
+async def transcript_in(store: Store, tenant: str, recording: Recording, channel: int = 0) -> Transcript:
+    new = NewTranscript(str(uuid.uuid4()), recording.recording_id, "whisper-base", channel)
     stored = await store.add_transcript(tenant, new)
     assert stored is not None
     return stored
@@ -154,7 +154,8 @@ async def test_a_place_survives_its_token(store: Store, acme: str) -> None:
 
 async def test_transcripts(store: Store, acme: str) -> None:
     recording = await recording_in(store, acme)
-    made = [await transcript_in(store, acme, recording) for _ in range(3)]
+    made = [await transcript_in(store, acme, recording, channel) for channel in range(3)]
+    assert [transcript.content.channel for transcript in made] == [0, 1, 2]
     assert await store.transcripts(acme, recording.recording_id, 2) == made[:0:-1]
     assert await store.transcript(acme, made[0].transcript_id) == made[0]
     other = NewTranscript(made[0].transcript_id, recording.recording_id, "another model")

@@ -44,7 +44,7 @@ def found(store: Store, query: str, scope: Scope | None = None) -> list[str]:
 
 
 def test_what_is_put_is_found_as_it_was(store: Store) -> None:
-    put = entry("s1", "Xin chào Việt Nam")
+    put = entry("s1", "Xin chào Việt Nam", channel=3)
     store.put([put])
     assert found(store, "viet nam") == ["s1"]
     assert store.documents("acme", [put.document.id]) == {put.document.id: put.document}
@@ -199,6 +199,7 @@ def made_older(store: Store) -> None:
         if name not in ("this_index", "documents", "vectors"):
             connection.execute(f"DROP TABLE {name}")
     connection.execute("CREATE VIRTUAL TABLE words USING fts5 (folded, spelt, place, content = '', tokenize = 'ascii')")
+    connection.execute("ALTER TABLE documents DROP COLUMN channel")
     connection.execute("PRAGMA user_version = 1")
 
 
@@ -213,6 +214,39 @@ def test_a_database_of_version_1_is_kept_and_learns_to_delete_and_to_number_text
     assert found(again, "xin") == ["s2"]
     assert again._connection().execute("SELECT name FROM sqlite_master WHERE name LIKE 'words%'").fetchall() == []
     again.close()
+
+
+def test_a_database_of_version_3_learns_of_channels_where_it_stands(path: Path, store: Store) -> None:
+    entries = [entry("s1"), entry("s2", recording_id="r2"), *random_entries(500, tenant="rival")]
+    store.put(entries)
+    connection = store._connection()
+    connection.execute("ALTER TABLE documents DROP COLUMN channel")
+    connection.execute("PRAGMA user_version = 3")
+    before = connection.execute("SELECT * FROM documents ORDER BY id").fetchall()
+    pages = dict(_pages(store))
+    again = Store(path)
+    assert again.index_id == store.index_id
+    assert (again.last_seq(), again.last_written()) == (502, 502)
+    after = again._connection().execute("SELECT * FROM documents ORDER BY id").fetchall()
+    assert after == [(*row, 0) for row in before]
+    changed = {number for number, page in _pages(again) if pages.get(number) != page}
+    assert changed == {1}, "no row is written anew"
+    assert sorted(found(again, "xin")) == ["s1", "s2"]
+    assert again.documents("acme", [entries[0].document.id]).popitem()[1].channel == 0
+    again.put([entry("s1", channel=1)])
+    assert again.documents("acme", [entries[0].document.id]).popitem()[1].channel == 1
+    assert again.last_seq() == 502, "no index of vectors need read it again"
+    again.close()
+
+
+def _pages(store: Store) -> Iterator[tuple[int, bytes]]:
+    """The pages of the file, by their numbers."""
+    connection = store._connection()
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    (size,) = connection.execute("PRAGMA page_size").fetchone()
+    content = store._path.read_bytes()
+    for at in range(0, len(content), size):
+        yield at // size + 1, content[at : at + size]
 
 
 def test_every_text_that_is_new_or_goes_has_the_next_number(store: Store) -> None:

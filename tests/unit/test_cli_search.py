@@ -90,7 +90,7 @@ def test_times_are_local_unless_they_say_otherwise() -> None:
 
 def test_a_question_is_sent_whole_and_what_was_not_given_is_left_out() -> None:
     when = datetime(2026, 1, 2, tzinfo=UTC)
-    question = Question("x", 5, ("r",), "vi", {"a": "b"}, when, when, 1, 2, True, True, "token", True)
+    question = Question("x", 5, ("r",), "vi", {"a": "b"}, when, when, 1, 2, True, True, "token", True, (1, 0))
     request = question.request()
     assert (request.query, request.limit, list(request.recording_ids), request.language_code) == ("x", 5, ["r"], "vi")
     assert dict(request.filter.labels) == {"a": "b"}
@@ -98,6 +98,7 @@ def test_a_question_is_sent_whole_and_what_was_not_given_is_left_out() -> None:
     assert (request.filter.start_ms, request.filter.end_ms) == (1, 2)
     assert (request.group_by_recording, request.explain, request.page_token) == (True, True, "token")
     assert request.rerank
+    assert list(request.filter.channels) == [1, 0]
     plain = Question("x").request()
     assert not plain.filter.HasField("recorded_after")
     assert plain.filter.ByteSize() == 0

@@ -15,7 +15,7 @@ NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 RECORDING_ID = "11111111-1111-4111-8111-111111111111"
 TRANSCRIPT_ID = "22222222-2222-4222-8222-222222222222"
 RECORDING = Recording(NewRecording(RECORDING_ID, 'Bản "tin"', Source.LIVE, ""), "vi", 3_661_500, 2, NOON, NOON)
-TRANSCRIPT = Transcript(NewTranscript(TRANSCRIPT_ID, RECORDING_ID, "whisper-base"), 2, NOON)
+TRANSCRIPT = Transcript(NewTranscript(TRANSCRIPT_ID, RECORDING_ID, "whisper-base", 1), 2, NOON)
 SEGMENTS = (
     Segment(0, "Xin chào & tạm <b>biệt</b>", 0, 1500, "vi", 0.5, (Word("Xin", 0, 400, 0.75),), "xin chào và tạm biệt"),
     Segment(1, "a\n--> b", 3_661_001, 3_661_500, "vi", 0.25),
@@ -57,6 +57,7 @@ def test_json_holds_everything() -> None:
         "language_code": "vi",
         "transcript_id": TRANSCRIPT_ID,
         "model": "whisper-base",
+        "channel": 1,
         "create_time": "2026-11-24T12:00:00+00:00",
         "segments": [
             {

@@ -16,6 +16,7 @@ def event() -> embedding_events_pb2.EmbeddingCreated:
         end_ms=9,
         text="Xin chào",
         language_code="vi",
+        channel=1,
     )
     return embedding_events_pb2.EmbeddingCreated(tenant="acme", segment=segment, model="e5", vector=[0.6, 0.8])
 
@@ -24,6 +25,7 @@ def test_an_entry_has_all_that_the_event_tells() -> None:
     made = entry(event())
     assert (made.document.tenant, made.document.recording_id, made.document.segment_id) == ("acme", "r1", "s1")
     assert (made.document.start_ms, made.document.end_ms, made.document.text) == (5, 9, "Xin chào")
+    assert (made.document.language_code, made.document.channel) == ("vi", 1)
     assert made.embedding.space == "e5/2"
 
 
@@ -43,6 +45,18 @@ def test_what_is_missing_is_named(field: str) -> None:
     with pytest.raises(FieldInvalid) as info:
         entry(broken)
     assert info.value.field == field
+
+
+def test_no_channel_is_beyond_those_of_a_stream() -> None:
+    broken = event()
+    for channel in (7, 8):
+        broken.segment.channel = channel
+        if channel == 7:
+            assert entry(broken).document.channel == 7
+            continue
+        with pytest.raises(FieldInvalid) as info:
+            entry(broken)
+        assert info.value.field == "segment.channel"
 
 
 @pytest.mark.parametrize("vector", [[], [0.0, 0.0], [3.0, 4.0], [float("nan"), 1.0], [float("inf")], [1.0] * 5000])

@@ -20,6 +20,7 @@ def test_defaults() -> None:
     assert question.scope.whole_tenant
     assert not question.conditions.any
     assert (question.span, question.hits_each, question.given, question.explain) == (None, 0, (), False)
+    assert question.channels == ()
 
 
 def test_a_narrowed_question() -> None:
@@ -31,6 +32,7 @@ def test_a_narrowed_question() -> None:
     assert question.span.start_ms == 5
     assert question.span.end_ms > 10**12
     assert asked(recording_ids=("a",), start_ms=5, end_ms=6).span == Span(5, 6)
+    assert asked(channels=(7, 0)).channels == (0, 7)
 
 
 def test_hits_by_recording() -> None:
@@ -59,6 +61,10 @@ def test_hits_by_recording() -> None:
         ("filter.end_ms", {"start_ms": 2, "end_ms": 2, "recording_ids": ("x",)}),
         ("filter.start_ms", {"start_ms": 2}),
         ("filter.end_ms", {"end_ms": 2}),
+        ("filter.channels", {"channels": (8,)}),
+        ("filter.channels", {"channels": (0, 2**32 - 1)}),
+        ("filter.channels", {"channels": (1, 0, 1)}),
+        ("filter.channels", {"channels": range(9)}),
     ],
 )
 def test_what_exceeds_a_limit_is_named(field: str, given: dict[str, Any]) -> None:
@@ -70,11 +76,12 @@ def test_what_exceeds_a_limit_is_named(field: str, given: dict[str, Any]) -> Non
 def test_all_that_decides_what_is_found_is_in_the_name_and_nothing_else() -> None:
     same = [asked(), asked(" xin chào\n"), asked(limit=5), asked(explain=True)]
     assert {question.name for question in same} == {same[0].name}
+    assert asked(channels=(1, 0)).name == asked(channels=(0, 1)).name
     different = [
         asked(tenant="rival"), asked("xin chao"), asked(recording_ids=("a",)), asked(recording_ids=("a", "b")),
         asked(language_code="vi"), asked(labels={"a": "b"}), asked(labels={"a": ""}), asked(created_from_us=0),
         asked(created_before_us=0), asked(recording_ids=("a",), start_ms=1), asked(recording_ids=("a",), end_ms=1),
-        asked(by_recording=True), asked(by_recording=True, hits_each=1),
+        asked(by_recording=True), asked(by_recording=True, hits_each=1), asked(channels=(0,)), asked(channels=(0, 1)),
     ]  # fmt: skip
     assert len({question.name for question in [*same[:1], *different]}) == 1 + len(different)
 

@@ -13,14 +13,18 @@ from servers.search.timings import Watch
 
 
 class Counting:
-    """A library of documents 0 to 99, of which every tenth is gone; it says what was read of it."""
+    """A library of documents 0 to 99, every third of channel 1, every tenth gone; it says what was read of it."""
 
     def __init__(self) -> None:
         self.read = list[set[int]]()
 
     async def documents(self, tenant: str, ids: Collection[int]) -> Mapping[int, Document]:
         self.read.append(set(ids))
-        return {id: Document(tenant, "r", "t", str(id), 0, 1, "vi", f"số {id} đây") for id in ids if id % 10}
+        return {
+            id: Document(tenant, "r", "t", str(id), 0, 1, "vi", f"số {id} đây", int(id % 3 == 0))
+            for id in ids
+            if id % 10
+        }
 
 
 @pytest.fixture
@@ -28,8 +32,8 @@ def library() -> Counting:
     return Counting()
 
 
-def reading(library: Counting, query: str = "số") -> Reading:
-    return Reading(cast(Library, library), "acme", parsed(query), Watch())
+def reading(library: Counting, query: str = "số", channels: tuple[int, ...] = ()) -> Reading:
+    return Reading(cast(Library, library), "acme", parsed(query), Watch(), channels)
 
 
 async def test_what_is_gone_is_made_up_for_by_what_comes_next(library: Counting) -> None:
@@ -56,6 +60,22 @@ async def test_it_says_what_may_be_there(library: Counting) -> None:
 async def test_what_lacks_a_phrase_is_not_there(library: Counting) -> None:
     read = reading(library, '"số 12"')
     assert await read.first(range(11, 30), 5, int) == [12]
+
+
+@pytest.mark.parametrize(
+    ("channels", "there"), [((), [1, 2, 3, 4, 5]), ((1,), [3, 6, 9, 12, 15]), ((0, 1), [1, 2, 3, 4, 5]), ((7,), [])]
+)
+async def test_what_is_of_another_channel_is_not_there(
+    library: Counting, channels: tuple[int, ...], there: list[int]
+) -> None:
+    read = reading(library, channels=channels)
+    assert await read.first(range(100), 5, int) == there
+    assert set(read.left(range(6))) == set(there) & set(range(6))
+
+
+async def test_a_phrase_and_a_channel_hold_together(library: Counting) -> None:
+    for channel, there in ((1, [12]), (0, [])):
+        assert await reading(library, '"số 12"', (channel,)).first(range(100), 5, int) == there
 
 
 async def test_too_few_are_all_that_there_are(library: Counting) -> None:

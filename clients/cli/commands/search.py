@@ -43,6 +43,16 @@ def search(
     language: Annotated[
         str, typer.Option("--language", "-l", metavar="CODE", help="Only what was said in this language.")
     ] = "",
+    channel: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--channel",
+            metavar="N",
+            min=0,
+            max=7,
+            help="Only what was said in this channel of the sound, counted from 0; may be repeated.",
+        ),
+    ] = None,
     label: Annotated[
         list[str] | None,
         typer.Option("--label", metavar="KEY=VALUE", help="Only in recordings with this label; may be repeated."),
@@ -102,6 +112,7 @@ def search(
         explain=explain,
         rerank=rerank,
         page_token=page,
+        channels=tuple(dict.fromkeys(channel or ())),
     )
     if interactive:
         _converse(setup, question, recording or [])

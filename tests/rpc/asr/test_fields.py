@@ -129,7 +129,8 @@ async def test_each_channel_is_transcribed_apart(speech: Speech, encoding: str, 
     assert told[0].session_started.transcript_id == transcripts[0]
     await speech.settled(lambda: len(speech.metadata.segments) == 2)
     assert speech.metadata.segments == {(transcripts[0], 0): "one two", (transcripts[1], 1): "one two three"}
-    assert [created.transcript_id for created in speech.metadata.transcripts] == list(transcripts)
+    created = [(transcript.transcript_id, transcript.channel) for transcript in speech.metadata.transcripts]
+    assert created == [(transcripts[0], 0), (transcripts[1], 1)]
     assert len(speech.metadata.recordings) == 1
 
 

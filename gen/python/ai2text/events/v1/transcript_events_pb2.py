@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)ai2text/events/v1/transcript_events.proto\x12\x11\x61i2text.events.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc0\x01\n\x13TranscriptFinalized\x12\x19\n\x08\x65vent_id\x18\x01 \x01(\tR\x07\x65ventId\x12\x39\n\nevent_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\teventTime\x12\x16\n\x06tenant\x18\x03 \x01(\tR\x06tenant\x12;\n\x07segment\x18\x04 \x01(\x0b\x32!.ai2text.events.v1.SegmentContentR\x07segment\"\xe2\x01\n\x0eSegmentContent\x12!\n\x0crecording_id\x18\x01 \x01(\tR\x0brecordingId\x12#\n\rtranscript_id\x18\x02 \x01(\tR\x0ctranscriptId\x12\x1d\n\nsegment_id\x18\x03 \x01(\tR\tsegmentId\x12\x19\n\x08start_ms\x18\x04 \x01(\x03R\x07startMs\x12\x15\n\x06\x65nd_ms\x18\x05 \x01(\x03R\x05\x65ndMs\x12\x12\n\x04text\x18\x06 \x01(\tR\x04text\x12#\n\rlanguage_code\x18\x07 \x01(\tR\x0clanguageCodeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)ai2text/events/v1/transcript_events.proto\x12\x11\x61i2text.events.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc0\x01\n\x13TranscriptFinalized\x12\x19\n\x08\x65vent_id\x18\x01 \x01(\tR\x07\x65ventId\x12\x39\n\nevent_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\teventTime\x12\x16\n\x06tenant\x18\x03 \x01(\tR\x06tenant\x12;\n\x07segment\x18\x04 \x01(\x0b\x32!.ai2text.events.v1.SegmentContentR\x07segment\"\xfc\x01\n\x0eSegmentContent\x12!\n\x0crecording_id\x18\x01 \x01(\tR\x0brecordingId\x12#\n\rtranscript_id\x18\x02 \x01(\tR\x0ctranscriptId\x12\x1d\n\nsegment_id\x18\x03 \x01(\tR\tsegmentId\x12\x19\n\x08start_ms\x18\x04 \x01(\x03R\x07startMs\x12\x15\n\x06\x65nd_ms\x18\x05 \x01(\x03R\x05\x65ndMs\x12\x12\n\x04text\x18\x06 \x01(\tR\x04text\x12#\n\rlanguage_code\x18\x07 \x01(\tR\x0clanguageCode\x12\x18\n\x07\x63hannel\x18\x08 \x01(\rR\x07\x63hannelb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,5 +35,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TRANSCRIPTFINALIZED']._serialized_start=98
   _globals['_TRANSCRIPTFINALIZED']._serialized_end=290
   _globals['_SEGMENTCONTENT']._serialized_start=293
-  _globals['_SEGMENTCONTENT']._serialized_end=519
+  _globals['_SEGMENTCONTENT']._serialized_end=545
 # @@protoc_insertion_point(module_scope)

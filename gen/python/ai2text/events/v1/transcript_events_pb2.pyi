@@ -21,7 +21,7 @@ class TranscriptFinalized(_message.Message):
     def __init__(self, event_id: _Optional[str] = ..., event_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., tenant: _Optional[str] = ..., segment: _Optional[_Union[SegmentContent, _Mapping]] = ...) -> None: ...
 
 class SegmentContent(_message.Message):
-    __slots__ = ("recording_id", "transcript_id", "segment_id", "start_ms", "end_ms", "text", "language_code")
+    __slots__ = ("recording_id", "transcript_id", "segment_id", "start_ms", "end_ms", "text", "language_code", "channel")
     RECORDING_ID_FIELD_NUMBER: _ClassVar[int]
     TRANSCRIPT_ID_FIELD_NUMBER: _ClassVar[int]
     SEGMENT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -29,6 +29,7 @@ class SegmentContent(_message.Message):
     END_MS_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
     LANGUAGE_CODE_FIELD_NUMBER: _ClassVar[int]
+    CHANNEL_FIELD_NUMBER: _ClassVar[int]
     recording_id: str
     transcript_id: str
     segment_id: str
@@ -36,4 +37,5 @@ class SegmentContent(_message.Message):
     end_ms: int
     text: str
     language_code: str
-    def __init__(self, recording_id: _Optional[str] = ..., transcript_id: _Optional[str] = ..., segment_id: _Optional[str] = ..., start_ms: _Optional[int] = ..., end_ms: _Optional[int] = ..., text: _Optional[str] = ..., language_code: _Optional[str] = ...) -> None: ...
+    channel: int
+    def __init__(self, recording_id: _Optional[str] = ..., transcript_id: _Optional[str] = ..., segment_id: _Optional[str] = ..., start_ms: _Optional[int] = ..., end_ms: _Optional[int] = ..., text: _Optional[str] = ..., language_code: _Optional[str] = ..., channel: _Optional[int] = ...) -> None: ...

@@ -23,14 +23,16 @@ EXPORT_FORMAT_JSON: ExportFormat
 EXPORT_FORMAT_TXT: ExportFormat
 
 class CreateTranscriptRequest(_message.Message):
-    __slots__ = ("recording_id", "transcript_id", "model")
+    __slots__ = ("recording_id", "transcript_id", "model", "channel")
     RECORDING_ID_FIELD_NUMBER: _ClassVar[int]
     TRANSCRIPT_ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
+    CHANNEL_FIELD_NUMBER: _ClassVar[int]
     recording_id: str
     transcript_id: str
     model: str
-    def __init__(self, recording_id: _Optional[str] = ..., transcript_id: _Optional[str] = ..., model: _Optional[str] = ...) -> None: ...
+    channel: int
+    def __init__(self, recording_id: _Optional[str] = ..., transcript_id: _Optional[str] = ..., model: _Optional[str] = ..., channel: _Optional[int] = ...) -> None: ...
 
 class CreateTranscriptResponse(_message.Message):
     __slots__ = ("transcript",)

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x61i2text/search/v1/filter.proto\x12\x11\x61i2text.search.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc8\x02\n\x0cSearchFilter\x12\x43\n\x06labels\x18\x01 \x03(\x0b\x32+.ai2text.search.v1.SearchFilter.LabelsEntryR\x06labels\x12\x41\n\x0erecorded_after\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\rrecordedAfter\x12\x43\n\x0frecorded_before\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0erecordedBefore\x12\x19\n\x08start_ms\x18\x04 \x01(\x03R\x07startMs\x12\x15\n\x06\x65nd_ms\x18\x05 \x01(\x03R\x05\x65ndMs\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x61i2text/search/v1/filter.proto\x12\x11\x61i2text.search.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe4\x02\n\x0cSearchFilter\x12\x43\n\x06labels\x18\x01 \x03(\x0b\x32+.ai2text.search.v1.SearchFilter.LabelsEntryR\x06labels\x12\x41\n\x0erecorded_after\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\rrecordedAfter\x12\x43\n\x0frecorded_before\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0erecordedBefore\x12\x19\n\x08start_ms\x18\x04 \x01(\x03R\x07startMs\x12\x15\n\x06\x65nd_ms\x18\x05 \x01(\x03R\x05\x65ndMs\x12\x1a\n\x08\x63hannels\x18\x06 \x03(\rR\x08\x63hannels\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,7 +35,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SEARCHFILTER_LABELSENTRY']._loaded_options = None
   _globals['_SEARCHFILTER_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_SEARCHFILTER']._serialized_start=87
-  _globals['_SEARCHFILTER']._serialized_end=415
-  _globals['_SEARCHFILTER_LABELSENTRY']._serialized_start=358
-  _globals['_SEARCHFILTER_LABELSENTRY']._serialized_end=415
+  _globals['_SEARCHFILTER']._serialized_end=443
+  _globals['_SEARCHFILTER_LABELSENTRY']._serialized_start=386
+  _globals['_SEARCHFILTER_LABELSENTRY']._serialized_end=443
 # @@protoc_insertion_point(module_scope)

@@ -25,21 +25,21 @@ _sym_db = _symbol_database.Default()
 from ai2text.search.v1 import explanation_pb2 as ai2text_dot_search_dot_v1_dot_explanation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x61i2text/search/v1/hit.proto\x12\x11\x61i2text.search.v1\x1a#ai2text/search/v1/explanation.proto\"\x9c\x03\n\x03Hit\x12!\n\x0crecording_id\x18\x01 \x01(\tR\x0brecordingId\x12#\n\rtranscript_id\x18\x02 \x01(\tR\x0ctranscriptId\x12\x1d\n\nsegment_id\x18\x03 \x01(\tR\tsegmentId\x12\x19\n\x08start_ms\x18\x04 \x01(\x03R\x07startMs\x12\x15\n\x06\x65nd_ms\x18\x05 \x01(\x03R\x05\x65ndMs\x12\x34\n\x07snippet\x18\x06 \x01(\x0b\x32\x1a.ai2text.search.v1.SnippetR\x07snippet\x12\x14\n\x05score\x18\x07 \x01(\x02R\x05score\x12#\n\rlanguage_code\x18\x08 \x01(\tR\x0clanguageCode\x12#\n\rsemantic_rank\x18\t \x01(\rR\x0csemanticRank\x12!\n\x0clexical_rank\x18\n \x01(\rR\x0blexicalRank\x12\x43\n\x0b\x65xplanation\x18\x0b \x01(\x0b\x32!.ai2text.search.v1.HitExplanationR\x0b\x65xplanation\"u\n\x0eRecordingGroup\x12!\n\x0crecording_id\x18\x01 \x01(\tR\x0brecordingId\x12\x14\n\x05score\x18\x02 \x01(\x02R\x05score\x12*\n\x04hits\x18\x03 \x03(\x0b\x32\x16.ai2text.search.v1.HitR\x04hits\"[\n\x07Snippet\x12\x12\n\x04text\x18\x01 \x01(\tR\x04text\x12<\n\nhighlights\x18\x02 \x03(\x0b\x32\x1c.ai2text.search.v1.HighlightR\nhighlights\"3\n\tHighlight\x12\x14\n\x05start\x18\x01 \x01(\rR\x05start\x12\x10\n\x03\x65nd\x18\x02 \x01(\rR\x03\x65nd*d\n\x07Ranking\x12\x17\n\x13RANKING_UNSPECIFIED\x10\x00\x12\x14\n\x10RANKING_SEMANTIC\x10\x01\x12\x13\n\x0fRANKING_LEXICAL\x10\x02\x12\x15\n\x11RANKING_CLOSENESS\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x61i2text/search/v1/hit.proto\x12\x11\x61i2text.search.v1\x1a#ai2text/search/v1/explanation.proto\"\xb6\x03\n\x03Hit\x12!\n\x0crecording_id\x18\x01 \x01(\tR\x0brecordingId\x12#\n\rtranscript_id\x18\x02 \x01(\tR\x0ctranscriptId\x12\x1d\n\nsegment_id\x18\x03 \x01(\tR\tsegmentId\x12\x19\n\x08start_ms\x18\x04 \x01(\x03R\x07startMs\x12\x15\n\x06\x65nd_ms\x18\x05 \x01(\x03R\x05\x65ndMs\x12\x34\n\x07snippet\x18\x06 \x01(\x0b\x32\x1a.ai2text.search.v1.SnippetR\x07snippet\x12\x14\n\x05score\x18\x07 \x01(\x02R\x05score\x12#\n\rlanguage_code\x18\x08 \x01(\tR\x0clanguageCode\x12#\n\rsemantic_rank\x18\t \x01(\rR\x0csemanticRank\x12!\n\x0clexical_rank\x18\n \x01(\rR\x0blexicalRank\x12\x43\n\x0b\x65xplanation\x18\x0b \x01(\x0b\x32!.ai2text.search.v1.HitExplanationR\x0b\x65xplanation\x12\x18\n\x07\x63hannel\x18\x0c \x01(\rR\x07\x63hannel\"u\n\x0eRecordingGroup\x12!\n\x0crecording_id\x18\x01 \x01(\tR\x0brecordingId\x12\x14\n\x05score\x18\x02 \x01(\x02R\x05score\x12*\n\x04hits\x18\x03 \x03(\x0b\x32\x16.ai2text.search.v1.HitR\x04hits\"[\n\x07Snippet\x12\x12\n\x04text\x18\x01 \x01(\tR\x04text\x12<\n\nhighlights\x18\x02 \x03(\x0b\x32\x1c.ai2text.search.v1.HighlightR\nhighlights\"3\n\tHighlight\x12\x14\n\x05start\x18\x01 \x01(\rR\x05start\x12\x10\n\x03\x65nd\x18\x02 \x01(\rR\x03\x65nd*d\n\x07Ranking\x12\x17\n\x13RANKING_UNSPECIFIED\x10\x00\x12\x14\n\x10RANKING_SEMANTIC\x10\x01\x12\x13\n\x0fRANKING_LEXICAL\x10\x02\x12\x15\n\x11RANKING_CLOSENESS\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ai2text.search.v1.hit_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RANKING']._serialized_start=767
-  _globals['_RANKING']._serialized_end=867
+  _globals['_RANKING']._serialized_start=793
+  _globals['_RANKING']._serialized_end=893
   _globals['_HIT']._serialized_start=88
-  _globals['_HIT']._serialized_end=500
-  _globals['_RECORDINGGROUP']._serialized_start=502
-  _globals['_RECORDINGGROUP']._serialized_end=619
-  _globals['_SNIPPET']._serialized_start=621
-  _globals['_SNIPPET']._serialized_end=712
-  _globals['_HIGHLIGHT']._serialized_start=714
-  _globals['_HIGHLIGHT']._serialized_end=765
+  _globals['_HIT']._serialized_end=526
+  _globals['_RECORDINGGROUP']._serialized_start=528
+  _globals['_RECORDINGGROUP']._serialized_end=645
+  _globals['_SNIPPET']._serialized_start=647
+  _globals['_SNIPPET']._serialized_end=738
+  _globals['_HIGHLIGHT']._serialized_start=740
+  _globals['_HIGHLIGHT']._serialized_end=791
 # @@protoc_insertion_point(module_scope)

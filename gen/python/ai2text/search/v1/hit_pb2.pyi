@@ -20,7 +20,7 @@ RANKING_LEXICAL: Ranking
 RANKING_CLOSENESS: Ranking
 
 class Hit(_message.Message):
-    __slots__ = ("recording_id", "transcript_id", "segment_id", "start_ms", "end_ms", "snippet", "score", "language_code", "semantic_rank", "lexical_rank", "explanation")
+    __slots__ = ("recording_id", "transcript_id", "segment_id", "start_ms", "end_ms", "snippet", "score", "language_code", "semantic_rank", "lexical_rank", "explanation", "channel")
     RECORDING_ID_FIELD_NUMBER: _ClassVar[int]
     TRANSCRIPT_ID_FIELD_NUMBER: _ClassVar[int]
     SEGMENT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -32,6 +32,7 @@ class Hit(_message.Message):
     SEMANTIC_RANK_FIELD_NUMBER: _ClassVar[int]
     LEXICAL_RANK_FIELD_NUMBER: _ClassVar[int]
     EXPLANATION_FIELD_NUMBER: _ClassVar[int]
+    CHANNEL_FIELD_NUMBER: _ClassVar[int]
     recording_id: str
     transcript_id: str
     segment_id: str
@@ -43,7 +44,8 @@ class Hit(_message.Message):
     semantic_rank: int
     lexical_rank: int
     explanation: _explanation_pb2.HitExplanation
-    def __init__(self, recording_id: _Optional[str] = ..., transcript_id: _Optional[str] = ..., segment_id: _Optional[str] = ..., start_ms: _Optional[int] = ..., end_ms: _Optional[int] = ..., snippet: _Optional[_Union[Snippet, _Mapping]] = ..., score: _Optional[float] = ..., language_code: _Optional[str] = ..., semantic_rank: _Optional[int] = ..., lexical_rank: _Optional[int] = ..., explanation: _Optional[_Union[_explanation_pb2.HitExplanation, _Mapping]] = ...) -> None: ...
+    channel: int
+    def __init__(self, recording_id: _Optional[str] = ..., transcript_id: _Optional[str] = ..., segment_id: _Optional[str] = ..., start_ms: _Optional[int] = ..., end_ms: _Optional[int] = ..., snippet: _Optional[_Union[Snippet, _Mapping]] = ..., score: _Optional[float] = ..., language_code: _Optional[str] = ..., semantic_rank: _Optional[int] = ..., lexical_rank: _Optional[int] = ..., explanation: _Optional[_Union[_explanation_pb2.HitExplanation, _Mapping]] = ..., channel: _Optional[int] = ...) -> None: ...
 
 class RecordingGroup(_message.Message):
     __slots__ = ("recording_id", "score", "hits")

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%ai2text/search/v1/index_service.proto\x12\x11\x61i2text.search.v1\x1a\x1cgoogle/api/annotations.proto\"d\n\nIndexStats\x12\x1c\n\tdocuments\x18\x01 \x01(\x03R\tdocuments\x12\x38\n\x07vectors\x18\x02 \x03(\x0b\x32\x1e.ai2text.search.v1.VectorStatsR\x07vectors\"\xf8\x01\n\x0bVectorStats\x12\x14\n\x05model\x18\x01 \x01(\tR\x05model\x12\x1e\n\ndimensions\x18\x02 \x01(\rR\ndimensions\x12\x14\n\x05\x61live\x18\x03 \x01(\x03R\x05\x61live\x12\x12\n\x04\x64\x65\x61\x64\x18\x04 \x01(\x03R\x04\x64\x65\x61\x64\x12\x14\n\x05loose\x18\x05 \x01(\x03R\x05loose\x12\x14\n\x05lists\x18\x06 \x01(\x03R\x05lists\x12\x14\n\x05\x62ytes\x18\x07 \x01(\x03R\x05\x62ytes\x12\x10\n\x03seq\x18\x08 \x01(\x03R\x03seq\x12\x1d\n\nnewest_seq\x18\t \x01(\x03R\tnewestSeq\x12\x16\n\x06\x62\x65hind\x18\n \x01(\x08R\x06\x62\x65hind\"\x8f\x02\n\rIndexDocument\x12!\n\x0crecording_id\x18\x01 \x01(\tR\x0brecordingId\x12#\n\rtranscript_id\x18\x02 \x01(\tR\x0ctranscriptId\x12\x1d\n\nsegment_id\x18\x03 \x01(\tR\tsegmentId\x12\x19\n\x08start_ms\x18\x04 \x01(\x03R\x07startMs\x12\x15\n\x06\x65nd_ms\x18\x05 \x01(\x03R\x05\x65ndMs\x12#\n\rlanguage_code\x18\x06 \x01(\tR\x0clanguageCode\x12\x12\n\x04text\x18\x07 \x01(\tR\x04text\x12\x14\n\x05model\x18\x08 \x01(\tR\x05model\x12\x16\n\x06vector\x18\t \x03(\x02R\x06vector\"\x16\n\x14GetIndexStatsRequest\"L\n\x15GetIndexStatsResponse\x12\x33\n\x05stats\x18\x01 \x01(\x0b\x32\x1d.ai2text.search.v1.IndexStatsR\x05stats\"\x17\n\x15\x43reateSnapshotRequest\"M\n\x16\x43reateSnapshotResponse\x12\x33\n\x05stats\x18\x01 \x01(\x0b\x32\x1d.ai2text.search.v1.IndexStatsR\x05stats\"\x15\n\x13\x43ompactIndexRequest\"K\n\x14\x43ompactIndexResponse\x12\x33\n\x05stats\x18\x01 \x01(\x0b\x32\x1d.ai2text.search.v1.IndexStatsR\x05stats\"X\n\x16UpsertDocumentsRequest\x12>\n\tdocuments\x18\x01 \x03(\x0b\x32 .ai2text.search.v1.IndexDocumentR\tdocuments\"\x19\n\x17UpsertDocumentsResponse\"9\n\x16\x44\x65leteDocumentsRequest\x12\x1f\n\x0bsegment_ids\x18\x01 \x03(\tR\nsegmentIds\">\n\x17\x44\x65leteDocumentsResponse\x12#\n\rdeleted_count\x18\x01 \x01(\rR\x0c\x64\x65letedCount2\xce\x05\n\x0cIndexService\x12{\n\rGetIndexStats\x12\'.ai2text.search.v1.GetIndexStatsRequest\x1a(.ai2text.search.v1.GetIndexStatsResponse\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/searchIndex\x12\x8a\x01\n\x0e\x43reateSnapshot\x12(.ai2text.search.v1.CreateSnapshotRequest\x1a).ai2text.search.v1.CreateSnapshotResponse\"#\x82\xd3\xe4\x93\x02\x1d\"\x18/v1/searchIndex:snapshot:\x01*\x12\x83\x01\n\x0c\x43ompactIndex\x12&.ai2text.search.v1.CompactIndexRequest\x1a\'.ai2text.search.v1.CompactIndexResponse\"\"\x82\xd3\xe4\x93\x02\x1c\"\x17/v1/searchIndex:compact:\x01*\x12\x95\x01\n\x0fUpsertDocuments\x12).ai2text.search.v1.UpsertDocumentsRequest\x1a*.ai2text.search.v1.UpsertDocumentsResponse\"+\x82\xd3\xe4\x93\x02%\" /v1/searchIndex/documents:upsert:\x01*\x12\x95\x01\n\x0f\x44\x65leteDocuments\x12).ai2text.search.v1.DeleteDocumentsRequest\x1a*.ai2text.search.v1.DeleteDocumentsResponse\"+\x82\xd3\xe4\x93\x02%\" /v1/searchIndex/documents:delete:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%ai2text/search/v1/index_service.proto\x12\x11\x61i2text.search.v1\x1a\x1cgoogle/api/annotations.proto\"d\n\nIndexStats\x12\x1c\n\tdocuments\x18\x01 \x01(\x03R\tdocuments\x12\x38\n\x07vectors\x18\x02 \x03(\x0b\x32\x1e.ai2text.search.v1.VectorStatsR\x07vectors\"\xf8\x01\n\x0bVectorStats\x12\x14\n\x05model\x18\x01 \x01(\tR\x05model\x12\x1e\n\ndimensions\x18\x02 \x01(\rR\ndimensions\x12\x14\n\x05\x61live\x18\x03 \x01(\x03R\x05\x61live\x12\x12\n\x04\x64\x65\x61\x64\x18\x04 \x01(\x03R\x04\x64\x65\x61\x64\x12\x14\n\x05loose\x18\x05 \x01(\x03R\x05loose\x12\x14\n\x05lists\x18\x06 \x01(\x03R\x05lists\x12\x14\n\x05\x62ytes\x18\x07 \x01(\x03R\x05\x62ytes\x12\x10\n\x03seq\x18\x08 \x01(\x03R\x03seq\x12\x1d\n\nnewest_seq\x18\t \x01(\x03R\tnewestSeq\x12\x16\n\x06\x62\x65hind\x18\n \x01(\x08R\x06\x62\x65hind\"\xa9\x02\n\rIndexDocument\x12!\n\x0crecording_id\x18\x01 \x01(\tR\x0brecordingId\x12#\n\rtranscript_id\x18\x02 \x01(\tR\x0ctranscriptId\x12\x1d\n\nsegment_id\x18\x03 \x01(\tR\tsegmentId\x12\x19\n\x08start_ms\x18\x04 \x01(\x03R\x07startMs\x12\x15\n\x06\x65nd_ms\x18\x05 \x01(\x03R\x05\x65ndMs\x12#\n\rlanguage_code\x18\x06 \x01(\tR\x0clanguageCode\x12\x12\n\x04text\x18\x07 \x01(\tR\x04text\x12\x14\n\x05model\x18\x08 \x01(\tR\x05model\x12\x16\n\x06vector\x18\t \x03(\x02R\x06vector\x12\x18\n\x07\x63hannel\x18\n \x01(\rR\x07\x63hannel\"\x16\n\x14GetIndexStatsRequest\"L\n\x15GetIndexStatsResponse\x12\x33\n\x05stats\x18\x01 \x01(\x0b\x32\x1d.ai2text.search.v1.IndexStatsR\x05stats\"\x17\n\x15\x43reateSnapshotRequest\"M\n\x16\x43reateSnapshotResponse\x12\x33\n\x05stats\x18\x01 \x01(\x0b\x32\x1d.ai2text.search.v1.IndexStatsR\x05stats\"\x15\n\x13\x43ompactIndexRequest\"K\n\x14\x43ompactIndexResponse\x12\x33\n\x05stats\x18\x01 \x01(\x0b\x32\x1d.ai2text.search.v1.IndexStatsR\x05stats\"X\n\x16UpsertDocumentsRequest\x12>\n\tdocuments\x18\x01 \x03(\x0b\x32 .ai2text.search.v1.IndexDocumentR\tdocuments\"\x19\n\x17UpsertDocumentsResponse\"9\n\x16\x44\x65leteDocumentsRequest\x12\x1f\n\x0bsegment_ids\x18\x01 \x03(\tR\nsegmentIds\">\n\x17\x44\x65leteDocumentsResponse\x12#\n\rdeleted_count\x18\x01 \x01(\rR\x0c\x64\x65letedCount2\xce\x05\n\x0cIndexService\x12{\n\rGetIndexStats\x12\'.ai2text.search.v1.GetIndexStatsRequest\x1a(.ai2text.search.v1.GetIndexStatsResponse\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/searchIndex\x12\x8a\x01\n\x0e\x43reateSnapshot\x12(.ai2text.search.v1.CreateSnapshotRequest\x1a).ai2text.search.v1.CreateSnapshotResponse\"#\x82\xd3\xe4\x93\x02\x1d\"\x18/v1/searchIndex:snapshot:\x01*\x12\x83\x01\n\x0c\x43ompactIndex\x12&.ai2text.search.v1.CompactIndexRequest\x1a\'.ai2text.search.v1.CompactIndexResponse\"\"\x82\xd3\xe4\x93\x02\x1c\"\x17/v1/searchIndex:compact:\x01*\x12\x95\x01\n\x0fUpsertDocuments\x12).ai2text.search.v1.UpsertDocumentsRequest\x1a*.ai2text.search.v1.UpsertDocumentsResponse\"+\x82\xd3\xe4\x93\x02%\" /v1/searchIndex/documents:upsert:\x01*\x12\x95\x01\n\x0f\x44\x65leteDocuments\x12).ai2text.search.v1.DeleteDocumentsRequest\x1a*.ai2text.search.v1.DeleteDocumentsResponse\"+\x82\xd3\xe4\x93\x02%\" /v1/searchIndex/documents:delete:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,27 +47,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VECTORSTATS']._serialized_start=193
   _globals['_VECTORSTATS']._serialized_end=441
   _globals['_INDEXDOCUMENT']._serialized_start=444
-  _globals['_INDEXDOCUMENT']._serialized_end=715
-  _globals['_GETINDEXSTATSREQUEST']._serialized_start=717
-  _globals['_GETINDEXSTATSREQUEST']._serialized_end=739
-  _globals['_GETINDEXSTATSRESPONSE']._serialized_start=741
-  _globals['_GETINDEXSTATSRESPONSE']._serialized_end=817
-  _globals['_CREATESNAPSHOTREQUEST']._serialized_start=819
-  _globals['_CREATESNAPSHOTREQUEST']._serialized_end=842
-  _globals['_CREATESNAPSHOTRESPONSE']._serialized_start=844
-  _globals['_CREATESNAPSHOTRESPONSE']._serialized_end=921
-  _globals['_COMPACTINDEXREQUEST']._serialized_start=923
-  _globals['_COMPACTINDEXREQUEST']._serialized_end=944
-  _globals['_COMPACTINDEXRESPONSE']._serialized_start=946
-  _globals['_COMPACTINDEXRESPONSE']._serialized_end=1021
-  _globals['_UPSERTDOCUMENTSREQUEST']._serialized_start=1023
-  _globals['_UPSERTDOCUMENTSREQUEST']._serialized_end=1111
-  _globals['_UPSERTDOCUMENTSRESPONSE']._serialized_start=1113
-  _globals['_UPSERTDOCUMENTSRESPONSE']._serialized_end=1138
-  _globals['_DELETEDOCUMENTSREQUEST']._serialized_start=1140
-  _globals['_DELETEDOCUMENTSREQUEST']._serialized_end=1197
-  _globals['_DELETEDOCUMENTSRESPONSE']._serialized_start=1199
-  _globals['_DELETEDOCUMENTSRESPONSE']._serialized_end=1261
-  _globals['_INDEXSERVICE']._serialized_start=1264
-  _globals['_INDEXSERVICE']._serialized_end=1982
+  _globals['_INDEXDOCUMENT']._serialized_end=741
+  _globals['_GETINDEXSTATSREQUEST']._serialized_start=743
+  _globals['_GETINDEXSTATSREQUEST']._serialized_end=765
+  _globals['_GETINDEXSTATSRESPONSE']._serialized_start=767
+  _globals['_GETINDEXSTATSRESPONSE']._serialized_end=843
+  _globals['_CREATESNAPSHOTREQUEST']._serialized_start=845
+  _globals['_CREATESNAPSHOTREQUEST']._serialized_end=868
+  _globals['_CREATESNAPSHOTRESPONSE']._serialized_start=870
+  _globals['_CREATESNAPSHOTRESPONSE']._serialized_end=947
+  _globals['_COMPACTINDEXREQUEST']._serialized_start=949
+  _globals['_COMPACTINDEXREQUEST']._serialized_end=970
+  _globals['_COMPACTINDEXRESPONSE']._serialized_start=972
+  _globals['_COMPACTINDEXRESPONSE']._serialized_end=1047
+  _globals['_UPSERTDOCUMENTSREQUEST']._serialized_start=1049
+  _globals['_UPSERTDOCUMENTSREQUEST']._serialized_end=1137
+  _globals['_UPSERTDOCUMENTSRESPONSE']._serialized_start=1139
+  _globals['_UPSERTDOCUMENTSRESPONSE']._serialized_end=1164
+  _globals['_DELETEDOCUMENTSREQUEST']._serialized_start=1166
+  _globals['_DELETEDOCUMENTSREQUEST']._serialized_end=1223
+  _globals['_DELETEDOCUMENTSRESPONSE']._serialized_start=1225
+  _globals['_DELETEDOCUMENTSRESPONSE']._serialized_end=1287
+  _globals['_INDEXSERVICE']._serialized_start=1290
+  _globals['_INDEXSERVICE']._serialized_end=2008
 # @@protoc_insertion_point(module_scope)

@@ -40,7 +40,7 @@ class VectorStats(_message.Message):
     def __init__(self, model: _Optional[str] = ..., dimensions: _Optional[int] = ..., alive: _Optional[int] = ..., dead: _Optional[int] = ..., loose: _Optional[int] = ..., lists: _Optional[int] = ..., bytes: _Optional[int] = ..., seq: _Optional[int] = ..., newest_seq: _Optional[int] = ..., behind: _Optional[bool] = ...) -> None: ...
 
 class IndexDocument(_message.Message):
-    __slots__ = ("recording_id", "transcript_id", "segment_id", "start_ms", "end_ms", "language_code", "text", "model", "vector")
+    __slots__ = ("recording_id", "transcript_id", "segment_id", "start_ms", "end_ms", "language_code", "text", "model", "vector", "channel")
     RECORDING_ID_FIELD_NUMBER: _ClassVar[int]
     TRANSCRIPT_ID_FIELD_NUMBER: _ClassVar[int]
     SEGMENT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -50,6 +50,7 @@ class IndexDocument(_message.Message):
     TEXT_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     VECTOR_FIELD_NUMBER: _ClassVar[int]
+    CHANNEL_FIELD_NUMBER: _ClassVar[int]
     recording_id: str
     transcript_id: str
     segment_id: str
@@ -59,7 +60,8 @@ class IndexDocument(_message.Message):
     text: str
     model: str
     vector: _containers.RepeatedScalarFieldContainer[float]
-    def __init__(self, recording_id: _Optional[str] = ..., transcript_id: _Optional[str] = ..., segment_id: _Optional[str] = ..., start_ms: _Optional[int] = ..., end_ms: _Optional[int] = ..., language_code: _Optional[str] = ..., text: _Optional[str] = ..., model: _Optional[str] = ..., vector: _Optional[_Iterable[float]] = ...) -> None: ...
+    channel: int
+    def __init__(self, recording_id: _Optional[str] = ..., transcript_id: _Optional[str] = ..., segment_id: _Optional[str] = ..., start_ms: _Optional[int] = ..., end_ms: _Optional[int] = ..., language_code: _Optional[str] = ..., text: _Optional[str] = ..., model: _Optional[str] = ..., vector: _Optional[_Iterable[float]] = ..., channel: _Optional[int] = ...) -> None: ...
 
 class GetIndexStatsRequest(_message.Message):
     __slots__ = ()

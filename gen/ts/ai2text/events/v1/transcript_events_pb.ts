@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ai2text/events/v1/transcript_events.proto.
  */
 export const file_ai2text_events_v1_transcript_events: GenFile = /*@__PURE__*/
-  fileDesc("CilhaTJ0ZXh0L2V2ZW50cy92MS90cmFuc2NyaXB0X2V2ZW50cy5wcm90bxIRYWkydGV4dC5ldmVudHMudjEimwEKE1RyYW5zY3JpcHRGaW5hbGl6ZWQSEAoIZXZlbnRfaWQYASABKAkSLgoKZXZlbnRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGdGVuYW50GAMgASgJEjIKB3NlZ21lbnQYBCABKAsyIS5haTJ0ZXh0LmV2ZW50cy52MS5TZWdtZW50Q29udGVudCKYAQoOU2VnbWVudENvbnRlbnQSFAoMcmVjb3JkaW5nX2lkGAEgASgJEhUKDXRyYW5zY3JpcHRfaWQYAiABKAkSEgoKc2VnbWVudF9pZBgDIAEoCRIQCghzdGFydF9tcxgEIAEoAxIOCgZlbmRfbXMYBSABKAMSDAoEdGV4dBgGIAEoCRIVCg1sYW5ndWFnZV9jb2RlGAcgASgJYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("CilhaTJ0ZXh0L2V2ZW50cy92MS90cmFuc2NyaXB0X2V2ZW50cy5wcm90bxIRYWkydGV4dC5ldmVudHMudjEimwEKE1RyYW5zY3JpcHRGaW5hbGl6ZWQSEAoIZXZlbnRfaWQYASABKAkSLgoKZXZlbnRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGdGVuYW50GAMgASgJEjIKB3NlZ21lbnQYBCABKAsyIS5haTJ0ZXh0LmV2ZW50cy52MS5TZWdtZW50Q29udGVudCKpAQoOU2VnbWVudENvbnRlbnQSFAoMcmVjb3JkaW5nX2lkGAEgASgJEhUKDXRyYW5zY3JpcHRfaWQYAiABKAkSEgoKc2VnbWVudF9pZBgDIAEoCRIQCghzdGFydF9tcxgEIAEoAxIOCgZlbmRfbXMYBSABKAMSDAoEdGV4dBgGIAEoCRIVCg1sYW5ndWFnZV9jb2RlGAcgASgJEg8KB2NoYW5uZWwYCCABKA1iBnByb3RvMw", [file_google_protobuf_timestamp]);
 
 /**
  * TranscriptFinalized says that one segment was stored. Subject: `transcript.finalized`, stream TRANSCRIPTS.
@@ -112,6 +112,13 @@ export type SegmentContent = Message<"ai2text.events.v1.SegmentContent"> & {
    * @generated from field: string language_code = 7;
    */
   languageCode: string;
+
+  /**
+   * Which channel of the audio it was said in, from 0; 0 where all channels were heard as one.
+   *
+   * @generated from field: uint32 channel = 8;
+   */
+  channel: number;
 };
 
 /**

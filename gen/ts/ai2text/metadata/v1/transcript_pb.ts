@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ai2text/metadata/v1/transcript.proto.
  */
 export const file_ai2text_metadata_v1_transcript: GenFile = /*@__PURE__*/
-  fileDesc("CiRhaTJ0ZXh0L21ldGFkYXRhL3YxL3RyYW5zY3JpcHQucHJvdG8SE2FpMnRleHQubWV0YWRhdGEudjEikAEKClRyYW5zY3JpcHQSFQoNdHJhbnNjcmlwdF9pZBgBIAEoCRIUCgxyZWNvcmRpbmdfaWQYAiABKAkSDQoFbW9kZWwYAyABKAkSFQoNc2VnbWVudF9jb3VudBgEIAEoAxIvCgtjcmVhdGVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi0gEKB1NlZ21lbnQSEgoKc2VnbWVudF9pZBgBIAEoCRIVCg1zZWdtZW50X2luZGV4GAIgASgNEgwKBHRleHQYAyABKAkSEAoIc3RhcnRfbXMYBCABKAMSDgoGZW5kX21zGAUgASgDEhUKDWxhbmd1YWdlX2NvZGUYBiABKAkSEgoKY29uZmlkZW5jZRgHIAEoAhIvCgV3b3JkcxgIIAMoCzIgLmFpMnRleHQubWV0YWRhdGEudjEuU2VnbWVudFdvcmQSEAoIcmF3X3RleHQYCSABKAkiUQoLU2VnbWVudFdvcmQSDAoEdGV4dBgBIAEoCRIQCghzdGFydF9tcxgCIAEoAxIOCgZlbmRfbXMYAyABKAMSEgoKY29uZmlkZW5jZRgEIAEoAmIGcHJvdG8z", [file_google_protobuf_timestamp]);
+  fileDesc("CiRhaTJ0ZXh0L21ldGFkYXRhL3YxL3RyYW5zY3JpcHQucHJvdG8SE2FpMnRleHQubWV0YWRhdGEudjEioQEKClRyYW5zY3JpcHQSFQoNdHJhbnNjcmlwdF9pZBgBIAEoCRIUCgxyZWNvcmRpbmdfaWQYAiABKAkSDQoFbW9kZWwYAyABKAkSFQoNc2VnbWVudF9jb3VudBgEIAEoAxIvCgtjcmVhdGVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHY2hhbm5lbBgGIAEoDSLSAQoHU2VnbWVudBISCgpzZWdtZW50X2lkGAEgASgJEhUKDXNlZ21lbnRfaW5kZXgYAiABKA0SDAoEdGV4dBgDIAEoCRIQCghzdGFydF9tcxgEIAEoAxIOCgZlbmRfbXMYBSABKAMSFQoNbGFuZ3VhZ2VfY29kZRgGIAEoCRISCgpjb25maWRlbmNlGAcgASgCEi8KBXdvcmRzGAggAygLMiAuYWkydGV4dC5tZXRhZGF0YS52MS5TZWdtZW50V29yZBIQCghyYXdfdGV4dBgJIAEoCSJRCgtTZWdtZW50V29yZBIMCgR0ZXh0GAEgASgJEhAKCHN0YXJ0X21zGAIgASgDEg4KBmVuZF9tcxgDIAEoAxISCgpjb25maWRlbmNlGAQgASgCYgZwcm90bzM", [file_google_protobuf_timestamp]);
 
 /**
  * What was said in a recording, as one run of one model wrote it.
@@ -54,6 +54,13 @@ export type Transcript = Message<"ai2text.metadata.v1.Transcript"> & {
    * @generated from field: google.protobuf.Timestamp create_time = 5;
    */
   createTime?: Timestamp | undefined;
+
+  /**
+   * Which channel of the audio it is of, from 0; 0 where all channels were heard as one.
+   *
+   * @generated from field: uint32 channel = 6;
+   */
+  channel: number;
 };
 
 /**

@@ -90,14 +90,14 @@ export type SearchExplanation = Message<"ai2text.search.v1.SearchExplanation"> &
   wordCoverage: number;
 
   /**
-   * How many candidates the semantic ranking brought.
+   * How many candidates the semantic ranking brought, of the channels that were asked for.
    *
    * @generated from field: uint32 semantic_candidates = 4;
    */
   semanticCandidates: number;
 
   /**
-   * How many candidates the lexical ranking brought.
+   * How many candidates the lexical ranking brought, of the channels that were asked for.
    *
    * @generated from field: uint32 lexical_candidates = 5;
    */
@@ -118,7 +118,8 @@ export type SearchExplanation = Message<"ai2text.search.v1.SearchExplanation"> &
   vectorsCompared: bigint;
 
   /**
-   * How many recordings the filter left to look in; absent when nothing but the tenant and the language narrowed it.
+   * How many recordings the filter left to look in; absent when nothing but the tenant, the language and channels
+   * narrowed it.
    *
    * @generated from field: optional uint32 recordings_left = 8;
    */

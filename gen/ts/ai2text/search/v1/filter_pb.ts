@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ai2text/search/v1/filter.proto.
  */
 export const file_ai2text_search_v1_filter: GenFile = /*@__PURE__*/
-  fileDesc("Ch5haTJ0ZXh0L3NlYXJjaC92MS9maWx0ZXIucHJvdG8SEWFpMnRleHQuc2VhcmNoLnYxIoUCCgxTZWFyY2hGaWx0ZXISOwoGbGFiZWxzGAEgAygLMisuYWkydGV4dC5zZWFyY2gudjEuU2VhcmNoRmlsdGVyLkxhYmVsc0VudHJ5EjIKDnJlY29yZGVkX2FmdGVyGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIzCg9yZWNvcmRlZF9iZWZvcmUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCHN0YXJ0X21zGAQgASgDEg4KBmVuZF9tcxgFIAEoAxotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("Ch5haTJ0ZXh0L3NlYXJjaC92MS9maWx0ZXIucHJvdG8SEWFpMnRleHQuc2VhcmNoLnYxIpcCCgxTZWFyY2hGaWx0ZXISOwoGbGFiZWxzGAEgAygLMisuYWkydGV4dC5zZWFyY2gudjEuU2VhcmNoRmlsdGVyLkxhYmVsc0VudHJ5EjIKDnJlY29yZGVkX2FmdGVyGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIzCg9yZWNvcmRlZF9iZWZvcmUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCHN0YXJ0X21zGAQgASgDEg4KBmVuZF9tcxgFIAEoAxIQCghjaGFubmVscxgGIAMoDRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBYgZwcm90bzM", [file_google_protobuf_timestamp]);
 
 /**
  * What of the tenant's recordings is searched. All conditions must hold, those of the request's `recording_ids` and
@@ -58,6 +58,15 @@ export type SearchFilter = Message<"ai2text.search.v1.SearchFilter"> & {
    * @generated from field: int64 end_ms = 5;
    */
   endMs: bigint;
+
+  /**
+   * Only segments of these channels of the audio, 0 to 7, each once. Of what all else leaves, the 1000 best of each
+   * ranking are looked at for them: where a channel has few segments among very many, some may be missed, unless
+   * `recording_ids` names where to look. Default: all channels.
+   *
+   * @generated from field: repeated uint32 channels = 6;
+   */
+  channels: number[];
 };
 
 /**

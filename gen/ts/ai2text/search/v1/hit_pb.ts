@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ai2text/search/v1/hit.proto.
  */
 export const file_ai2text_search_v1_hit: GenFile = /*@__PURE__*/
-  fileDesc("ChthaTJ0ZXh0L3NlYXJjaC92MS9oaXQucHJvdG8SEWFpMnRleHQuc2VhcmNoLnYxIqACCgNIaXQSFAoMcmVjb3JkaW5nX2lkGAEgASgJEhUKDXRyYW5zY3JpcHRfaWQYAiABKAkSEgoKc2VnbWVudF9pZBgDIAEoCRIQCghzdGFydF9tcxgEIAEoAxIOCgZlbmRfbXMYBSABKAMSKwoHc25pcHBldBgGIAEoCzIaLmFpMnRleHQuc2VhcmNoLnYxLlNuaXBwZXQSDQoFc2NvcmUYByABKAISFQoNbGFuZ3VhZ2VfY29kZRgIIAEoCRIVCg1zZW1hbnRpY19yYW5rGAkgASgNEhQKDGxleGljYWxfcmFuaxgKIAEoDRI2CgtleHBsYW5hdGlvbhgLIAEoCzIhLmFpMnRleHQuc2VhcmNoLnYxLkhpdEV4cGxhbmF0aW9uIlsKDlJlY29yZGluZ0dyb3VwEhQKDHJlY29yZGluZ19pZBgBIAEoCRINCgVzY29yZRgCIAEoAhIkCgRoaXRzGAMgAygLMhYuYWkydGV4dC5zZWFyY2gudjEuSGl0IkkKB1NuaXBwZXQSDAoEdGV4dBgBIAEoCRIwCgpoaWdobGlnaHRzGAIgAygLMhwuYWkydGV4dC5zZWFyY2gudjEuSGlnaGxpZ2h0IicKCUhpZ2hsaWdodBINCgVzdGFydBgBIAEoDRILCgNlbmQYAiABKA0qZAoHUmFua2luZxIXChNSQU5LSU5HX1VOU1BFQ0lGSUVEEAASFAoQUkFOS0lOR19TRU1BTlRJQxABEhMKD1JBTktJTkdfTEVYSUNBTBACEhUKEVJBTktJTkdfQ0xPU0VORVNTEANiBnByb3RvMw", [file_ai2text_search_v1_explanation]);
+  fileDesc("ChthaTJ0ZXh0L3NlYXJjaC92MS9oaXQucHJvdG8SEWFpMnRleHQuc2VhcmNoLnYxIrECCgNIaXQSFAoMcmVjb3JkaW5nX2lkGAEgASgJEhUKDXRyYW5zY3JpcHRfaWQYAiABKAkSEgoKc2VnbWVudF9pZBgDIAEoCRIQCghzdGFydF9tcxgEIAEoAxIOCgZlbmRfbXMYBSABKAMSKwoHc25pcHBldBgGIAEoCzIaLmFpMnRleHQuc2VhcmNoLnYxLlNuaXBwZXQSDQoFc2NvcmUYByABKAISFQoNbGFuZ3VhZ2VfY29kZRgIIAEoCRIVCg1zZW1hbnRpY19yYW5rGAkgASgNEhQKDGxleGljYWxfcmFuaxgKIAEoDRI2CgtleHBsYW5hdGlvbhgLIAEoCzIhLmFpMnRleHQuc2VhcmNoLnYxLkhpdEV4cGxhbmF0aW9uEg8KB2NoYW5uZWwYDCABKA0iWwoOUmVjb3JkaW5nR3JvdXASFAoMcmVjb3JkaW5nX2lkGAEgASgJEg0KBXNjb3JlGAIgASgCEiQKBGhpdHMYAyADKAsyFi5haTJ0ZXh0LnNlYXJjaC52MS5IaXQiSQoHU25pcHBldBIMCgR0ZXh0GAEgASgJEjAKCmhpZ2hsaWdodHMYAiADKAsyHC5haTJ0ZXh0LnNlYXJjaC52MS5IaWdobGlnaHQiJwoJSGlnaGxpZ2h0Eg0KBXN0YXJ0GAEgASgNEgsKA2VuZBgCIAEoDSpkCgdSYW5raW5nEhcKE1JBTktJTkdfVU5TUEVDSUZJRUQQABIUChBSQU5LSU5HX1NFTUFOVElDEAESEwoPUkFOS0lOR19MRVhJQ0FMEAISFQoRUkFOS0lOR19DTE9TRU5FU1MQA2IGcHJvdG8z", [file_ai2text_search_v1_explanation]);
 
 /**
  * A segment that was found.
@@ -97,6 +97,13 @@ export type Hit = Message<"ai2text.search.v1.Hit"> & {
    * @generated from field: ai2text.search.v1.HitExplanation explanation = 11;
    */
   explanation?: HitExplanation | undefined;
+
+  /**
+   * Which channel of the audio it was said in, from 0; 0 where all channels were heard as one.
+   *
+   * @generated from field: uint32 channel = 12;
+   */
+  channel: number;
 };
 
 /**
