@@ -95,9 +95,19 @@ def ask(tenant: str, subject: str, draft: Draft) -> Question:
     given = paging.given(name, draft.page_token)
     limit = draft.limit or DEFAULT_HITS
     return Question(
-        parsed(text), scope, limit, subject, conditions, span, hits_each, name, given, draft.explain, draft.rerank,
+        parsed(text),
+        scope,
+        limit,
+        subject,
+        conditions,
+        span,
+        hits_each,
+        name,
+        given,
+        draft.explain,
+        draft.rerank,
         channels,
-    )  # fmt: skip
+    )
 
 
 def ask_all(tenant: str, subject: str, drafts: Sequence[Draft]) -> list[Question]:
