@@ -294,7 +294,7 @@ def test_a_player_that_cannot_play_it_is_said_to_have_failed(shell: Shell) -> No
 
 
 def test_ctrl_c_ends_the_player_and_not_with_an_error(shell: Shell) -> None:
-    shell.install("mpv", then="import signal; print('playing', flush=True); signal.pause()")
+    shell.install("mpv", then="import time; print('playing', flush=True); [time.sleep(0.05) for _ in iter(int, 1)]")
     with shell.start("xin", "--play") as (process, _, written):
         wait_for(b"playing", written)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all that run in it
