@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.mesh.running_mesh import Client, RunningMesh, eventually
-from tests.mesh.speaking import clips, found, requests
+from tests.mesh.speaking import admitted, clips, found, requests
 
 
 def services(spans: list[dict[str, Any]]) -> set[str]:
@@ -22,7 +22,9 @@ def test_a_live_session_is_one_trace_from_the_client_to_triton_and_to_search(
     parent = f"00-{trace_id}-{secrets.token_hex(8)}-01"
     clip, _ = clips(speech_folder, "vi")[0]
     metadata = [*running.bearer(), ("traceparent", parent)]
-    responses = list(client.speech.StreamingRecognize(requests(pcm16(clip), "vi"), metadata=metadata, timeout=60))
+    responses = admitted(
+        lambda: client.speech.StreamingRecognize(requests(pcm16(clip), "vi"), metadata=metadata, timeout=60)
+    )
     final = next(response.final for response in responses if response.HasField("final"))
     found(client, running, final.text, responses[0].session_started.recording_id)
 

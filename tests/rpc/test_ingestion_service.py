@@ -424,12 +424,13 @@ async def test_a_file_of_unknown_size_is_refused_when_the_disk_fills_while_it_gr
     server: Served, store: MemoryObjects
 ) -> None:
     async def growing() -> AsyncIterator[Any]:
-        async for message in stream(UploadFile(request_id=request_id(), title="x"), *[bytes(1 << 20)] * 17):
+        chunks = [*[bytes(1 << 20)] * 16, bytes(1)]  # the last is sent at once: grpc.aio loses the status while it sends
+        async for message in stream(UploadFile(request_id=request_id(), title="x"), *chunks):
             yield message
             server.room[0] = min(server.room[0], 18 << 20)  # enough for one step, and for the reserve
             if message.chunk:
                 server.room[0] -= len(message.chunk)
-        await asyncio.Event().wait()  # grpc.aio loses the status of a call that ends while it sends
+        await asyncio.Event().wait()
 
     told = await refusal(server.uploads.UploadRecording(growing(), metadata=headers()))
     assert (told.code, told.reason, bool(told.retry_s)) == (Code.RESOURCE_EXHAUSTED, "OVERLOADED", True)
