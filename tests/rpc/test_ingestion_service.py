@@ -424,7 +424,7 @@ async def test_a_file_of_unknown_size_is_refused_when_the_disk_fills_while_it_gr
     server: Served, store: MemoryObjects
 ) -> None:
     async def growing() -> AsyncIterator[Any]:
-        chunks = [*[bytes(1 << 20)] * 16, bytes(1)]  # the last is sent at once: grpc.aio loses the status while it sends
+        chunks = [*[bytes(1 << 20)] * 16, bytes(1)]  # grpc.aio loses the status while it sends
         async for message in stream(UploadFile(request_id=request_id(), title="x"), *chunks):
             yield message
             server.room[0] = min(server.room[0], 18 << 20)  # enough for one step, and for the reserve
