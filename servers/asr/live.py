@@ -151,7 +151,8 @@ class Sessions:
     async def claim(self, session_id: str, tenant: str, subject: str, token: str, next_final_index: int) -> Found:
         """Take a session over, from whichever server has it. FinalsForgotten when not all finals from
         `next_final_index` on are kept, Overloaded, Draining or DependencyUnavailable when there is no place for it, or
-        no model; who is refused has taken nothing over."""
+        no model: who is refused has taken nothing over. A last place that somebody else takes in the moment after is
+        missed by `open`; the session can be claimed again then."""
         owner = (session_id, tenant, subject, hashed(token))
         _check_finals(await self._tickets.find(*owner), next_final_index)
         await self._scheduler.check()

@@ -13,6 +13,7 @@ from servers.asr.endpointing import EndpointRules
 from servers.asr.inputs import Alive, Audio, EndUtterance, Input, Silence
 from servers.asr.session import SessionRules
 from servers.asr.utterance import Manner
+from servers.common.bounds import MAX_CHANNELS
 from servers.common.errors import AudioTooLarge, ConfigOutOfOrder, EncodingUnsupported, FieldInvalid
 
 MIN_SAMPLE_RATE = 8_000
@@ -22,7 +23,6 @@ MAX_AUDIO_BYTES = 32 * 1024 * 1024
 MAX_AUDIO_S = 600
 MAX_SILENCE_S = 60
 MAX_TITLE = 200
-MAX_CHANNELS = 8
 MAX_LANGUAGES = 10
 MAX_HOTWORDS = 50
 MAX_HOTWORD = 60

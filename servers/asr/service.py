@@ -17,6 +17,7 @@ from servers.asr.conversation import Conversations
 from servers.asr.live import Sessions
 from servers.asr.session import SessionRules
 from servers.common import identity, lifecycle
+from servers.common.bounds import MAX_CHANNELS
 
 SCOPE = "speech"
 
@@ -84,7 +85,7 @@ class SpeechService(pb_grpc.SpeechServiceServicer):
             max_audio_bytes=incoming.MAX_AUDIO_BYTES,
             max_audio_duration=duration_pb2.Duration(seconds=incoming.MAX_AUDIO_S),
             max_chunk_bytes=incoming.MAX_CHUNK_BYTES,
-            max_channels=incoming.MAX_CHANNELS,
+            max_channels=MAX_CHANNELS,
             endpointing=responses.endpointing(self._defaults.endpoint),
             server_version=self._capabilities.version,
         )

@@ -31,7 +31,8 @@ async def main(settings: Settings) -> None:
         store = await stack.enter_async_context(objects.connected(settings.store()))
         folder, limit = settings.spool_dir, settings.max_file_bytes
         locks, places = Locks(), Places(folder, settings.max_uploads, settings.spool_reserve_bytes)
-        deposits = Deposits(store, registry, AvProber(settings.max_audio_s), locks, claims := Claims(store))
+        claims = Claims(store)
+        deposits = Deposits(store, registry, AvProber(settings.max_audio_s), locks, claims)
         sweep = Sweep(store, registry, deposits, claims, settings.sweep_age_s, settings.sweep_interval_s)
         consumer = events.Consumer(
             bus,

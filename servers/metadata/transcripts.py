@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
+from servers.common.bounds import MAX_CHANNELS
 from servers.common.errors import AlreadyExists, FieldInvalid, PageTokenInvalid, TranscriptNotFound
 from servers.common.outbox import Event
 from servers.metadata import fields, pages
@@ -20,8 +21,6 @@ MOST_TRANSCRIPTS = 100
 """In the list of a recording's transcripts."""
 KNOWN = 10_000
 """Transcripts whose recording is remembered."""
-HIGHEST_CHANNEL = 7
-"""No stream has more than eight channels."""
 DEFAULT_PAGE = 200
 PAGE_CHARACTERS = 1_000_000
 """A page ends early when its segments hold more than this, so that any client can receive it."""
@@ -149,7 +148,7 @@ class Transcripts:
             fields.chosen_identifier("transcript_id", transcript_id),
             fields.identifier("recording_id", recording_id),
             fields.text("model", model, MODEL_LENGTH),
-            fields.number("channel", channel, 0, HIGHEST_CHANNEL),
+            fields.number("channel", channel, 0, MAX_CHANNELS - 1),
         )
         stored = await self._store.add_transcript(tenant, new)
         # A session that began before channels were kept goes on with transcripts that are all of channel 0.

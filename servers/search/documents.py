@@ -10,9 +10,6 @@ import numpy.typing as npt
 Vector: TypeAlias = npt.NDArray[np.float32]
 """Shape [dimensions], of Euclidean length 1."""
 
-HIGHEST_CHANNEL = 7
-"""No stream has more than eight channels."""
-
 
 @dataclass(frozen=True, slots=True)
 class Document:

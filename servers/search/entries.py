@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from servers.common.bounds import MAX_CHANNELS
 from servers.common.errors import FieldInvalid
-from servers.search.documents import HIGHEST_CHANNEL, Document, Embedding, Entry, Vector
+from servers.search.documents import Document, Embedding, Entry, Vector
 
 MOST_DIMENSIONS = 4096
 MOST_CHARACTERS = 8192
@@ -25,8 +26,8 @@ def checked(document: Document, model: str, vector: Sequence[float]) -> Entry:
             raise FieldInvalid(field, "is empty")
     if len(document.text) > MOST_CHARACTERS:
         raise FieldInvalid("text", f"has more than {MOST_CHARACTERS} characters")
-    if not 0 <= document.channel <= HIGHEST_CHANNEL:
-        raise FieldInvalid("channel", f"must be 0 to {HIGHEST_CHANNEL}")
+    if not 0 <= document.channel < MAX_CHANNELS:
+        raise FieldInvalid("channel", f"must be 0 to {MAX_CHANNELS - 1}")
     lowered = replace(
         document,
         recording_id=document.recording_id.lower(),

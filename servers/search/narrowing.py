@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from servers.common.bounds import MAX_CHANNELS
 from servers.common.errors import FieldInvalid
-from servers.search.documents import HIGHEST_CHANNEL
 
 MOST_LABELS = 10
 MOST_VALUE_CHARACTERS = 200
@@ -68,8 +68,8 @@ def span(start_ms: int, end_ms: int, of_recordings: bool) -> Span | None:
 
 def channels(given: Sequence[int]) -> tuple[int, ...]:
     """The channels that a filter names, ascending, none for all; FieldInvalid."""
-    if not all(0 <= channel <= HIGHEST_CHANNEL for channel in given):
-        raise FieldInvalid("filter.channels", f"must hold numbers from 0 to {HIGHEST_CHANNEL}")
+    if not all(0 <= channel < MAX_CHANNELS for channel in given):
+        raise FieldInvalid("filter.channels", f"must hold numbers from 0 to {MAX_CHANNELS - 1}")
     if len(set(given)) < len(given):
         raise FieldInvalid("filter.channels", "must hold each once")
     return tuple(sorted(given))

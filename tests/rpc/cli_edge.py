@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -26,6 +27,20 @@ from servers.common import errors
 from tests.rpc.cli_speech import RECORDING_ID, Speech, abort
 
 TOKEN = "a-token"
+
+
+def environment(address: str, home: Path) -> dict[str, str]:
+    """Of a shell whose user calls this edge, and has no mesh."""
+    return {
+        "AI2TEXT_ENDPOINT": address,
+        "AI2TEXT_TOKEN": TOKEN,
+        "AI2TEXT_HOME": str(home),
+        "AI2TEXT_PORT_BASE": "8780",
+        "AI2TEXT_OTLP_ENDPOINT": "",
+        "USER": "lan",
+    }
+
+
 OTHER_ID = "0299a5e0-0000-7000-8000-000000000002"
 
 
@@ -236,4 +251,15 @@ def serving() -> Iterator[Edge]:
         yield Edge(port, server, speech, recordings, search)
 
 
-__all__ = ["OTHER_ID", "RECORDING_ID", "TOKEN", "Edge", "abort", "code_pb2", "listening", "retry_status", "serving"]
+__all__ = [
+    "OTHER_ID",
+    "RECORDING_ID",
+    "TOKEN",
+    "Edge",
+    "abort",
+    "code_pb2",
+    "environment",
+    "listening",
+    "retry_status",
+    "serving",
+]

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from clients.cli.__main__ import app
 from mesh.keys import Keys
 from servers.common import errors
-from tests.rpc.cli_edge import OTHER_ID, RECORDING_ID, TOKEN, Edge, serving
+from tests.rpc.cli_edge import OTHER_ID, RECORDING_ID, Edge, environment, serving
 from tests.rpc.cli_speech import MANY, VERSION, Act, digest
 
 CLIP_MS = 1050
@@ -48,14 +48,7 @@ class Shell:
     """Runs the command as a shell would, in a world without a mesh of its own."""
 
     def __init__(self, edge: Edge, home: Path) -> None:
-        self.environ = {
-            "AI2TEXT_ENDPOINT": edge.address,
-            "AI2TEXT_TOKEN": TOKEN,
-            "AI2TEXT_HOME": str(home),
-            "AI2TEXT_PORT_BASE": "8780",
-            "AI2TEXT_OTLP_ENDPOINT": "",
-            "USER": "lan",
-        }
+        self.environ = environment(edge.address, home)
 
     def __call__(self, *args: str, answer: str = "", **environ: str):
         return CliRunner().invoke(app, list(args), input=answer, env={**self.environ, **environ})

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from clients.cli.__main__ import app
 from servers.common import errors
-from tests.rpc.cli_edge import TOKEN, abort, listening
+from tests.rpc.cli_edge import abort, environment, listening
 
 IDS = ("1-0123456789ab", "2-0123456789ab", "3-0123456789ab")
 
@@ -96,13 +96,7 @@ def edge() -> Iterator[Edge]:
 
 @pytest.fixture
 def shell(edge: Edge, tmp_path: Path) -> Callable[..., Any]:
-    environ = {
-        "AI2TEXT_ENDPOINT": edge.address,
-        "AI2TEXT_TOKEN": TOKEN,
-        "AI2TEXT_HOME": str(tmp_path),
-        "AI2TEXT_PORT_BASE": "8780",
-        "USER": "lan",
-    }
+    environ = environment(edge.address, tmp_path)
     return lambda *args, answer="": CliRunner().invoke(app, ["dlq", *args], env=environ, input=answer)
 
 

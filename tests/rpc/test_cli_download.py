@@ -15,7 +15,7 @@ from clients.cli import downloads
 from clients.cli.__main__ import app
 from servers.common import errors
 from tests.rpc.cli_download import Edge, serving
-from tests.rpc.cli_edge import OTHER_ID, TOKEN
+from tests.rpc.cli_edge import OTHER_ID, environment
 from tests.rpc.cli_speech import RECORDING_ID
 
 CONTENT = os.urandom(3_000_001)
@@ -31,14 +31,7 @@ class Shell:
     """Runs the command as a shell would, in a folder of its own."""
 
     def __init__(self, edge: Edge, home: Path) -> None:
-        self.environ = {
-            "AI2TEXT_ENDPOINT": edge.address,
-            "AI2TEXT_TOKEN": TOKEN,
-            "AI2TEXT_HOME": str(home),
-            "AI2TEXT_PORT_BASE": "8780",
-            "AI2TEXT_OTLP_ENDPOINT": "",
-            "USER": "lan",
-        }
+        self.environ = environment(edge.address, home)
 
     def __call__(self, *args: object) -> Result:
         return CliRunner().invoke(app, ["recordings", "download", *map(str, args)], env=self.environ)

@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from clients.cli.__main__ import app
 from clients.cli.jobs import age
-from tests.rpc.cli_edge import OTHER_ID, RECORDING_ID, TOKEN
+from tests.rpc.cli_edge import OTHER_ID, RECORDING_ID, environment
 from tests.rpc.cli_jobs import CANCELLED, FAILED, QUEUED, RUNNING, SUCCEEDED, JobsEdge, name, operation, serving
 
 Shell = Callable[..., Result]
@@ -26,13 +26,7 @@ def edge() -> Iterator[JobsEdge]:
 @pytest.fixture
 def shell(edge: JobsEdge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
     monkeypatch.setattr("clients.cli.job_bars.LOOK_S", 0.01)
-    environ = {
-        "AI2TEXT_ENDPOINT": edge.address,
-        "AI2TEXT_TOKEN": TOKEN,
-        "AI2TEXT_HOME": str(tmp_path / "home"),
-        "AI2TEXT_PORT_BASE": "8780",
-        "AI2TEXT_OTLP_ENDPOINT": "",
-    }
+    environ = environment(edge.address, tmp_path / "home")
     return lambda *args: CliRunner().invoke(app, list(args), env=environ)
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from servers.common import errors
 from tests.rpc.cli_download import Edge, serving
-from tests.rpc.cli_edge import TOKEN
+from tests.rpc.cli_edge import environment
 from tests.rpc.cli_speech import RECORDING_ID
 
 PLAYER = """#!{python}
@@ -57,13 +57,7 @@ class Shell:
         self.programs = folder / "bin"
         self.programs.mkdir()
         self.record = folder / "played"
-        self.environ = {
-            "AI2TEXT_ENDPOINT": edge.address,
-            "AI2TEXT_TOKEN": TOKEN,
-            "AI2TEXT_HOME": str(folder / "home"),
-            "AI2TEXT_PORT_BASE": "8780",
-            "AI2TEXT_OTLP_ENDPOINT": "",
-            "USER": "lan",
+        self.environ = environment(edge.address, folder / "home") | {
             "PATH": str(self.programs),
             "TERM": "dumb",
             "COLUMNS": "300",
@@ -105,8 +99,8 @@ class Shell:
         try:
             yield process, ours, written
         finally:
-            if process.poll() is None:
-                process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # with its player, if that is left
             process.wait(30)
             reader.join(30)
             os.close(ours)
@@ -138,43 +132,8 @@ def url(edge: Edge) -> str:
     ("installed", "environ", "name", "arguments"),
     [
         (["vlc", "ffplay", "mpv"], {}, "mpv", ["--start=59.000", "--force-media-title=Một", "--", "URL"]),
-        (
-            ["ffplay", "vlc", "cvlc"],
-            {},
-            "ffplay",
-            [
-                "-nodisp",
-                "-hide_banner",
-                "-loglevel",
-                "error",
-                "-stats",
-                "-autoexit",
-                "-ss",
-                "59.000",
-                "-window_title",
-                "Một",
-                "-i",
-                "URL",
-            ],
-        ),
-        (
-            ["ffplay"],
-            {"DISPLAY": ":0"},
-            "ffplay",
-            [
-                "-hide_banner",
-                "-loglevel",
-                "error",
-                "-stats",
-                "-autoexit",
-                "-ss",
-                "59.000",
-                "-window_title",
-                "Một",
-                "-i",
-                "URL",
-            ],
-        ),
+        (["ffplay", "vlc", "cvlc"], {}, "ffplay", ["-nodisp", *FFPLAY, "URL"]),
+        (["ffplay"], {"DISPLAY": ":0"}, "ffplay", [*FFPLAY, "URL"]),
         (["vlc", "cvlc"], {}, "cvlc", ["--play-and-exit", "--start-time=59.000", "--meta-title=Một", "URL"]),
         (
             ["vlc", "cvlc"],

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from clients.cli.__main__ import app
 from servers.common import errors
-from tests.rpc.cli_edge import TOKEN, listening
+from tests.rpc.cli_edge import environment, listening
 from tests.rpc.cli_speech import abort
 
 NUMBERS = refinement_pb2.REFINEMENT_STEP_NUMBERS
@@ -51,12 +51,7 @@ def texts() -> Texts:
 @pytest.fixture
 def run(texts: Texts, tmp_path: Path) -> Iterator[Run]:
     with listening(partial(text_service_pb2_grpc.add_TextServiceServicer_to_server, texts)) as (port, _):
-        environ = {
-            "AI2TEXT_ENDPOINT": f"http://127.0.0.1:{port}",
-            "AI2TEXT_TOKEN": TOKEN,
-            "AI2TEXT_HOME": str(tmp_path),
-            "AI2TEXT_OTLP_ENDPOINT": "",
-        }
+        environ = environment(f"http://127.0.0.1:{port}", tmp_path)
         yield lambda *args, answer="": CliRunner().invoke(app, ["refine", *args], input=answer, env=environ)
 
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from clients.cli.__main__ import app
 from servers.common import errors
-from tests.rpc.cli_edge import TOKEN, abort, listening
+from tests.rpc.cli_edge import abort, environment, listening
 
 ID = "3b99e991-0000-4000-8000-000000000001"
 
@@ -53,12 +53,7 @@ def edge() -> Iterator[Edge]:
 
 @pytest.fixture
 def shell(edge: Edge, tmp_path: Path) -> Callable[..., Any]:
-    environ = {
-        "AI2TEXT_ENDPOINT": edge.address,
-        "AI2TEXT_TOKEN": TOKEN,
-        "AI2TEXT_HOME": str(tmp_path),
-        "AI2TEXT_PORT_BASE": "8780",
-    }
+    environ = environment(edge.address, tmp_path)
     return lambda *args: CliRunner().invoke(app, ["reindex", *args], env=environ)
 
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from clients.cli import media_files
 from clients.cli.__main__ import app
 from servers.common import errors
-from tests.rpc.cli_edge import TOKEN
+from tests.rpc.cli_edge import environment
 from tests.rpc.cli_upload import PART_BYTES, Edge, serving
 
 
@@ -37,14 +37,7 @@ class Shell:
     """Runs the command as a shell would, in a world without a mesh of its own."""
 
     def __init__(self, edge: Edge, home: Path) -> None:
-        self.environ = {
-            "AI2TEXT_ENDPOINT": edge.address,
-            "AI2TEXT_TOKEN": TOKEN,
-            "AI2TEXT_HOME": str(home),
-            "AI2TEXT_PORT_BASE": "8780",
-            "AI2TEXT_OTLP_ENDPOINT": "",
-            "USER": "lan",
-        }
+        self.environ = environment(edge.address, home)
 
     def __call__(self, *args: object, **environ: str) -> Result:
         return CliRunner().invoke(app, ["upload", *map(str, args)], env={**self.environ, **environ})

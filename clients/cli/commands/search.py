@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 import typer
 from ai2text.search.v1 import hit_pb2
 
-from clients.cli import answers, hits, moments, playing, running, terminal
+from clients.cli import answers, hits, moments, pcm, playing, running, terminal
 from clients.cli.asking import Asking, remembered
 from clients.cli.commands import values
 from clients.cli.commands.options import AsJson
@@ -49,7 +49,7 @@ def search(
             "--channel",
             metavar="N",
             min=0,
-            max=7,
+            max=pcm.MAX_CHANNELS - 1,
             help="Only what was said in this channel of the sound, counted from 0; may be repeated.",
         ),
     ] = None,
