@@ -64,6 +64,8 @@ def facts(why: explanation_pb2.SearchExplanation) -> list[str]:
     ]
     if why.HasField("recordings_left"):
         sentences.append(f"The filter left {_count(why.recordings_left, 'recording')}.")
+    if why.hurried:
+        sentences.append("Many searches were under way: fewer of the frequent words were looked up than usual.")
     if why.cached:
         sentences.append("Without --explain this would have come from the cache of hot queries.")
     return sentences
@@ -91,6 +93,7 @@ def record(why: explanation_pb2.SearchExplanation) -> dict[str, Any]:
         "vectors_compared": why.vectors_compared,
         "recordings_left": why.recordings_left if why.HasField("recordings_left") else None,
         "cached": why.cached,
+        "hurried": why.hurried,
         "timings_us": {stage: getattr(why.timings, f"{stage}_us") for stage in STAGES},
     }
 

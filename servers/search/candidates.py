@@ -14,9 +14,8 @@ from servers.search.query import Query
 class Library(Protocol):
     """The documents. Nothing outside the scope or the tenant ever comes out."""
 
-    async def matching(self, scope: Scope, query: Query, limit: int) -> list[int]:
-        """The ids of the documents with every phrase and any of the words, by BM25, best first; DependencyUnavailable
-        when unknown."""
+    async def matching(self, scope: Scope, query: Query, limit: int) -> "Matching":
+        """The documents with every phrase and any of the words, by BM25; DependencyUnavailable when unknown."""
         ...
 
     async def nearest(self, scope: Scope, embedding: Embedding, limit: int) -> Ranked:
@@ -44,6 +43,17 @@ class QueryEmbedder(Protocol):
     async def embed_all(self, texts: Sequence[str], tenant: str, subject: str) -> list[Embedding]:
         """In the order of the texts, all in one call."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """A ranking by words."""
+
+    ids: Sequence[int] = ()
+    """Of the documents, best first."""
+
+    thorough: bool = True
+    """Whether frequent words counted as they do when nobody else searches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +86,9 @@ class Candidates:
     by_words: bool = False
     by_meaning: bool = False
     """Whether the ranking took part."""
+
+    thorough: bool = True
+    """See Matching."""
 
     status: Status = Status.READY
     deeper: bool = False

@@ -25,6 +25,9 @@ class Explanation:
     recordings_left: int | None
     """How many recordings the filters left; None when they left all."""
 
+    hurried: bool
+    """Whether the ranking by words was made with less work than usual."""
+
     took_us: Mapping[str, int]
     """By stage; see `servers.search.timings`."""
 

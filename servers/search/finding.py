@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from servers.common.errors import DependencyUnavailable
-from servers.search.candidates import Candidates, Library, Status, Within
+from servers.search.candidates import Candidates, Library, Matching, Status, Within
 from servers.search.documents import Embedding
 from servers.search.indexing import Ranked, recording_number
 from servers.search.question import Question
@@ -64,7 +64,7 @@ class Finder:
         matching, nearest = await asyncio.gather(self._matching(depth), self._nearest(depth))
         if matching is None and nearest is None:
             raise DependencyUnavailable("search index")
-        lexical, more_words = self._cut(matching or (), depth)
+        lexical, more_words = self._cut(matching.ids if matching else (), depth)
         semantic, more_meanings = self._cut(nearest.ids if nearest else (), depth)
         await self._reading.read(self._needed(lexical, semantic))
         return Candidates(
@@ -72,6 +72,7 @@ class Finder:
             self._reading.left(semantic),
             by_words=matching is not None and has_words,
             by_meaning=nearest is not None,
+            thorough=matching is None or matching.thorough,
             status=self._status or Status.READY,
             # What has the phrases is in the ranking by words.
             deeper=more_words or (more_meanings and not self._question.query.phrases),
@@ -79,10 +80,10 @@ class Finder:
             compared=nearest.compared if nearest else 0,
         )
 
-    async def _matching(self, depth: int) -> Sequence[int] | None:
+    async def _matching(self, depth: int) -> Matching | None:
         """None when there is no ranking by words at the moment: the meaning must then do."""
         if self._question.query.empty:
-            return ()
+            return Matching()
         try:
             with self._watch.stage("words"):
                 return await self._library.matching(self._scope, self._question.query, self._asked(depth))

@@ -107,15 +107,15 @@ def counted(terms: Iterable[Term], frequency: Callable[[Term], int], documents: 
     ]
 
 
-def telling(found: Iterable[tuple[int, Term]], enough: float) -> list[Term]:
+def telling(found: Iterable[tuple[int, Term]], enough: float, thrift: int = 1) -> list[Term]:
     """Of `counted` terms those that are worth looking up.
 
     Frequent ones are left out where all together would take too long, as long as the others are in `enough` documents:
-    else the rarest of them come in, one by one, until they are.
+    else the rarest of them come in, one by one, until they are. With `thrift` they may take so many times less.
     """
     chosen, reached = list[Term](), 0
     for count, term in found:
-        if count > FEW and reached >= enough and reached + count > MOST_POSTINGS:
+        if count > FEW and reached >= enough and reached + count > MOST_POSTINGS // thrift:
             break
         chosen.append(term)
         reached += count

@@ -151,5 +151,6 @@ def _explanation(found: Explanation) -> explanation_pb2.SearchExplanation:
         lists_searched=found.lists,
         vectors_compared=found.compared,
         recordings_left=found.recordings_left,
+        hurried=found.hurried,
         timings=explanation_pb2.SearchTimings(**took_us),
     )

@@ -130,10 +130,10 @@ class PostingsIndex:
         self._committed = self._seq
         self._fresh.clear()
 
-    def matching(self, query: asking.Query, narrowed: Filter, limit: int) -> list[int]:
+    def matching(self, query: asking.Query, narrowed: Filter, limit: int, thrift: int = 1) -> list[int]:
         """See WordIndex."""
         with _translated(WordIndexDamaged):
-            return _Search(self._searcher, self._frequencies, query, narrowed, limit).ids()
+            return _Search(self._searcher, self._frequencies, query, narrowed, limit).ids(thrift)
 
     def close(self) -> None:
         """See WordIndex."""
@@ -203,7 +203,7 @@ class _Search:
         terms = (*matching.asked(query), *self._completions(query))
         self._counted = matching.counted(terms, self._frequency, searcher.num_docs)
 
-    def ids(self) -> list[int]:
+    def ids(self, thrift: int) -> list[int]:
         """The best, best first.
 
         Tantivy skips what cannot be among the best, but only where it is asked for any of some terms and for nothing
@@ -214,7 +214,7 @@ class _Search:
         if self._phrases:
             return self._among(every)
         share = self._share()
-        terms = matching.telling(self._counted, self._limit / share if share else math.inf)
+        terms = matching.telling(self._counted, self._limit / share if share else math.inf, thrift)
         if self._narrowed.everything:
             return self._ids(self._hits(_any(terms), self._limit))
         if share > BROAD:

@@ -59,7 +59,7 @@ class Found:
     explanation: Explanation | None = None
     reranked: bool = False
     complete: bool = False
-    """Whether nothing was away that might have brought more, or a better order."""
+    """Whether nothing was away, or done in a hurry, that might have brought more, or a better order."""
 
     @property
     def hits(self) -> tuple[Hit, ...]:
@@ -175,6 +175,7 @@ class Searches:
             complete=candidates.status is Status.READY
             and not behind
             and candidates.by_meaning
+            and candidates.thorough
             and bool(reranked or not _reranks(question, fusion)),
         )
         return replace(found, explanation=_explained(candidates, fusion, finder, watch)) if question.explain else found
@@ -273,5 +274,6 @@ def _explained(found: Candidates, fusion: Fusion, finder: Finder, watch: Watch) 
         lists=found.lists,
         compared=found.compared,
         recordings_left=finder.recordings_left,
+        hurried=not found.thorough,
         took_us=watch.took_us(),
     )

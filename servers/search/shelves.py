@@ -8,7 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 from servers.common.errors import DependencyUnavailable
-from servers.search.candidates import Within
+from servers.search.candidates import Matching, Within
 from servers.search.catalogue import Known
 from servers.search.documents import Document, Embedding, Entry, Scope
 from servers.search.indexing import Ranked
@@ -30,6 +30,10 @@ MATCHING_TIMEOUT_S = 1.5
 COMMIT_EVERY_S = 0.75
 """From one commit of words to the next while more come; what comes after a longer while is committed at once. Each adds
 a segment, and tantivy merges every eight with all that are smaller than ten thousand documents."""
+
+MOST_THRIFT = 6
+"""Where many searches wait for words, each goes through so many times fewer entries of the index at most: to answer all
+a little less well is better than to answer some of them late."""
 
 T = TypeVar("T")
 
@@ -58,6 +62,7 @@ class Shelves:
         self._seekers = ThreadPoolExecutor(readers, "seeker")
         self._speller = ThreadPoolExecutor(1, "speller")
         self._matchers = ThreadPoolExecutor(readers, "matcher")
+        self._matching_at_once, self._matching_now = readers, 0
         self._behind: set[tuple[str, str]] = set()
         self._changed = asyncio.Event()
         self._unread, self._reading = set[str](), set[str]()
@@ -112,14 +117,17 @@ class Shelves:
         for space in await _on(self._readers, lambda: self._store.newest_by_space(tenant)):
             await _on(self._rebuilder, partial(self._vectors.rebuild, tenant, space, whole))
 
-    async def matching(self, scope: Scope, query: Query, limit: int) -> list[int]:
+    async def matching(self, scope: Scope, query: Query, limit: int) -> Matching:
         """See Library. An index that is still being built does not answer in time."""
+        self._matching_now += 1
         try:
             async with asyncio.timeout(MATCHING_TIMEOUT_S):
                 return await _on(self._matchers, lambda: self._matching(scope, query, limit))
         except (TimeoutError, DependencyUnavailable):
             self._say_unread({scope.tenant})
             raise DependencyUnavailable("word index") from None
+        finally:
+            self._matching_now -= 1
 
     async def documents(self, tenant: str, ids: Collection[int]) -> Mapping[int, Document]:
         """See Library."""
@@ -194,16 +202,16 @@ class Shelves:
             await asyncio.to_thread(pool.shutdown, cancel_futures=True)
         self._store.close()
 
-    def _matching(self, scope: Scope, query: Query, limit: int) -> list[int]:
+    def _matching(self, scope: Scope, query: Query, limit: int) -> Matching:
         """What is deleted stays in an index until that has followed: in place of it, more is asked for."""
-        wanted = limit
+        wanted, thrift = limit, max(1, min(MOST_THRIFT, self._matching_now // self._matching_at_once))
         while True:
-            found = self._terms.matching(scope, query, wanted)
+            found = self._terms.matching(scope, query, wanted, thrift)
             if scope.tenant not in self._unread and scope.tenant not in self._reading:
-                return found
+                return Matching(found, thrift == 1)
             there = self._store.existing(scope.tenant, found)
             if len(there) >= limit or len(found) < wanted:
-                return [id for id in found if id in there][:limit]
+                return Matching([id for id in found if id in there][:limit], thrift == 1)
             wanted *= 4
 
 

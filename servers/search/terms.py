@@ -80,12 +80,13 @@ class Terms:
         self._writes(tenant, index)
         return done
 
-    def matching(self, scope: Scope, query: Query, limit: int) -> list[int]:
-        """The documents in `scope` with every phrase and any word of the query, by BM25, best first.
+    def matching(self, scope: Scope, query: Query, limit: int, thrift: int = 1) -> list[int]:
+        """The documents in `scope` with every phrase and any word of the query, by BM25, best first; for `thrift` see
+        WordIndex.
 
         DependencyUnavailable while the index is far from having come to the newest.
         """
-        return self._index(scope.tenant).matching(query, Filter.of(scope), limit)
+        return self._index(scope.tenant).matching(query, Filter.of(scope), limit, thrift)
 
     def stop(self) -> None:
         """Have reading on end where it is, in whichever thread."""
@@ -141,13 +142,13 @@ class TenantTerms:
         with self._writing:
             return self._follow(FOLLOW_STEPS)
 
-    def matching(self, query: Query, narrowed: Filter, limit: int) -> list[int]:
+    def matching(self, query: Query, narrowed: Filter, limit: int, thrift: int) -> list[int]:
         """See Terms."""
         if self._ready is None and not self._left(0):
             return []
         index = self._ready or self._opened()
         try:
-            return index.matching(query, narrowed, limit)
+            return index.matching(query, narrowed, limit, thrift)
         except WordIndexDamaged as error:
             with self._writing:
                 if index is self._ready:

@@ -51,8 +51,9 @@ class WordIndex(Protocol):
         """Have searches find what was taken in, and keep it with its number. WordIndexUnwritable."""
         ...
 
-    def matching(self, query: Query, narrowed: Filter, limit: int) -> list[int]:
-        """At most `limit` documents that pass the filter and have every phrase and any word, by BM25, best first."""
+    def matching(self, query: Query, narrowed: Filter, limit: int, thrift: int = 1) -> list[int]:
+        """At most `limit` documents that pass the filter and have every phrase and any word, by BM25, best first. With
+        `thrift` frequent words count for less, and it takes about so many times less work."""
         ...
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from ai2text.search.v1.search_service_pb2 import (
 )
 
 from servers.search import hot
+from servers.search.candidates import Matching
 from servers.search.generations import QUIET_S, Generations
 from tests.fakes.answer_cache import KeptAnswers
 from tests.rpc.embeddings_server import headers
@@ -80,7 +82,7 @@ async def made_anew(server: Served, find: Callable[[], Awaitable[SearchResponse]
     """Whether a search looks at the documents."""
     before, looked = server.shelves.matching, list[object]()
 
-    async def counted(*args: Any) -> list[int]:
+    async def counted(*args: Any) -> Matching:
         looked.append(args)
         return await before(*args)
 
@@ -119,6 +121,22 @@ async def test_another_request_is_answered_by_itself(server: Served, cache: Kept
     assert len(cache.kept) == asked + 1
     assert bool(answer.groups) == ("group_by_recording" in other)
     assert await find(server, **other) == answer
+
+
+async def test_what_was_answered_in_a_hurry_is_not_kept(server: Served, cache: KeptAnswers) -> None:
+    thorough = server.shelves.matching
+
+    async def hurried(*args: Any) -> Matching:
+        return replace(await thorough(*args), thorough=False)
+
+    server.shelves.matching = hurried  # type: ignore[method-assign]
+    assert texts(await find(server)) == ["bí mật của ta"]
+    assert not cache.kept
+    assert (await find(server, explain=True)).explanation.hurried
+    server.shelves.matching = thorough  # type: ignore[method-assign]
+    assert texts(await find(server)) == ["bí mật của ta"]
+    assert len(cache.kept) == 1
+    assert not (await find(server, explain=True)).explanation.hurried
 
 
 async def test_two_tenants_share_nothing(server: Served, cache: KeptAnswers) -> None:

@@ -15,6 +15,7 @@ from ai2text.search.v1.search_service_pb2_grpc import SearchServiceStub
 
 from servers.common.errors import DependencyUnavailable
 from servers.search import shelves
+from servers.search.candidates import Matching
 from servers.search.documents import Embedding, Scope
 from servers.search.generations import Generations
 from servers.search.hot import HotQueries
@@ -246,11 +247,11 @@ class Stuck:
     async def nearest(self, scope: Scope, embedding: Embedding, limit: int) -> list[int]:
         return []
 
-    async def matching(self, scope: Scope, asked: object, limit: int) -> list[int]:
+    async def matching(self, scope: Scope, asked: object, limit: int) -> Matching:
         if self.error:
             raise self.error
         await self.go.wait()
-        return []
+        return Matching()
 
     async def documents(self, tenant: str, ids: object) -> dict[int, Any]:
         return {}

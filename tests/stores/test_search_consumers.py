@@ -123,7 +123,7 @@ async def idle(bus: Bus, stream: str, durable: str, handled: int) -> None:
 async def found(kept: Shelves, query: str, tenant: str = "acme") -> list[int]:
     """What is found without waiting for the keeper."""
     await asyncio.to_thread(kept._terms.follow, tenant)
-    return await kept.matching(Scope(tenant), parsed(query), 10)
+    return list((await kept.matching(Scope(tenant), parsed(query), 10)).ids)
 
 
 async def test_a_final_delivered_twice_is_embedded_and_found_once(bus: Bus, tmp_path: Path) -> None:

@@ -23,8 +23,8 @@ from servers.search import terms as module
 from servers.search.documents import Entry, Scope
 from servers.search.indexing import Filter
 from servers.search.postings import PostingsIndex
-from servers.search.query import parsed
-from servers.search.shelves import Shelves
+from servers.search.query import Query, parsed
+from servers.search.shelves import MOST_THRIFT, Shelves
 from servers.search.store import Store
 from servers.search.terms import Terms
 from servers.search.vectors import Vectors
@@ -286,10 +286,38 @@ async def test_what_is_deleted_but_not_yet_followed_takes_no_place(tmp_path: Pat
         await shelves.put([*texts(*["xin"] * 30), *(entry(f"k{n}", "xin chào", recording_id="r2") for n in range(5))])
         await asyncio.to_thread(terms.follow, "acme")
         await shelves.delete("acme", "r1")
-        ids = await shelves.matching(Scope("acme"), parsed("xin"), 5)
-        documents = await shelves.documents("acme", ids)
+        matching = await shelves.matching(Scope("acme"), parsed("xin"), 5)
+        documents = await shelves.documents("acme", matching.ids)
         assert {document.segment_id for document in documents.values()} == {f"k{n}" for n in range(5)}
     finally:
+        await shelves.close()
+
+
+async def test_where_many_searches_wait_each_does_less(
+    tmp_path: Path, store: Store, terms: Terms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(store, terms, *texts("xin chào"))
+    go, thrifts, thorough = threading.Event(), list[int](), terms.matching
+
+    def slow(scope: Scope, query: Query, limit: int, thrift: int) -> list[int]:
+        assert go.wait(60)
+        thrifts.append(thrift)
+        return thorough(scope, query, limit, thrift)
+
+    monkeypatch.setattr(terms, "matching", slow)
+    shelves = Shelves(store, Vectors(tmp_path / "vectors", store), terms, readers=1)
+    try:
+        searches = [asyncio.create_task(shelves.matching(Scope("acme"), parsed("xin"), 5)) for _ in range(8)]
+        await asyncio.sleep(0)  # each has asked its thread
+        go.set()
+        matchings = await asyncio.gather(*searches)
+        assert thrifts[1] == MOST_THRIFT  # the first may have begun before the others came
+        assert all(len(matching.ids) == 1 for matching in matchings)
+        assert [matching.thorough for matching in matchings] == [thrift == 1 for thrift in thrifts]
+        assert (await shelves.matching(Scope("acme"), parsed("xin"), 5)).thorough
+        assert thrifts[-1] == 1
+    finally:
+        go.set()
         await shelves.close()
 
 
@@ -300,7 +328,7 @@ async def test_the_shelves_have_words_found_by_themselves(tmp_path: Path, store:
         for n in range(3):
             await shelves.put([entry(f"s{n}", f"câu số{n}", tenant=f"t{n % 2}")])
             async with asyncio.timeout(10):
-                while not await shelves.matching(Scope(f"t{n % 2}"), parsed(f"số{n}"), 5):
+                while not (await shelves.matching(Scope(f"t{n % 2}"), parsed(f"số{n}"), 5)).ids:
                     await asyncio.sleep(0.01)
     finally:
         keeping.cancel()

@@ -45,7 +45,7 @@ def explained() -> Answer:
     found.explanation.folded_words.append("xin")
     why = explanation_pb2.SearchExplanation(
         semantic_weight=1, lexical_weight=0.5, word_coverage=2 / 3, semantic_candidates=100, lexical_candidates=7,
-        lists_searched=1, vectors_compared=12_345, recordings_left=2, cached=True,
+        lists_searched=1, vectors_compared=12_345, recordings_left=2, cached=True, hurried=True,
         timings=explanation_pb2.SearchTimings(embed_us=7_040, total_us=12_600),
     )  # fmt: skip
     return Answer([found], {"0123456789": "Họp"}, BOTH, explanation=why)

@@ -127,3 +127,11 @@ def test_frequent_terms_are_left_out_where_others_find_enough(
     counts: dict[str, int], documents: int, told: list[str]
 ) -> None:
     assert telling(counts, documents) == told
+
+
+def test_in_a_hurry_more_of_them_are_left_out() -> None:
+    terms = counted({"hà": 1_000, "nội": MOST_POSTINGS // 2, "là": MOST_POSTINGS // 3}, 100_000_000)
+    assert [[term.text for term in matching.telling(terms, 100, thrift)] for thrift in (1, 2, 3)] == [
+        ["hà", "là", "nội"], ["hà", "là"], ["hà"],
+    ]  # fmt: skip
+    assert [term.text for term in matching.telling(terms[1:], 100, 6)] == ["là"]

@@ -21,7 +21,7 @@ class HitExplanation(_message.Message):
     def __init__(self, semantic_share: _Optional[float] = ..., lexical_share: _Optional[float] = ..., exact_words: _Optional[_Iterable[str]] = ..., folded_words: _Optional[_Iterable[str]] = ..., closeness: _Optional[float] = ...) -> None: ...
 
 class SearchExplanation(_message.Message):
-    __slots__ = ("semantic_weight", "lexical_weight", "word_coverage", "semantic_candidates", "lexical_candidates", "lists_searched", "vectors_compared", "recordings_left", "cached", "timings")
+    __slots__ = ("semantic_weight", "lexical_weight", "word_coverage", "semantic_candidates", "lexical_candidates", "lists_searched", "vectors_compared", "recordings_left", "cached", "timings", "hurried")
     SEMANTIC_WEIGHT_FIELD_NUMBER: _ClassVar[int]
     LEXICAL_WEIGHT_FIELD_NUMBER: _ClassVar[int]
     WORD_COVERAGE_FIELD_NUMBER: _ClassVar[int]
@@ -32,6 +32,7 @@ class SearchExplanation(_message.Message):
     RECORDINGS_LEFT_FIELD_NUMBER: _ClassVar[int]
     CACHED_FIELD_NUMBER: _ClassVar[int]
     TIMINGS_FIELD_NUMBER: _ClassVar[int]
+    HURRIED_FIELD_NUMBER: _ClassVar[int]
     semantic_weight: float
     lexical_weight: float
     word_coverage: float
@@ -42,7 +43,8 @@ class SearchExplanation(_message.Message):
     recordings_left: int
     cached: bool
     timings: SearchTimings
-    def __init__(self, semantic_weight: _Optional[float] = ..., lexical_weight: _Optional[float] = ..., word_coverage: _Optional[float] = ..., semantic_candidates: _Optional[int] = ..., lexical_candidates: _Optional[int] = ..., lists_searched: _Optional[int] = ..., vectors_compared: _Optional[int] = ..., recordings_left: _Optional[int] = ..., cached: _Optional[bool] = ..., timings: _Optional[_Union[SearchTimings, _Mapping]] = ...) -> None: ...
+    hurried: bool
+    def __init__(self, semantic_weight: _Optional[float] = ..., lexical_weight: _Optional[float] = ..., word_coverage: _Optional[float] = ..., semantic_candidates: _Optional[int] = ..., lexical_candidates: _Optional[int] = ..., lists_searched: _Optional[int] = ..., vectors_compared: _Optional[int] = ..., recordings_left: _Optional[int] = ..., cached: _Optional[bool] = ..., timings: _Optional[_Union[SearchTimings, _Mapping]] = ..., hurried: _Optional[bool] = ...) -> None: ...
 
 class SearchTimings(_message.Message):
     __slots__ = ("filter_us", "embed_us", "words_us", "vectors_us", "documents_us", "snippets_us", "rerank_us", "total_us")

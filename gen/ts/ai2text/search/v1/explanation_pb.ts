@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ai2text/search/v1/explanation.proto.
  */
 export const file_ai2text_search_v1_explanation: GenFile = /*@__PURE__*/
-  fileDesc("CiNhaTJ0ZXh0L3NlYXJjaC92MS9leHBsYW5hdGlvbi5wcm90bxIRYWkydGV4dC5zZWFyY2gudjEikAEKDkhpdEV4cGxhbmF0aW9uEhYKDnNlbWFudGljX3NoYXJlGAEgASgBEhUKDWxleGljYWxfc2hhcmUYAiABKAESEwoLZXhhY3Rfd29yZHMYAyADKAkSFAoMZm9sZGVkX3dvcmRzGAQgAygJEhYKCWNsb3NlbmVzcxgFIAEoAUgAiAEBQgwKCl9jbG9zZW5lc3MiuwIKEVNlYXJjaEV4cGxhbmF0aW9uEhcKD3NlbWFudGljX3dlaWdodBgBIAEoARIWCg5sZXhpY2FsX3dlaWdodBgCIAEoARIVCg13b3JkX2NvdmVyYWdlGAMgASgBEhsKE3NlbWFudGljX2NhbmRpZGF0ZXMYBCABKA0SGgoSbGV4aWNhbF9jYW5kaWRhdGVzGAUgASgNEhYKDmxpc3RzX3NlYXJjaGVkGAYgASgNEhgKEHZlY3RvcnNfY29tcGFyZWQYByABKAQSHAoPcmVjb3JkaW5nc19sZWZ0GAggASgNSACIAQESDgoGY2FjaGVkGAkgASgIEjEKB3RpbWluZ3MYCiABKAsyIC5haTJ0ZXh0LnNlYXJjaC52MS5TZWFyY2hUaW1pbmdzQhIKEF9yZWNvcmRpbmdzX2xlZnQiqgEKDVNlYXJjaFRpbWluZ3MSEQoJZmlsdGVyX3VzGAEgASgEEhAKCGVtYmVkX3VzGAIgASgEEhAKCHdvcmRzX3VzGAMgASgEEhIKCnZlY3RvcnNfdXMYBCABKAQSFAoMZG9jdW1lbnRzX3VzGAUgASgEEhMKC3NuaXBwZXRzX3VzGAYgASgEEhEKCXJlcmFua191cxgIIAEoBBIQCgh0b3RhbF91cxgHIAEoBGIGcHJvdG8z");
+  fileDesc("CiNhaTJ0ZXh0L3NlYXJjaC92MS9leHBsYW5hdGlvbi5wcm90bxIRYWkydGV4dC5zZWFyY2gudjEikAEKDkhpdEV4cGxhbmF0aW9uEhYKDnNlbWFudGljX3NoYXJlGAEgASgBEhUKDWxleGljYWxfc2hhcmUYAiABKAESEwoLZXhhY3Rfd29yZHMYAyADKAkSFAoMZm9sZGVkX3dvcmRzGAQgAygJEhYKCWNsb3NlbmVzcxgFIAEoAUgAiAEBQgwKCl9jbG9zZW5lc3MizAIKEVNlYXJjaEV4cGxhbmF0aW9uEhcKD3NlbWFudGljX3dlaWdodBgBIAEoARIWCg5sZXhpY2FsX3dlaWdodBgCIAEoARIVCg13b3JkX2NvdmVyYWdlGAMgASgBEhsKE3NlbWFudGljX2NhbmRpZGF0ZXMYBCABKA0SGgoSbGV4aWNhbF9jYW5kaWRhdGVzGAUgASgNEhYKDmxpc3RzX3NlYXJjaGVkGAYgASgNEhgKEHZlY3RvcnNfY29tcGFyZWQYByABKAQSHAoPcmVjb3JkaW5nc19sZWZ0GAggASgNSACIAQESDgoGY2FjaGVkGAkgASgIEjEKB3RpbWluZ3MYCiABKAsyIC5haTJ0ZXh0LnNlYXJjaC52MS5TZWFyY2hUaW1pbmdzEg8KB2h1cnJpZWQYCyABKAhCEgoQX3JlY29yZGluZ3NfbGVmdCKqAQoNU2VhcmNoVGltaW5ncxIRCglmaWx0ZXJfdXMYASABKAQSEAoIZW1iZWRfdXMYAiABKAQSEAoId29yZHNfdXMYAyABKAQSEgoKdmVjdG9yc191cxgEIAEoBBIUCgxkb2N1bWVudHNfdXMYBSABKAQSEwoLc25pcHBldHNfdXMYBiABKAQSEQoJcmVyYW5rX3VzGAggASgEEhAKCHRvdGFsX3VzGAcgASgEYgZwcm90bzM");
 
 /**
  * Why a hit stands where it does. The two shares make up its score.
@@ -139,6 +139,14 @@ export type SearchExplanation = Message<"ai2text.search.v1.SearchExplanation"> &
    * @generated from field: ai2text.search.v1.SearchTimings timings = 10;
    */
   timings?: SearchTimings | undefined;
+
+  /**
+   * Whether so many searches were under way that the ranking by words looked up fewer of the frequent words than it
+   * does else: the order of the hits may be a little worse. Such an answer is not kept for hot queries.
+   *
+   * @generated from field: bool hurried = 11;
+   */
+  hurried: boolean;
 };
 
 /**
