@@ -6,10 +6,11 @@ from typing import Any
 
 import grpc
 import pytest
+from ai2text.events.v1.transcript_events_pb2 import SegmentContent, TranscriptFinalized
 from google.longrunning import operations_pb2
 from google.rpc import status_pb2
 
-from bench import faults
+from bench import census, faults
 from bench.census import Census
 from bench.faults import Line, Uploads
 
@@ -35,6 +36,15 @@ def test_a_run_in_which_all_is_well_has_no_faults() -> None:
 )
 def test_what_goes_wrong_in_either_round_is_a_fault(first: Uploads, again: Uploads, second: Census, said: str) -> None:
     assert faults.faults(first, GOOD, again, second) == [said]
+
+
+def test_poison_among_the_events_is_not_counted() -> None:
+    def event(tenant: str, segment_id: str) -> bytes:
+        segment = SegmentContent(segment_id=segment_id)
+        return TranscriptFinalized(event_id="e", tenant=tenant, segment=segment).SerializeToString()
+
+    payloads = [event("acme", "s1"), b"\xff not an event", event("rival", "s2"), event("acme", "s3")]
+    assert census.told(TranscriptFinalized, payloads, "acme") == ["s1", "s3"]
 
 
 def server(answer: Callable[[], Any]) -> Any:
