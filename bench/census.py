@@ -87,8 +87,8 @@ async def taken(channel: grpc.aio.Channel, headers: Headers, tenant: str, nats_u
 
 
 def told(kind: type[Event], payloads: Iterable[bytes], tenant: str) -> list[str]:
-    """The segments of a tenant that are told of. What is no event of the kind is somebody's poison, put there by a drill
-    or by the tests, and tells of none."""
+    """The segments of a tenant that are told of. What is no event is somebody's poison, put there by a drill or by the
+    tests, and tells of none."""
     segments = list[str]()
     for payload in payloads:
         with suppress(DecodeError):
