@@ -11,6 +11,7 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 from mesh.home import Home
+from mesh.percent import percent
 from mesh.ports import HOST, Ports
 
 RUNTIME_KEY = "ai2text.canary_weight"
@@ -30,11 +31,7 @@ def weight(home: Home, environ: Mapping[str, str] | None = None) -> int:
     env = os.environ if environ is None else environ
     told = _record(home)
     given = told.read_text(encoding="utf-8") if told.is_file() else env.get("AI2TEXT_CANARY_WEIGHT", "")
-    if not given:
-        return DEFAULT_WEIGHT
-    if not given.isdecimal() or int(given) > 100:
-        raise ValueError(f"AI2TEXT_CANARY_WEIGHT must be a whole number from 0 to 100, not {given!r}")
-    return int(given)
+    return percent("AI2TEXT_CANARY_WEIGHT", given) if given else DEFAULT_WEIGHT
 
 
 def current(ports: Ports) -> int:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from mesh.home import REPOSITORY, Home
 from mesh.keys import AUDIENCE, ISSUER
+from mesh.percent import percent
 from mesh.ports import HOST, Ports
 
 SOURCE = REPOSITORY / "envoy" / "envoy.yaml"
@@ -71,7 +73,7 @@ class Edge:
 
     @classmethod
     def local(cls, ports: Ports, home: Home, canary_weight: int = 0) -> "Edge":
-        """The edge of a mesh on this machine: every request traced, any page on localhost may call."""
+        """The edge of a mesh on this machine: any page on localhost may call."""
         return cls(
             listen=Endpoint(HOST, ports.edge),
             admin_port=ports.envoy_admin,
@@ -90,7 +92,7 @@ class Edge:
             issuer=ISSUER,
             audience=AUDIENCE,
             origins=LOCAL_ORIGINS,
-            sampling=100,
+            sampling=sampling(),
             max_requests_per_second=5000,
             canary_weight=canary_weight,
         )
@@ -116,6 +118,15 @@ class Edge:
             "away_details": base64.b64encode(_away().SerializeToString()).decode(),
             "away_json": json.loads(MessageToJson(_away())),
         } | {name: getattr(self, name).socket_address() for name in upstreams}
+
+
+def sampling(environ: Mapping[str, str] | None = None) -> int:
+    """How many per cent of the requests are traced that bring no trace of their own: AI2TEXT_TRACE_PERCENT, else all.
+
+    Raises ValueError when that is no whole number from 0 to 100.
+    """
+    given = (os.environ if environ is None else environ).get("AI2TEXT_TRACE_PERCENT", "")
+    return percent("AI2TEXT_TRACE_PERCENT", given) if given else 100
 
 
 def _away() -> status_pb2.Status:

@@ -241,6 +241,7 @@ def main() -> int:
     parser.add_argument("--peers", nargs="*", choices=alone.PEERS, default=alone.PEERS, help="(default: all)")
     parser.add_argument("--rate", type=float, default=RATE, help="questions a second (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of each way to ask (default: %(default)s)")
+    parser.add_argument("--traced", type=int, default=1, help="per cent of the questions (default: %(default)s)")
     parser.add_argument("--install", action="store_true", help="install the peers first (250 MB under build/peers)")
     arguments = parser.parse_args()
     console = Console()
@@ -253,6 +254,7 @@ def main() -> int:
         return 2
     if arguments.install:
         alone.install()
+    os.environ["AI2TEXT_TRACE_PERCENT"] = str(arguments.traced)
     contents = Contents.around(home.models / build.MODEL)
     base = int(os.environ.get("AI2TEXT_BENCH_PORT_BASE", PORT_BASE))
     ground = Ground(contents, arguments.vectors, exact, home, Ports.from_base(base), console)
@@ -266,7 +268,9 @@ def main() -> int:
         figures |= figures_of_indexes(indexes)
     rows, more = run(ground, arguments.only, arguments.rate, arguments.seconds)
     if rows:
-        console.print(shown_rows(rows, f"{title}, {arguments.rate:g} a second through the edge"))
+        console.print(
+            shown_rows(rows, f"{title}, {arguments.rate:g} a second through the edge, {arguments.traced} % traced")
+        )
     errors = Counter(error for row in rows for error in row.asked.errors)
     for error, times in errors.most_common(5):
         console.print(f"  {times} times {error}", style="red")

@@ -1,11 +1,11 @@
-"""The weight of the canary: where it comes from, and what is said when it is of no use."""
+"""The weight of the canary, and how much is traced: where it comes from, what is said when it is of no use."""
 
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from mesh import canary
+from mesh import canary, edge
 from mesh.home import Home
 from mesh.lifecycle import Mesh, MeshError
 from tests.unit.running_envoy import free_ports
@@ -37,6 +37,18 @@ def test_what_was_told_stands_above_the_environment_until_it_is_forgotten(home: 
 def test_a_useless_weight_is_refused_in_words(home: Home, weight: str) -> None:
     with pytest.raises(ValueError, match=f"AI2TEXT_CANARY_WEIGHT .* not '{weight}'"):
         canary.weight(home, {"AI2TEXT_CANARY_WEIGHT": weight})
+
+
+@pytest.mark.parametrize(("environ", "traced"), [({}, 100), ({"AI2TEXT_TRACE_PERCENT": "0"}, 0)])
+def test_the_environment_says_how_much_is_traced(environ: dict[str, str], traced: int) -> None:
+    assert edge.sampling(environ) == traced
+
+
+def test_a_useless_share_of_traces_is_refused_in_words(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AI2TEXT_TRACE_PERCENT", "all")
+    with pytest.raises(ValueError, match=r"AI2TEXT_TRACE_PERCENT .* not 'all'"):
+        Mesh(home, free_ports(), Console()).up()
+    assert not (home.run / "supervisor.pid").exists()
 
 
 def test_without_an_edge_nothing_is_set(home: Home) -> None:
