@@ -606,6 +606,23 @@ async def test_an_upload_that_another_server_completes_meanwhile_answers_the_sam
     assert await completing(server, plan.upload_id) == answer
 
 
+async def test_an_upload_that_is_completed_while_somebody_goes_on_with_it_stays_completed(
+    server: Served, store: MemoryObjects
+) -> None:
+    file = announced(CLIP)
+    plan = await create(server, file)
+    key = state_key("acme", plan.upload_id)
+    begun = store.contents[key]
+    send(store, plan, CLIP)
+    answer = await completing(server, plan.upload_id)
+    done = store.contents[key]
+    store.put(key, begun)  # as the slower server has read it
+    store.after["parts"] = lambda: store.put(key, done)
+    assert (await create(server, file)).parts == []
+    assert (store.contents[key], store.multiparts) == (done, {})
+    assert await completing(server, plan.upload_id) == answer
+
+
 async def test_an_upload_that_is_swept_while_it_is_completed_is_not_found(server: Served, store: MemoryObjects) -> None:
     plan = await create(server, announced(CLIP))
     send(store, plan, CLIP)
