@@ -1,7 +1,7 @@
-"""The containers of sound and video that are read from files that callers send: nothing else is even looked for.
+"""The containers of sound and video that are read from files that callers send: what FFmpeg takes for another is refused.
 
-FFmpeg knows formats that name other files or addresses, such as play lists and lists of files: whoever sends one would
-have a server read what lies there. None of them is among these, nor is one of pictures. Whoever opens such a file, at
+It knows formats that name other files or addresses, such as play lists and lists of files: whoever sends one would have
+a server read what lies there. None of them is among these, nor is one of pictures. Whoever opens such a file, at
 whichever stage, opens it with OPTIONS, and as a file object, so that FFmpeg itself opens nothing.
 """
 
