@@ -1,4 +1,4 @@
-"""The containers of sound and video that are read from files that callers send: what FFmpeg takes for another is refused.
+"""The containers of sound and video that are read from files of callers: what FFmpeg takes for another is refused.
 
 It knows formats that name other files or addresses, such as play lists and lists of files: whoever sends one would have
 a server read what lies there. None of them is among these, nor is one of pictures. Whoever opens such a file, at
