@@ -736,6 +736,20 @@ async def test_the_sweep_removes_old_files_that_no_recording_has_and_no_others(
     assert store.keys() == sorted([kept, "audio/acme/cc"])
 
 
+@pytest.mark.parametrize(
+    ("files", "orphans", "removed"), [(0, sweeping.FEW, sweeping.FEW), (2, 11, 0), (12, 12, 12), (12, 13, 0)]
+)
+async def test_the_sweep_does_not_believe_that_most_files_have_no_recording(
+    server: Served, store: MemoryObjects, files: int, orphans: int, removed: int
+) -> None:
+    for seed in range(files):
+        store.age((await server.upload(media.wav(0.1, seed=seed))).recording.object.key, AGE_S + 10)
+    for number in range(orphans):
+        store.put(f"audio/acme/{number}", b"orphan", AGE_S + 10)
+    assert (await server.sweep.sweep())["audio"] == removed
+    assert len(store.keys("audio/")) == files + orphans - removed
+
+
 async def test_the_sweep_gives_up_old_uploads_and_forgets_completed_ones(server: Served, store: MemoryObjects) -> None:
     done, old, young = announced(CLIP), announced(CLIP), announced(CLIP)
     answer = await uploaded_in_parts(server, store, CLIP, done)
