@@ -236,7 +236,7 @@ class Consumer(Generic[E]):
     that grows, and the message goes to the dead letters with the last of them after `max_tries` deliveries, crashes of
     this process included.
 
-    What is broken off by the end of `run`, or was taken and not begun, is given back at once.
+    When `run` is cancelled, what is broken off, or was taken and not begun, is given back at once.
 
     With `limit_s`, one handling may take that long: JetStream hears all the while that the message is being worked on,
     and no more messages are taken than there are slots.
@@ -289,10 +289,11 @@ class Consumer(Generic[E]):
                 finally:
                     with contextlib.suppress(*RETRYABLE):
                         await pull.end()
-        finally:  # only when nobody listens here any more: else they would be sent here again
+        except asyncio.CancelledError:  # now that nobody listens here any more: else they would be sent here again
             for message in (*in_hand.values(), *pull.left()):
                 with contextlib.suppress(*RETRYABLE):
                     await message.nak()
+            raise
 
     async def _take(
         self, jetstream: JetStreamContext, pull: Pull, tasks: asyncio.TaskGroup, in_hand: dict[int, Msg]
