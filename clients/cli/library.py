@@ -1,6 +1,7 @@
 """The recordings of the tenant: listed, found by the beginning of their id, read, exported, changed, deleted."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
 
 from ai2text.metadata.v1 import (
     recording_pb2,
@@ -31,6 +32,14 @@ EXPORT_FORMATS = {
     Format.JSON: transcript_service_pb2.EXPORT_FORMAT_JSON,
     Format.TXT: transcript_service_pb2.EXPORT_FORMAT_TXT,
 }
+
+
+@dataclass(frozen=True)
+class Said:
+    """A segment, and in which channel of the audio it was said."""
+
+    channel: int
+    segment: transcript_pb2.Segment
 
 
 class Library:
@@ -104,12 +113,28 @@ class Library:
 
     async def segments(self, recording_id: str, transcript_id: str = "") -> list[transcript_pb2.Segment]:
         """The segments of that transcript, in order; of the newest when it is not there; none when there is none."""
-        request = transcript_service_pb2.ListTranscriptsRequest(recording_id=recording_id)
-        transcripts = (await self._connection.call(self._transcripts.ListTranscripts, request)).transcripts
+        transcripts = await self._newest_first(recording_id)
         if not transcripts:
             return []
         wanted = [one for one in transcripts if one.transcript_id == transcript_id] or transcripts
         return [segment async for segment in self._segments(wanted[0].transcript_id)]
+
+    async def said(self, recording_id: str, channel: int | None = None) -> list[Said]:
+        """What the newest transcript of each channel, or of one, holds, by the times when it was said. Raises Problem
+        when there is none of that channel."""
+        newest: dict[int, str] = {}
+        for transcript in await self._newest_first(recording_id):
+            newest.setdefault(transcript.channel, transcript.transcript_id)
+        if channel is not None and channel not in newest:
+            there = ", ".join(map(str, sorted(newest))) or "none"
+            raise Problem(f"The recording has no transcript of channel {channel}.", f"It has those of: {there}.")
+        wanted = sorted(newest) if channel is None else [channel]
+        said = [Said(one, segment) for one in wanted async for segment in self._segments(newest[one])]
+        return sorted(said, key=lambda one: one.segment.start_ms)  # of what begins at once, the first channel first
+
+    async def _newest_first(self, recording_id: str) -> list[transcript_pb2.Transcript]:
+        request = transcript_service_pb2.ListTranscriptsRequest(recording_id=recording_id)
+        return list((await self._connection.call(self._transcripts.ListTranscripts, request)).transcripts)
 
     async def _segments(self, transcript_id: str) -> AsyncIterator[transcript_pb2.Segment]:
         token = ""
@@ -124,8 +149,10 @@ class Library:
             if not token:
                 return
 
-    async def export(self, recording_id: str, form: Format) -> AsyncIterator[str]:
-        """The newest transcript as a file, piece by piece."""
-        request = transcript_service_pb2.ExportTranscriptRequest(recording_id=recording_id, format=EXPORT_FORMATS[form])
+    async def export(self, recording_id: str, form: Format, channel: int | None = None) -> AsyncIterator[str]:
+        """What was said in all channels, or in one, as a file, piece by piece."""
+        request = transcript_service_pb2.ExportTranscriptRequest(
+            recording_id=recording_id, format=EXPORT_FORMATS[form], channel=channel
+        )
         async for piece in self._connection.download(self._transcripts.ExportTranscript, request):
             yield piece.text

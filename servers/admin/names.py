@@ -5,7 +5,7 @@ import re
 
 from servers.common.errors import FieldInvalid, PageTokenInvalid
 
-_ID = re.compile(r"([0-9a-f]{1,16})-([0-9a-f]{12})")
+_ID = re.compile(r"([0-9a-f]{1,15})-([0-9a-f]{12})")  # no stream counts as far, and NATS takes no number beyond 64 bits
 _DIGEST = 12
 
 

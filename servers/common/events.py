@@ -8,6 +8,7 @@ a second event with the same id within the duplicate window, and consumers must 
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -235,9 +236,10 @@ class Consumer(Generic[E]):
     that grows, and the message goes to the dead letters with the last of them after `max_tries` deliveries, crashes of
     this process included.
 
+    When `run` is cancelled, what is broken off, or was taken and not begun, is given back at once.
+
     With `limit_s`, one handling may take that long: JetStream hears all the while that the message is being worked on,
-    no more messages are taken than there are slots, and one that is broken off by the end of `run` is given back at
-    once.
+    and no more messages are taken than there are slots.
     """
 
     bus: Bus
@@ -279,25 +281,45 @@ class Consumer(Generic[E]):
         )
         await jetstream.add_consumer(self.stream, config)  # changes the one that is there, and keeps its place
         pull = await self.bus.pull(self.stream, self.durable)
-        slots = asyncio.Semaphore(self.concurrency)
-        async with asyncio.TaskGroup() as tasks:
-            try:
-                await pull.begin()
-                while True:
-                    _end_if_cancelled()
-                    if self.limit_s is not None:  # what is taken and has to wait here is kept from other replicas
-                        await slots.acquire()
-                        slots.release()
-                    messages = await pull.next(self.batch if self.limit_s is None else 1, FETCH_S)
-                    if not messages:
-                        await jetstream.consumer_info(self.stream, self.durable)  # raises when the consumer is gone
-                    for message in messages:
-                        await slots.acquire()
-                        task = tasks.create_task(self._deliver(jetstream, message))
-                        task.add_done_callback(lambda _: slots.release())
-            finally:  # before any message is given back: else it would be sent here again, where nobody listens
+        in_hand: dict[int, Msg] = {}
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                try:
+                    await self._take(jetstream, pull, tasks, in_hand)
+                finally:
+                    with contextlib.suppress(*RETRYABLE):
+                        await pull.end()
+        except asyncio.CancelledError:  # now that nobody listens here any more: else they would be sent here again
+            for message in (*in_hand.values(), *pull.left()):
                 with contextlib.suppress(*RETRYABLE):
-                    await pull.end()
+                    await message.nak()
+            raise
+
+    async def _take(
+        self, jetstream: JetStreamContext, pull: Pull, tasks: asyncio.TaskGroup, in_hand: dict[int, Msg]
+    ) -> None:
+        """Handle what comes, until cancelled; `in_hand` is what was taken, and is neither handled nor put off."""
+        slots = asyncio.Semaphore(self.concurrency)
+
+        def ended(task: asyncio.Task[None], message: Msg) -> None:
+            slots.release()
+            if not task.cancelled():
+                del in_hand[id(message)]
+
+        await pull.begin()
+        while True:
+            _end_if_cancelled()
+            if self.limit_s is not None:  # what is taken and has to wait here is kept from other replicas
+                await slots.acquire()
+                slots.release()
+            messages = await pull.next(self.batch if self.limit_s is None else 1, FETCH_S)
+            if not messages:
+                await jetstream.consumer_info(self.stream, self.durable)  # raises when the consumer is gone
+            in_hand.update((id(message), message) for message in messages)
+            for message in messages:
+                await slots.acquire()
+                task = tasks.create_task(self._deliver(jetstream, message))
+                task.add_done_callback(functools.partial(ended, message=message))
 
     async def _deliver(self, jetstream: JetStreamContext, message: Msg) -> None:
         tries = message.metadata.num_delivered
@@ -316,11 +338,6 @@ class Consumer(Generic[E]):
                         await self._handle(message)
                     await message.ack()
                     outcome = "done"
-            except asyncio.CancelledError:
-                if self.limit_s is not None:
-                    with contextlib.suppress(*RETRYABLE):
-                        await message.nak()
-                raise
             except HandledElsewhere:
                 outcome = "elsewhere"
             except (InvalidInput, DecodeError) as error:

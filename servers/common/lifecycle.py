@@ -42,6 +42,10 @@ MAX_METADATA_BYTES = 128 * 1024
 CHECK_INTERVAL_S = 2.0
 CHECK_TIMEOUT_S = 2.0
 
+CANCEL_AGAIN_S = 5.0
+"""A job that has not ended so long after it was cancelled is cancelled again. `asyncio.wait_for` (Python 3.11), which
+drivers wait with, loses a cancellation that comes in the moment in which an answer does."""
+
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -152,9 +156,10 @@ async def _background(jobs: Mapping[str, Job]) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        while running := [task for task in tasks if not task.done()]:
+            for task in running:
+                task.cancel()
+            await asyncio.wait(running, timeout=CANCEL_AGAIN_S)
 
 
 async def _kept_going(name: str, job: Job) -> None:

@@ -41,6 +41,11 @@ class Pull:
         if self._subscription is not None:
             await self._subscription.unsubscribe()
 
+    def left(self) -> Sequence[Msg]:
+        """What has come, and was not taken: once, and when it has ended."""
+        left, self._come = list(self._come), deque()
+        return left
+
     async def next(self, most: int, timeout_s: float) -> Sequence[Msg]:
         """What has come, in its order, `most` messages at most; it waits for the first, `timeout_s` seconds and a
         moment at most. Empty when none came in time."""

@@ -9,7 +9,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from servers.common.errors import FieldInvalid, TextTooLong
+from servers.common.errors import DependencyUnavailable, FieldInvalid, TextTooLong
 from servers.embeddings.admission import Admission
 
 MOST_CHARACTERS = 8192
@@ -29,8 +29,15 @@ class Kind(enum.Enum):
     PASSAGE = "passage"
 
 
+class ModelFailed(DependencyUnavailable):
+    """The model is there and cannot do it: perhaps not now, perhaps never with this text."""
+
+    def __init__(self) -> None:
+        super().__init__("triton")
+
+
 class Encoder(Protocol):
-    """The model. DependencyUnavailable when it does not answer in time."""
+    """The model. DependencyUnavailable when it does not answer in time, ModelFailed when it answers that it failed."""
 
     async def encode(self, text: str, kind: Kind) -> Vector: ...
 

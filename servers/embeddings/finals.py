@@ -1,17 +1,26 @@
 """Embeds every final segment: `transcript.finalized` in, `embedding.created` out."""
 
+import asyncio
 import hashlib
 import uuid
 from collections.abc import Awaitable, Callable
 
 from ai2text.events.v1 import embedding_events_pb2, transcript_events_pb2
 
-from servers.common.errors import FieldInvalid
+from servers.common.errors import FieldInvalid, Overloaded
 from servers.common.events import EMBEDDING_CREATED
-from servers.embeddings.embedding import Embedder, Kind, Vector, normalised
+from servers.embeddings.embedding import Embedder, Kind, ModelFailed, Vector, normalised
 
 Publish = Callable[[str, str, bytes], Awaitable[None]]
 """Stores an event: its subject, its id, its bytes."""
+
+LONGEST_S = 20.0
+"""So long a final may wait for its turn at the model, and for its vector; then it waits anew. Its consumer gives it up
+for the time being after 30 s, too, but takes that for a fault of the final's, and so many of those for poison."""
+
+
+class NotEmbedded(Exception):
+    """The model failed at the text. To try that for ever would hold up everything behind it: such tries count."""
 
 
 class Finals:
@@ -20,18 +29,29 @@ class Finals:
     The vector of a text that was embedded before comes from the embedder's cache.
     """
 
-    def __init__(self, embedder: Embedder, publish: Publish) -> None:
+    def __init__(self, embedder: Embedder, publish: Publish, longest_s: float = LONGEST_S) -> None:
         self._embedder = embedder
         self._publish = publish
+        self._longest_s = longest_s
 
     async def handle(self, event: transcript_events_pb2.TranscriptFinalized) -> None:
-        """Embed one segment and tell of it. InvalidInput when the event can never be embedded."""
+        """Embed one segment and tell of it. InvalidInput when the event can never be embedded; Overloaded or
+        DependencyUnavailable when it can be later; NotEmbedded when nobody knows."""
         if not event.tenant:
             raise FieldInvalid("tenant", "is empty")
         event_id = created_id(event.event_id, event.segment.segment_id, self._embedder.model, event.segment.text)
-        vector = await self._embedder.embed(event.tenant, event.segment.text, Kind.PASSAGE)
+        vector = await self._vector(event.tenant, event.segment.text)
         message = _created(event_id, event, self._embedder.model, vector)
         await self._publish(EMBEDDING_CREATED, event_id, message.SerializeToString())
+
+    async def _vector(self, tenant: str, text: str) -> Vector:
+        try:
+            async with asyncio.timeout(self._longest_s):
+                return await self._embedder.embed(tenant, text, Kind.PASSAGE)
+        except ModelFailed as error:
+            raise NotEmbedded("the model failed at the text") from error
+        except TimeoutError as error:
+            raise Overloaded("too many texts wait to be embedded, or they take too long") from error
 
 
 def created_id(told_by: str, segment_id: str, model: str, text: str) -> str:

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import grpc
 import numpy as np
 
+from servers.common.errors import DependencyUnavailable
 from servers.common.triton import TritonModel, strings
-from servers.embeddings.embedding import Kind, Vector
+from servers.embeddings.embedding import Kind, ModelFailed, Vector
 
 
 class TritonEncoder:
@@ -22,7 +23,13 @@ class TritonEncoder:
 
     async def encode(self, text: str, kind: Kind) -> Vector:
         """See Encoder."""
-        outputs = await self._model.infer({"TEXT": strings(text), "KIND": strings(kind.value)}, self._timeout_s)
+        try:
+            outputs = await self._model.infer({"TEXT": strings(text), "KIND": strings(kind.value)}, self._timeout_s)
+        except DependencyUnavailable as error:
+            cause = error.__cause__
+            if isinstance(cause, grpc.aio.AioRpcError) and cause.code() is grpc.StatusCode.INTERNAL:
+                raise ModelFailed from error
+            raise
         return np.asarray(outputs["EMBEDDING"][0], np.float32)
 
     async def closeness(self, query: str, texts: Sequence[str]) -> list[float]:

@@ -1,22 +1,34 @@
 """Recordings that are deleted: their files go too, unless another recording has the same bytes."""
 
+import asyncio
+
 from ai2text.events.v1 import recording_events_pb2
 
-from servers.common.errors import InvalidInput
+from servers.common.errors import InvalidInput, Overloaded
 from servers.ingestion.deposits import Deposits
 from servers.ingestion.files import AUDIO
+
+LONGEST_S = 20.0
+"""So long a removal may take, and wait for an upload of the same bytes; then it waits anew. Its consumer gives it up
+for the time being after 30 s, too, but takes that for a fault of the event's, and so many of those for poison."""
 
 
 class Departures:
     """Handles `recording.deleted`; the same event twice does no harm."""
 
-    def __init__(self, deposits: Deposits) -> None:
+    def __init__(self, deposits: Deposits, longest_s: float = LONGEST_S) -> None:
         self._deposits = deposits
+        self._longest_s = longest_s
 
     async def handle(self, event: recording_events_pb2.RecordingDeleted) -> None:
-        """InvalidInput when the event names a file that is not the tenant's."""
+        """InvalidInput when the event names a file that is not the tenant's; Overloaded, or DependencyUnavailable, when
+        it can be removed later."""
         if not event.object_key:
             return
         if not event.object_key.startswith(f"{AUDIO}{event.tenant}/"):
             raise InvalidInput("the event names a file that does not belong to its tenant")
-        await self._deposits.release(event.tenant, event.object_key)
+        try:
+            async with asyncio.timeout(self._longest_s):
+                await self._deposits.release(event.tenant, event.object_key)
+        except TimeoutError as error:
+            raise Overloaded("the file could not be removed in time") from error

@@ -84,6 +84,9 @@ class PartedUploads:
             except ObjectMissing:
                 if await self._store.head(key) is not None:  # joined already, and not yet verified
                     return self._plan(name, state, ())
+                now = await self._found(owner, name)
+                if now is not None and now.registration is not None:  # another server has completed it meanwhile
+                    return self._plan(name, now, ())
                 state = await self._anew(owner, name, state)
                 missing = list(range(1, state.part_count + 1))
             return self._plan(name, state, [await self._awaited(key, state, number) for number in missing])

@@ -12,18 +12,13 @@ import structlog
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 
+from servers.common.containers import OPTIONS
 from servers.common.errors import Ai2TextError, AudioTooLarge, AudioUndecodable, Overloaded
 from servers.ingestion.files import Media
 from servers.ingestion.threads import finished
 
 log = structlog.get_logger(__name__)
 
-FORMATS = (
-    "wav", "w64", "aiff", "au", "caf", "flac", "ogg", "mp3", "aac", "amr", "ac3", "eac3", "wv", "matroska", "mov",
-    "asf", "avi", "mpegts", "mpeg", "flv",
-)  # fmt: skip
-"""ffmpeg's names of the formats that are looked for: none that names other files or addresses, none for pictures."""
-OPTIONS = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "none"}
 AT_ONCE = 2
 TIME_LIMIT_S = 300.0
 TRIED_PACKETS = 500

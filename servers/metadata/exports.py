@@ -1,11 +1,13 @@
-"""Exports: the newest transcript of a recording as a file, written piece by piece while it is read page by page."""
+"""Exports: what was said in a recording as a file, written piece by piece while it is read page by page."""
 
-from collections.abc import AsyncIterator
+import heapq
+from collections.abc import AsyncIterator, Sequence
 
+from servers.common.bounds import MAX_CHANNELS
 from servers.common.errors import TranscriptNotFound
 from servers.metadata import fields, formats
 from servers.metadata.library import Library
-from servers.metadata.transcripts import Segment, Transcript, TranscriptStore
+from servers.metadata.transcripts import MOST_TRANSCRIPTS, Segment, Transcript, TranscriptStore
 
 PIECE_CHARACTERS = 32_768
 """A piece is sent when it is longer than this."""
@@ -14,27 +16,29 @@ PAGE = 100
 
 
 class Exports:
-    """Writes transcripts as files."""
+    """Writes the newest transcript of each channel as one file."""
 
     def __init__(self, library: Library, store: TranscriptStore) -> None:
         self._library = library
         self._store = store
 
-    async def write(self, tenant: str, recording_id: str, format: formats.Format | None) -> AsyncIterator[str]:
-        """The pieces of a file; FieldInvalid, RecordingNotFound, or TranscriptNotFound when nothing was transcribed.
+    async def write(
+        self, tenant: str, recording_id: str, format: formats.Format | None, channel: int | None = None
+    ) -> AsyncIterator[str]:
+        """The pieces of a file, of all channels or of one; FieldInvalid, RecordingNotFound, or TranscriptNotFound when
+        nothing was transcribed.
 
         Segments that are appended meanwhile may or may not be in it. TranscriptNotFound at the end, too, when the
-        transcript was deleted meanwhile: then the file is not whole.
+        recording was deleted meanwhile: then the file is not whole.
         """
         known = fields.known("format", format)
+        wanted = None if channel is None else fields.number("channel", channel, 0, MAX_CHANNELS - 1)
         recording = await self._library.get(tenant, recording_id)
-        newest = await self._store.transcripts(tenant, recording.recording_id, 1)
-        if not newest:
-            raise TranscriptNotFound("the recording has no transcript", recording_id=recording.recording_id)
-        writer = formats.writer(known, recording, newest[0])
+        newest = await self._newest(tenant, recording.recording_id, wanted)
+        writer = formats.writer(known, recording, newest)
         piece = writer.opening()
-        async for segment in self._segments(tenant, newest[0]):
-            piece += writer.segment(segment)
+        async for transcript, segment in self._by_time(tenant, newest):
+            piece += writer.segment(transcript, segment)
             if len(piece) > PIECE_CHARACTERS:
                 yield piece
                 piece = ""
@@ -42,6 +46,35 @@ class Exports:
             raise TranscriptNotFound("the transcript was deleted meanwhile", recording_id=recording.recording_id)
         if piece := piece + writer.closing():
             yield piece
+
+    async def _newest(self, tenant: str, recording_id: str, channel: int | None) -> Sequence[Transcript]:
+        """The newest transcript of each channel, or of one, by channel: one at least."""
+        newest: dict[int, Transcript] = {}
+        for transcript in await self._store.transcripts(tenant, recording_id, MOST_TRANSCRIPTS):
+            if channel in (None, transcript.content.channel):
+                newest.setdefault(transcript.content.channel, transcript)
+        if not newest:
+            of = "" if channel is None else f" of channel {channel}"
+            raise TranscriptNotFound(f"the recording has no transcript{of}", recording_id=recording_id)
+        return [newest[channel] for channel in sorted(newest)]
+
+    async def _by_time(
+        self, tenant: str, transcripts: Sequence[Transcript]
+    ) -> AsyncIterator[tuple[Transcript, Segment]]:
+        """The segments of all of them by the times when they begin, those of each in order of their index."""
+        readers = [self._segments(tenant, transcript) for transcript in transcripts]
+        heads: list[tuple[int, int, Segment]] = []
+
+        async def read(place: int) -> None:
+            if (segment := await anext(readers[place], None)) is not None:
+                heapq.heappush(heads, (segment.start_ms, place, segment))
+
+        for place in range(len(readers)):
+            await read(place)
+        while heads:
+            _, place, segment = heapq.heappop(heads)
+            yield transcripts[place], segment
+            await read(place)
 
     async def _segments(self, tenant: str, transcript: Transcript) -> AsyncIterator[Segment]:
         last = -1

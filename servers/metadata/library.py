@@ -74,6 +74,9 @@ class RecordingStore(Protocol):
     async def recording(self, tenant: str, recording_id: str) -> Recording | None:
         """One recording."""
 
+    async def was_deleted(self, tenant: str, recording_id: str) -> bool:
+        """Whether that was a recording of the tenant."""
+
     async def recordings(
         self, tenant: str, selection: Selection, after: Place | None, limit: int
     ) -> Sequence[Recording]:
@@ -122,9 +125,12 @@ class Library:
         return stored
 
     async def get(self, tenant: str, recording_id: str) -> Recording:
-        """One recording; FieldInvalid or RecordingNotFound."""
+        """One recording; FieldInvalid, or RecordingNotFound, which says whether it was deleted."""
         recording_id = fields.identifier("recording_id", recording_id)
-        return _found(await self._store.recording(tenant, recording_id), recording_id)
+        found = await self._store.recording(tenant, recording_id)
+        if found is None and await self._store.was_deleted(tenant, recording_id):
+            raise RecordingNotFound("the recording was deleted", recording_id=recording_id, deleted="true")
+        return _found(found, recording_id)
 
     async def page(self, tenant: str, selection: Selection, asked: int, token: str) -> Page[Recording]:
         """A page of `asked` recordings (0: the default) in the order of the selection; PageTokenInvalid."""

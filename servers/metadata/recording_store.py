@@ -80,6 +80,11 @@ class PostgresRecordings:
         async with self._database.transaction(tenant) as connection:
             return await _one(connection, recording_id)
 
+    async def was_deleted(self, tenant: str, recording_id: str) -> bool:
+        """See RecordingStore."""
+        async with self._database.transaction(tenant) as connection:
+            return await _was_deleted(connection, recording_id)
+
     async def recordings(
         self, tenant: str, selection: Selection, after: Place | None, limit: int
     ) -> Sequence[Recording]:

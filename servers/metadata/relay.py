@@ -91,7 +91,8 @@ class Relay:
         """Rest, then wait until there is something to relay, or may be."""
         await asyncio.sleep(rest_s)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._woken.wait(), POLL_S)
+            async with asyncio.timeout(POLL_S):  # `wait_for` loses a cancellation that comes with what it waits for
+                await self._woken.wait()
 
     async def _published(self, kept: Sequence[Kept]) -> list[int]:
         """Which events are safe now: the keys side by side, the events of one key one after another."""

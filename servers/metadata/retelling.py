@@ -185,9 +185,6 @@ class RetellingStore(RecordingStore, TranscriptStore, Protocol):
     async def deleted_recordings(self, tenant: str, after: str, limit: int) -> Sequence[str]:
         """At most `limit` ids of deleted recordings, in their order, that come after an id, or from the first on."""
 
-    async def was_deleted(self, tenant: str, recording_id: str) -> bool:
-        """Whether that was a recording of the tenant."""
-
     async def transcripts_in_order(self, tenant: str, recording_id: str) -> Sequence[NewTranscript]:
         """All of a recording, in the order of their ids."""
 

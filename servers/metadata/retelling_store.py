@@ -28,12 +28,6 @@ class PostgresRetelling(PostgresStore):
             )
             return [recording_id for (recording_id,) in await cursor.fetchall()]
 
-    async def was_deleted(self, tenant: str, recording_id: str) -> bool:
-        """See RetellingStore."""
-        async with self._database.transaction(tenant) as connection:
-            cursor = await connection.execute("SELECT FROM deleted_recordings WHERE recording_id = %s", (recording_id,))
-            return await cursor.fetchone() is not None
-
     async def transcripts_in_order(self, tenant: str, recording_id: str) -> Sequence[NewTranscript]:
         """See RetellingStore."""
         async with self._database.transaction(tenant) as connection:

@@ -130,10 +130,11 @@ class TranscriptService(transcript_service_pb2_grpc.TranscriptServiceServicer):
     async def ExportTranscript(
         self, request: transcript_service_pb2.ExportTranscriptRequest, context: Context
     ) -> AsyncIterator[transcript_service_pb2.ExportTranscriptResponse]:
-        """Write a transcript as a file, piece by piece."""
+        """Write what was said as a file, piece by piece."""
         caller = identity.require(context, READ)
         format = messages.export_format(request.format)
-        async for text in self._exports.write(caller.tenant, request.recording_id, format):
+        channel = request.channel if request.HasField("channel") else None
+        async for text in self._exports.write(caller.tenant, request.recording_id, format, channel):
             yield transcript_service_pb2.ExportTranscriptResponse(text=text)
 
 

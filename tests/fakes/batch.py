@@ -11,6 +11,7 @@ from servers.asr.batch.hearing import Segment
 from servers.asr.batch.progress import Job
 from servers.asr.batch.transcription import Recording
 from servers.asr.recognition import Hypothesis, Request, Word
+from servers.common.errors import RecordingNotFound
 
 
 @dataclass
@@ -19,6 +20,7 @@ class Shelf:
 
     recording_: Recording = field(default_factory=lambda: Recording("audio/acme/1", "vi", 0))
     failures: list[Exception] = field(default_factory=list)
+    deleted: bool = False
     transcripts: list[str] = field(default_factory=list)
     segments: dict[int, Segment] = field(default_factory=dict)
     appended: list[list[int]] = field(default_factory=list)
@@ -26,13 +28,16 @@ class Shelf:
 
     async def recording(self, job: Job) -> Recording:
         self._fail()
+        self._miss(job, deleted="true")
         return self.recording_
 
     async def create_transcript(self, job: Job, transcript_id: str) -> int:
+        self._miss(job)
         self.transcripts.append(transcript_id)
         return len(self.segments)
 
     async def append(self, job: Job, transcript_id: str, segments: Sequence[Segment]) -> None:
+        self._miss(job)
         self.appended.append([segment.index for segment in segments])
         for segment in segments:
             self.segments.setdefault(segment.index, segment)
@@ -40,6 +45,10 @@ class Shelf:
     def _fail(self) -> None:
         if self.failures:
             raise self.failures.pop(0)
+
+    def _miss(self, job: Job, **told: str) -> None:
+        if self.deleted:
+            raise RecordingNotFound("there is no such recording", recording_id=job.recording_id, **told)
 
 
 @dataclass

@@ -25,10 +25,6 @@ class MemoryRetelling(MemoryStore):
         self._answer()
         return sorted(id for owner, id in self.deleted if owner == tenant and id > after)[:limit]
 
-    async def was_deleted(self, tenant: str, recording_id: str) -> bool:
-        self._answer()
-        return (tenant, recording_id) in self.deleted
-
     async def transcripts_in_order(self, tenant: str, recording_id: str) -> Sequence[NewTranscript]:
         found = await self.transcripts(tenant, recording_id, len(self.transcripts_by_id))
         return sorted((one.content for one in found), key=lambda one: one.transcript_id)

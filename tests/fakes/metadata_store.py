@@ -66,6 +66,10 @@ class MemoryStore:
         owner, found = self.recordings_by_id.get(recording_id, ("", None))
         return found if owner == tenant else None
 
+    async def was_deleted(self, tenant: str, recording_id: str) -> bool:
+        self._answer()
+        return (tenant, recording_id) in self.deleted
+
     async def recordings(
         self, tenant: str, selection: Selection, after: Place | None, limit: int
     ) -> Sequence[Recording]:

@@ -41,6 +41,9 @@ def environment(address: str, home: Path) -> dict[str, str]:
     }
 
 
+WORDS = {"t1": "câu", "t0": "lời", "old": "cũ"}
+"""What is said in each transcript: the newest, that of another channel, and an older one of that."""
+
 OTHER_ID = "0299a5e0-0000-7000-8000-000000000002"
 
 
@@ -111,12 +114,12 @@ class Recordings(recording_service_pb2_grpc.RecordingServiceServicer):
 
 
 class Transcripts(transcript_service_pb2_grpc.TranscriptServiceServicer):
-    """Two transcripts of two segments each, on two pages: `t1`, the newest, and that of another channel."""
+    """Three of each recording, of two segments each, on two pages."""
 
     def ListTranscripts(self, request: Any, context: Any) -> Any:
         transcripts = [
-            transcript_pb2.Transcript(transcript_id=f"t{channel}", recording_id=request.recording_id, channel=channel)
-            for channel in (1, 0)
+            transcript_pb2.Transcript(transcript_id=name, recording_id=request.recording_id, channel=channel)
+            for name, channel in (("t1", 1), ("t0", 0), ("old", 0))
         ]
         return transcript_service_pb2.ListTranscriptsResponse(transcripts=transcripts)
 
@@ -125,14 +128,15 @@ class Transcripts(transcript_service_pb2_grpc.TranscriptServiceServicer):
         segment = transcript_pb2.Segment(
             segment_id=f"s{index}",
             segment_index=index,
-            text=f"câu {index}" if request.transcript_id == "t1" else f"lời {index}",
+            text=f"{WORDS[request.transcript_id]} {index}",
             start_ms=index * 1000,
             end_ms=index * 1000 + 900,
         )
         return transcript_service_pb2.ListSegmentsResponse(segments=[segment], next_page_token="" if index else "1")
 
     def ExportTranscript(self, request: Any, context: Any) -> Iterator[Any]:
-        for piece in ("WEBVTT\n\n", "00:00:00.000 --> 00:00:00.900\n", "câu 0\n"):
+        said = f"câu của {request.channel}" if request.HasField("channel") else "câu 0"
+        for piece in ("WEBVTT\n\n", "00:00:00.000 --> 00:00:00.900\n", f"{said}\n"):
             yield transcript_service_pb2.ExportTranscriptResponse(text=piece)
 
     def CreateTranscript(self, request: Any, context: Any) -> Any:

@@ -234,7 +234,14 @@ async def test_a_token_of_another_list_is_refused(stub: DeadLetterServiceStub, l
     letters.bury()
     letters.bury()
     _, token = await listed(stub, page_size=1)
-    for wrong in (ListDeadLettersRequest(page_token=token, tenant="acme"), ListDeadLettersRequest(page_token="7 é")):
+    beyond = names.token(
+        ("", "", ""), 2**64 - 1
+    )  # whose digest takes no secret; the place after it is no number to NATS
+    for wrong in (
+        ListDeadLettersRequest(page_token=token, tenant="acme"),
+        ListDeadLettersRequest(page_token="7 é"),
+        ListDeadLettersRequest(page_token=beyond),
+    ):
         refused = await refusal(stub.ListDeadLetters(wrong, metadata=ALLOWED))
         assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "PAGE_TOKEN_INVALID")
 

@@ -117,6 +117,12 @@ async def test_a_recording_that_is_deleted_meanwhile_is_told_of(metadata: Served
     await metadata.recordings.DeleteRecording(request, metadata=headers())
     with pytest.raises(RecordingNotFound):
         await library.append(job, transcript_id, [segment(0)])
+    with pytest.raises(RecordingNotFound) as told:
+        await library.recording(job)
+    assert told.value.metadata == {"recording_id": job.recording_id, "deleted": "true"}
+    with pytest.raises(RecordingNotFound) as unknown:
+        await library.recording(replace(job, recording_id=str(uuid.uuid4())))
+    assert "deleted" not in unknown.value.metadata
 
 
 async def test_without_metadata_a_retry_helps() -> None:

@@ -1,6 +1,7 @@
 """BatchRecognize and google.longrunning.Operations over a real port: what they do, and every way to be refused."""
 
 import asyncio
+import base64
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
@@ -14,6 +15,7 @@ from google.longrunning import operations_pb2 as pb
 from google.protobuf import duration_pb2
 from google.rpc import code_pb2, error_details_pb2
 
+from servers.asr.batch import pages
 from servers.asr.batch.progress import Job, Progress
 from servers.common.errors import AudioUndecodable
 from tests.rpc.batch_server import BatchServer, running
@@ -422,3 +424,18 @@ async def test_the_other_methods_of_the_speech_service_are_elsewhere(server: Bat
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await server.speech.GetCapabilities(GetCapabilitiesRequest(), metadata=ALLOWED)
     assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+NOON = "2026-11-26T12:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    "place", ["", "noon", f"{NOON} first", f" {uuid.uuid4()}", f"2026-11-26T12:00:00 {uuid.uuid4()}", f"{NOON} \x00"]
+)
+async def test_a_page_token_that_somebody_has_made_up_is_refused(server: BatchServer, place: str) -> None:
+    await started(server)
+    digest = pages._digest(("acme", ""), place)  # which takes no secret
+    token = base64.urlsafe_b64encode(digest + place.encode()).decode().rstrip("=")
+    asked = pb.ListOperationsRequest(page_token=token)
+    refused = await refusal(server.operations.ListOperations(asked, metadata=ALLOWED))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "PAGE_TOKEN_INVALID")

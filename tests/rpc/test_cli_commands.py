@@ -482,14 +482,33 @@ def test_recordings_list_goes_through_the_pages(shell: Shell) -> None:
 
 def test_recordings_show_and_export_take_an_abbreviated_id(shell: Shell, tmp_path: Path) -> None:
     shown = shell("recordings", "show", "0198")
-    assert (shown.exit_code, "0:00.0  câu 0" in shown.stdout, "0:01.0  câu 1" in shown.stdout) == (0, True, True)
+    assert (shown.exit_code, shown.stdout.splitlines()[3:]) == (
+        0,
+        [
+            "  0:00.0  channel 0  lời 0",
+            "  0:00.0  channel 1  câu 0",
+            "  0:01.0  channel 0  lời 1",
+            "  0:01.0  channel 1  câu 1",
+        ],
+    )
     document = json.loads(shell("recordings", "show", OTHER_ID, "--json").stdout)
-    assert [segment["start_ms"] for segment in document["segments"]] == [0, 1000]
+    told = [(segment["start_ms"], segment["channel"]) for segment in document["segments"]]
+    assert told == [(0, 0), (0, 1), (1000, 0), (1000, 1)]
     expected = "WEBVTT\n\n00:00:00.000 --> 00:00:00.900\ncâu 0\n"
     assert shell("recordings", "export", RECORDING_ID, "--format", "vtt").stdout == expected
     target = tmp_path / "a.vtt"
     assert shell("recordings", "export", "0198", "--format", "vtt", "--output", str(target)).exit_code == 0
     assert target.read_text() == expected
+
+
+def test_one_channel_of_a_recording_is_shown_and_exported(shell: Shell) -> None:
+    shown = shell("recordings", "show", "0198", "--channel", "0")
+    assert shown.stdout.splitlines()[3:] == ["  0:00.0  lời 0", "  0:01.0  lời 1"]
+    assert "câu của 0" in shell("recordings", "export", "0198", "-f", "vtt", "--channel", "0").stdout
+    missing = shell("recordings", "show", "0198", "--channel", "5")
+    assert (missing.exit_code, "no transcript of channel 5" in missing.stderr) == (1, True)
+    assert "It has those of: 0, 1." in missing.stderr
+    assert shell("recordings", "show", "0198", "--channel", "8").exit_code == 2
 
 
 def test_recordings_that_are_not_there(shell: Shell) -> None:

@@ -10,7 +10,7 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from servers.common import channel
 from servers.common.errors import DependencyUnavailable, InvalidInput
-from servers.embeddings.embedding import Kind
+from servers.embeddings.embedding import Kind, ModelFailed
 from servers.embeddings.triton import TritonEncoder
 
 
@@ -89,12 +89,17 @@ async def test_what_the_model_refuses_is_the_input_s_fault(encoder: TritonEncode
     assert "secret" not in str(info.value)
 
 
-@pytest.mark.parametrize("code", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL])
-async def test_a_model_that_fails_is_away(encoder: TritonEncoder, triton: FakeTriton, code: grpc.StatusCode) -> None:
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [(grpc.StatusCode.UNAVAILABLE, DependencyUnavailable), (grpc.StatusCode.INTERNAL, ModelFailed)],
+)
+async def test_a_model_that_fails_is_away_to_callers(
+    encoder: TritonEncoder, triton: FakeTriton, code: grpc.StatusCode, kind: type[DependencyUnavailable]
+) -> None:
     triton.refusal = code
     with pytest.raises(DependencyUnavailable) as info:
         await encoder.encode("a", Kind.PASSAGE)
-    assert info.value.dependency == "triton"
+    assert (type(info.value), info.value.dependency) == (kind, "triton")
 
 
 async def test_the_check_says_whether_the_model_is_ready(encoder: TritonEncoder, triton: FakeTriton) -> None:

@@ -606,6 +606,23 @@ async def test_an_upload_that_another_server_completes_meanwhile_answers_the_sam
     assert await completing(server, plan.upload_id) == answer
 
 
+async def test_an_upload_that_is_completed_while_somebody_goes_on_with_it_stays_completed(
+    server: Served, store: MemoryObjects
+) -> None:
+    file = announced(CLIP)
+    plan = await create(server, file)
+    key = state_key("acme", plan.upload_id)
+    begun = store.contents[key]
+    send(store, plan, CLIP)
+    answer = await completing(server, plan.upload_id)
+    done = store.contents[key]
+    store.put(key, begun)  # as the slower server has read it
+    store.after["parts"] = lambda: store.put(key, done)
+    assert (await create(server, file)).parts == []
+    assert (store.contents[key], store.multiparts) == (done, {})
+    assert await completing(server, plan.upload_id) == answer
+
+
 async def test_an_upload_that_is_swept_while_it_is_completed_is_not_found(server: Served, store: MemoryObjects) -> None:
     plan = await create(server, announced(CLIP))
     send(store, plan, CLIP)
@@ -717,6 +734,20 @@ async def test_the_sweep_removes_old_files_that_no_recording_has_and_no_others(
     store.put("audio/acme/cc", b"young", AGE_S - 10)
     assert await server.sweep.sweep() == {"audio": 2, "upload": 0, "incoming": 0}
     assert store.keys() == sorted([kept, "audio/acme/cc"])
+
+
+@pytest.mark.parametrize(
+    ("files", "orphans", "removed"), [(0, sweeping.FEW, sweeping.FEW), (2, 11, 0), (12, 12, 12), (12, 13, 0)]
+)
+async def test_the_sweep_does_not_believe_that_most_files_have_no_recording(
+    server: Served, store: MemoryObjects, files: int, orphans: int, removed: int
+) -> None:
+    for seed in range(files):
+        store.age((await server.upload(media.wav(0.1, seed=seed))).recording.object.key, AGE_S + 10)
+    for number in range(orphans):
+        store.put(f"audio/acme/{number}", b"orphan", AGE_S + 10)
+    assert (await server.sweep.sweep())["audio"] == removed
+    assert len(store.keys("audio/")) == files + orphans - removed
 
 
 async def test_the_sweep_gives_up_old_uploads_and_forgets_completed_ones(server: Served, store: MemoryObjects) -> None:

@@ -448,7 +448,7 @@ async def test_a_deleted_recording_is_gone_and_announced(server: Served) -> None
     made = await create_file(server, recording_id=ID)
     await delete(server, recording_id=ID.upper(), etag=made.etag)
     refused = await refusal(server.recordings.GetRecording(GetRecordingRequest(recording_id=ID), metadata=headers()))
-    assert refused.reason == "RECORDING_NOT_FOUND"
+    assert (refused.reason, refused.metadata) == ("RECORDING_NOT_FOUND", {"recording_id": ID, "deleted": "true"})
     kept = server.store.events[-1].event
     message = recording_events_pb2.RecordingDeleted.FromString(kept.payload)
     assert message.event_id == kept.event_id == str(uuid.uuid5(uuid.UUID(ID), "recording.deleted"))

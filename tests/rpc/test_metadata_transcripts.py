@@ -69,8 +69,10 @@ def word(**fields: Any) -> SegmentWord:
     return SegmentWord(**{"text": "câu", "start_ms": 0, "end_ms": 400, "confidence": 0.5, **fields})
 
 
-async def export(server: Served, format: int, tenant: str = "acme", recording_id: str = RECORDING_ID) -> list[str]:
-    request = ExportTranscriptRequest(recording_id=recording_id, format=format)
+async def export(
+    server: Served, format: int, tenant: str = "acme", recording_id: str = RECORDING_ID, channel: int | None = None
+) -> list[str]:
+    request = ExportTranscriptRequest(recording_id=recording_id, format=format, channel=channel)
     return [piece.text async for piece in server.transcripts.ExportTranscript(request, metadata=headers(tenant))]
 
 
@@ -99,7 +101,7 @@ async def test_a_transcript_and_the_events_of_its_segments_name_its_channel(serv
     await append(server, segment(0))
     await append(server, segment(1), to=last.transcript_id)
     assert [event.channel for event in finalized(server)] == [0, 7]
-    document = json.loads("".join(await export(server, transcript_service_pb2.EXPORT_FORMAT_JSON)))
+    document = json.loads("".join(await export(server, transcript_service_pb2.EXPORT_FORMAT_JSON, channel=7)))
     assert (document["transcript_id"], document["channel"]) == (last.transcript_id, 7)
 
 
@@ -328,6 +330,32 @@ async def test_the_newest_transcript_is_exported(server: Served) -> None:
     document = json.loads("".join(await export(server, transcript_service_pb2.EXPORT_FORMAT_JSON)))
     assert [one["segment_index"] for one in document["segments"]] == [0, 1]
     assert document["transcript_id"] == newer.transcript_id
+
+
+async def test_what_was_said_in_all_channels_is_exported_by_time_or_in_one(server: Served) -> None:
+    await create(server)
+    await append(server, segment(0, text="the old one"))
+    left = await create(server, transcript_id="")
+    right = await create(server, transcript_id="", channel=1)
+    await append(server, *(segment(index, text=f"trái {index}") for index in range(250)), to=left.transcript_id)
+    late = [segment(n, text=f"phải {n}", start_ms=n * 1000 + 500, end_ms=n * 1000 + 900) for n in range(120)]
+    await append(server, *late, to=right.transcript_id)
+    lines = "".join(await export(server, transcript_service_pb2.EXPORT_FORMAT_TXT)).splitlines()
+    assert lines[:4] == ["[0] trái 0", "[1] phải 0", "[0] trái 1", "[1] phải 1"]
+    assert lines[238:242] == ["[0] trái 119", "[1] phải 119", "[0] trái 120", "[0] trái 121"]
+    assert len(lines) == 370
+    alone = "".join(await export(server, transcript_service_pb2.EXPORT_FORMAT_TXT, channel=1)).splitlines()
+    assert alone == [f"phải {n}" for n in range(120)]
+    first = "".join(await export(server, transcript_service_pb2.EXPORT_FORMAT_TXT, channel=0)).splitlines()
+    assert first == [f"trái {n}" for n in range(250)]
+
+
+async def test_a_channel_that_was_not_heard_or_cannot_be_is_not_exported(server: Served) -> None:
+    await create(server)
+    refused = await refusal(export(server, transcript_service_pb2.EXPORT_FORMAT_TXT, channel=1))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.NOT_FOUND, "TRANSCRIPT_NOT_FOUND")
+    refused = await refusal(export(server, transcript_service_pb2.EXPORT_FORMAT_TXT, channel=8))
+    assert (refused.code, refused.field) == (grpc.StatusCode.INVALID_ARGUMENT, "channel")
 
 
 async def test_a_long_transcript_comes_in_pieces(server: Served) -> None:

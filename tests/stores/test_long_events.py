@@ -110,6 +110,32 @@ async def test_what_a_server_breaks_off_goes_to_another_at_once(nats: NatsServer
     assert begun == ["a", "a"]
 
 
+async def test_short_events_that_are_broken_off_or_wait_here_go_to_another_at_once(bus: Bus) -> None:
+    begun: list[str] = []
+
+    async def for_ever(event: RecordingUploaded) -> None:
+        begun.append(event.recording_id)
+        await asyncio.Event().wait()
+
+    async def quickly(event: RecordingUploaded) -> None:
+        begun.append(event.recording_id)
+
+    def one(handle: Callable[[RecordingUploaded], Awaitable[None]]) -> Consumer:
+        return Consumer(
+            bus, "RECORDINGS", events.RECORDING_UPLOADED, "batch", RecordingUploaded, handle, concurrency=2,
+            ack_wait_s=600.0,
+        )  # fmt: skip
+
+    await publish(bus, "a", "b", "c", "d")
+    stopped = asyncio.create_task(one(for_ever).run())
+    await come_true(lambda: len(begun) == 2)
+    await _ended(stopped)
+    running = asyncio.create_task(one(quickly).run())
+    await come_true(lambda: len(begun) == 6)
+    await _ended(running)
+    assert sorted(begun[2:]) == ["a", "b", "c", "d"]
+
+
 async def _ended(*running: asyncio.Task[None]) -> None:
     for task in running:
         task.cancel()

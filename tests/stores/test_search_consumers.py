@@ -15,8 +15,9 @@ from nats.aio.msg import Msg
 from nats.js.errors import NotFoundError
 from opentelemetry import propagate, trace
 
-from servers.common import events
+from servers.common import dead_letters, events
 from servers.common.events import Bus, Consumer
+from servers.embeddings.embedding import Kind, ModelFailed, Vector
 from servers.embeddings.finals import Finals, created_id
 from servers.search.arrivals import Arrivals
 from servers.search.deletions import Deletions
@@ -227,6 +228,27 @@ async def test_while_the_model_is_away_finals_wait_and_none_is_buried(bus: Bus) 
         model.away = False
         await messages(bus, events.EMBEDDING_CREATED, 1)
         await messages(bus, f"{events.DEAD_LETTERS}.>", 0)
+
+
+class Stumbling(LetterCounter):
+    """A model that fails at one text."""
+
+    async def encode(self, text: str, kind: Kind) -> Vector:
+        if text == "hỏng":
+            raise ModelFailed
+        return await super().encode(text, kind)
+
+
+async def test_a_final_at_which_the_model_fails_is_buried_after_its_tries(bus: Bus) -> None:
+    consumer = embeddings(bus, Stumbling())
+    object.__setattr__(consumer, "max_tries", 2)
+    async with job(consumer.run):
+        await tell(bus, events.TRANSCRIPT_FINALIZED, finalized("hỏng"))
+        await tell(bus, events.TRANSCRIPT_FINALIZED, finalized())
+        await messages(bus, events.EMBEDDING_CREATED, 1)
+        (letter,) = await messages(bus, f"{events.DEAD_LETTERS}.>", 1)
+    assert letter.headers is not None
+    assert (letter.headers[dead_letters.TRIES], "NotEmbedded" in letter.headers[dead_letters.REASON]) == ("2", True)
 
 
 async def test_a_lost_database_is_filled_again_from_the_stream(bus: Bus, tmp_path: Path) -> None:

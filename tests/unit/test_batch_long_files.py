@@ -14,10 +14,12 @@ import pytest
 
 from servers.asr.audio import SAMPLE_RATE, Samples
 from servers.asr.batch.hearing import Hearing
+from servers.asr.batch.library import MOST_SEGMENTS
 from servers.asr.batch.media import PIECE, decoded
 from servers.asr.batch.operations import NewOperation, of_upload
 from servers.asr.batch.progress import FileState, Job, Progress
 from servers.asr.batch.rounds import Round, rounds
+from servers.asr.batch.segmenting import PAUSE_MS
 from servers.asr.batch.settings import Settings
 from servers.asr.batch.transcription import Tools, Transcriber
 from tests.fakes.batch import Loudness, Shelf, Silent
@@ -182,3 +184,9 @@ def test_a_file_is_decoded_as_it_is_asked_for(tmp_path: Path) -> None:
         lengths = [len(piece) for piece in decoded(path)]
     assert sum(lengths) == pytest.approx(seconds * SAMPLE_RATE, abs=100)
     assert held.seconds < 5 * PIECE / SAMPLE_RATE
+
+
+def test_all_that_is_said_in_a_round_is_stored_by_one_call() -> None:
+    """Who goes on with a file takes a round of which anything is stored for stored as a whole."""
+    (most_chunks,) = (bound.le for bound in Settings.model_fields["chunks_a_round"].metadata if hasattr(bound, "le"))
+    assert most_chunks * LONGEST_CHUNK_S * 1000 / PAUSE_MS <= MOST_SEGMENTS

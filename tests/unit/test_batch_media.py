@@ -131,6 +131,15 @@ def test_what_is_no_audio_is_refused(tmp_path: Path, content: bytes) -> None:
         list(decoded(path))
 
 
+def test_a_list_of_files_does_not_open_those_of_others(tmp_path: Path) -> None:
+    """FFmpeg looks for the files in a list beside it, and that is where all files lie that this process has open."""
+    listing = tmp_path / "listing"
+    with wav(tmp_path / "of-another-tenant.wav", 2).open("rb") as other:
+        listing.write_bytes(f"ffconcat version 1.0\nfile {other.fileno()}\n".encode())
+        with listing.open("rb") as file, pytest.raises(AudioUndecodable):
+            list(decoded(Path(f"/proc/self/fd/{file.fileno()}")))
+
+
 def test_a_picture_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     with av.open(str(path), "w") as file:

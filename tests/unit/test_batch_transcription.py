@@ -2,6 +2,8 @@
 
 import asyncio
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -319,6 +321,34 @@ async def test_what_can_never_be_transcribed_fails_and_its_event_is_poison(
     assert world.file.state is FileState.FAILED
     assert world.file.failure is not None
     assert (world.file.failure.reason, world.file.failure.message) == (reason, str(failure))
+
+
+class Vanishing(Sounds):
+    """Files that go with their recording, which is deleted just when one of them is wanted."""
+
+    def opened(self, object_key: str) -> AbstractAsyncContextManager[AsyncIterator[Samples]]:
+        self.shelf.deleted = True
+        raise RecordingWithoutFile("no longer in the store")
+
+    shelf: Shelf
+
+
+@pytest.mark.parametrize("when", ["before", "in the midst", "when its file is wanted"])
+async def test_a_file_whose_recording_was_deleted_fails_and_its_event_is_no_poison(world: World, when: str) -> None:
+    def delete(count: int) -> None:
+        world.shelf.deleted = world.shelf.deleted or count == 4
+
+    if when == "before":
+        world.shelf.deleted = True
+    elif when == "in the midst":
+        world.recognizer.before = delete
+    else:
+        world.media = Vanishing(LONG)
+        world.media.shelf = world.shelf
+    await world.transcriber().transcribe(JOB)
+    assert world.file.state is FileState.FAILED
+    assert world.file.failure is not None
+    assert world.file.failure.reason == "RECORDING_NOT_FOUND"
 
 
 async def test_a_failed_file_is_transcribed_when_its_event_is_replayed(world: World) -> None:

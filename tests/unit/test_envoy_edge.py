@@ -81,7 +81,8 @@ class Backend(
             )
 
     def ExportTranscript(self, request: Any, context: Any) -> Iterator[Any]:
-        for text in ("1\n", "00:00", " xin chào\n"):
+        said = f" kênh {request.channel}\n" if request.HasField("channel") else " xin chào\n"
+        for text in ("1\n", "00:00", said):
             yield transcript_service_pb2.ExportTranscriptResponse(text=text)
 
     def CreateDownload(self, request: Any, context: Any) -> ingestion_service_pb2.CreateDownloadResponse:
@@ -325,6 +326,8 @@ def test_json_of_a_server_stream(mesh: Mesh) -> None:
     url = f"http://{mesh.address}/v1/recordings/r1:export"
     answer = httpx.get(url, params={"format": "EXPORT_FORMAT_SRT"}, headers=mesh.headers(), timeout=10)
     assert "".join(piece["text"] for piece in answer.json()) == "1\n00:00 xin chào\n"
+    first = httpx.get(url, params={"format": "EXPORT_FORMAT_SRT", "channel": 0}, headers=mesh.headers(), timeout=10)
+    assert "kênh 0" in first.text, "which is not the same as all of them"
 
 
 @pytest.mark.parametrize("body", [None, {}])

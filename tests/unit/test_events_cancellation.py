@@ -35,6 +35,9 @@ class Jetstream:
 
     async def end(self) -> None: ...
 
+    def left(self) -> list[Any]:
+        return []
+
     async def next(self, *_: Any) -> list[Any]:
         self.orders += 1
         return []

@@ -5,6 +5,8 @@ import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
+
 from servers.common.outbox import Event
 from servers.metadata.outbox import Backlog, Batch, Kept
 from servers.metadata.relay import LONGEST_REST_S, RESTS, Relay
@@ -88,3 +90,25 @@ async def test_the_relay_does_not_rest_while_batches_are_full() -> None:
         await empty(outbox)
     assert loop.time() - began < 10 * RESTS * TAKES_S, "ten rests"
     assert outbox.batches == [[str(number), str(number + 1)] for number in range(0, 20, 2)]
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_relay_that_is_cancelled_just_when_something_has_come_ends(turns: int) -> None:
+    async def publish(_: Event) -> None:
+        raise AssertionError("there is no event")
+
+    relay = Relay(Outbox(), publish)
+    job = asyncio.create_task(relay.run())
+    async with asyncio.timeout(5):
+        while not relay._woken._waiters:
+            await asyncio.sleep(0)
+    relay.wake()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    job.cancel()
+    await asyncio.wait({job}, timeout=2)
+    ended = job.done()
+    job.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await job
+    assert ended

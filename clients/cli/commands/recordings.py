@@ -8,19 +8,30 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from ai2text.metadata.v1 import recording_pb2, recording_service_pb2, transcript_pb2
+from ai2text.metadata.v1 import recording_pb2, recording_service_pb2
 from rich.table import Table
 from rich.text import Text
 
-from clients.cli import running, terminal
+from clients.cli import pcm, running, terminal
 from clients.cli.commands import values
 from clients.cli.commands.download import download
 from clients.cli.commands.options import AsJson, RecordingId
 from clients.cli.connection import Connection
 from clients.cli.finals import Format
-from clients.cli.library import Library
+from clients.cli.library import Library, Said
 from clients.cli.problem import Problem, UsageProblem
 from clients.cli.times import clock, precise
+
+Channel = Annotated[
+    int | None,
+    typer.Option(
+        "--channel",
+        metavar="N",
+        min=0,
+        max=pcm.MAX_CHANNELS - 1,
+        help="Only what was said in this channel of the sound, counted from 0. Default: in all, by time.",
+    ),
+]
 
 recordings = typer.Typer(no_args_is_help=True, help="List, read, export, download, label and delete what is stored.")
 
@@ -87,23 +98,26 @@ def list_(
 
 
 @recordings.command()
-def show(context: typer.Context, recording_id: RecordingId, as_json: AsJson = False) -> None:
+def show(context: typer.Context, recording_id: RecordingId, channel: Channel = None, as_json: AsJson = False) -> None:
     """Show a recording and what was said in it, with times."""
 
-    async def look(connection: Connection) -> tuple[recording_pb2.Recording, list[transcript_pb2.Segment]]:
+    async def look(connection: Connection) -> tuple[recording_pb2.Recording, list[Said]]:
         library = Library(connection)
         full_id = await library.full_id(recording_id)
-        return await library.recording(full_id), await library.segments(full_id)
+        return await library.recording(full_id), await library.said(full_id, channel)
 
-    recording, segments = running.connected_run(running.setup_of(context), "ai2text recordings show", look)
+    recording, said = running.connected_run(running.setup_of(context), "ai2text recordings show", look)
     if as_json:
-        document = _record(recording) | {"segments": [_segment_record(segment) for segment in segments]}
+        document = _record(recording) | {"segments": [_segment_record(one) for one in said]}
         print(json.dumps(document, ensure_ascii=False, indent=2))
         return
     console = terminal.output()
     console.print(Text.assemble((recording.title, "bold"), (f"\n{_about(recording)}\n", "dim")))
-    for segment in segments:
-        console.print(Text.assemble((f"{precise(segment.start_ms):>8}  ", "cyan"), segment.text), soft_wrap=True)
+    several = len({one.channel for one in said}) > 1
+    for one in said:
+        where = (f"channel {one.channel}  ", "magenta") if several else ""
+        time = (f"{precise(one.segment.start_ms):>8}  ", "cyan")
+        console.print(Text.assemble(time, where, one.segment.text), soft_wrap=True)
 
 
 @recordings.command()
@@ -112,13 +126,14 @@ def export(
     recording_id: RecordingId,
     form: Annotated[Format, typer.Option("--format", "-f", help="The file format.")],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="The file; default: print it.")] = None,
+    channel: Channel = None,
 ) -> None:
-    """Write the transcript of a recording as subtitles, text or JSON."""
+    """Write what was said in a recording as subtitles, text or JSON."""
 
     async def pieces(connection: Connection) -> str:
         library = Library(connection)
         full_id = await library.full_id(recording_id)
-        return "".join([piece async for piece in library.export(full_id, form)])
+        return "".join([piece async for piece in library.export(full_id, form, channel)])
 
     text = running.connected_run(running.setup_of(context), "ai2text recordings export", pieces)
     if output is None:
@@ -273,10 +288,12 @@ def _record(recording: recording_pb2.Recording) -> dict[str, Any]:
     }
 
 
-def _segment_record(segment: transcript_pb2.Segment) -> dict[str, Any]:
+def _segment_record(said: Said) -> dict[str, Any]:
+    segment = said.segment
     return {
         "segment_id": segment.segment_id,
         "segment_index": segment.segment_index,
+        "channel": said.channel,
         "text": segment.text,
         "raw_text": segment.raw_text,
         "start_ms": segment.start_ms,

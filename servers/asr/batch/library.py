@@ -13,6 +13,8 @@ from ai2text.metadata.v1 import (
     transcript_service_pb2,
     transcript_service_pb2_grpc,
 )
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
 
 from servers.asr.batch.hearing import Segment
 from servers.asr.batch.progress import Job
@@ -98,11 +100,21 @@ class RemoteLibrary:
 
 def _translated(error: grpc.aio.AioRpcError, recording_id: str) -> Exception:
     if error.code() is grpc.StatusCode.NOT_FOUND:
-        return RecordingNotFound("there is no such recording", recording_id=recording_id)
+        told = _told(error)
+        deleted = {"deleted": told["deleted"]} if "deleted" in told else {}
+        return RecordingNotFound("there is no such recording", recording_id=recording_id, **deleted)
     if error.code() in AWAY:
         log.warning("metadata away", code=error.code().name)
         return DependencyUnavailable("metadata")
     return error
+
+
+def _told(error: grpc.aio.AioRpcError) -> dict[str, str]:
+    """What metadata says of an error besides its reason."""
+    status = rpc_status.from_call(error)
+    info = error_details_pb2.ErrorInfo()
+    told = status is not None and any(detail.Unpack(info) for detail in status.details)
+    return dict(info.metadata) if told else {}
 
 
 def _message(segment: Segment) -> transcript_pb2.Segment:

@@ -14,6 +14,7 @@ import numpy as np
 import structlog
 
 from servers.asr.audio import SAMPLE_RATE, Samples
+from servers.common.containers import OPTIONS
 from servers.common.errors import AudioTooLarge, AudioUndecodable, RecordingWithoutFile
 from servers.common.objects import ObjectMissing
 
@@ -89,7 +90,7 @@ def decoded(path: Path) -> Generator[Samples, None, None]:
 
 
 def _samples(path: Path) -> Iterator[Samples]:
-    with av.open(str(path), metadata_errors="ignore") as opened:
+    with path.open("rb") as file, av.open(file, mode="r", metadata_errors="ignore", options=OPTIONS) as opened:
         stream = opened.streams.audio[0]
         resampler, shape = _resampler(), None
         for packet in opened.demux(stream):

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import hashlib
+import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -41,8 +42,19 @@ def place(token: str, of: tuple[str, ...]) -> Place | None:
         raise PageTokenInvalid("page_token is not a token of this service") from error
     if digest != _digest(of, written):
         raise PageTokenInvalid("page_token was made for another list")
+    return _place(written)
+
+
+def _place(written: str) -> Place:
+    """The digest keeps tokens apart, and is no secret: what goes with it may be anything."""
     time, _, operation_id = written.partition(" ")
-    return Place(datetime.fromisoformat(time), operation_id)
+    try:
+        place = Place(datetime.fromisoformat(time), str(uuid.UUID(operation_id)))
+        if place.create_time.tzinfo is None:
+            raise ValueError(time)
+        return place
+    except ValueError as error:
+        raise PageTokenInvalid("page_token is not a token of this service") from error
 
 
 def _digest(of: tuple[str, ...], written: str) -> bytes:

@@ -40,8 +40,9 @@ class Settings(ServerSettings):
 
     files_at_once: int = Field(default=4, ge=1)
     """Files in work: uploads, and as many again that were asked for."""
-    chunks_a_round: int = Field(default=8, ge=1)
-    """Chunks of one file that are transcribed together, and then stored and noted."""
+    chunks_a_round: int = Field(default=8, ge=1, le=12)
+    """Chunks of one file that are transcribed together, and then stored and noted. Their segments go into one call of
+    metadata: of a round that was stored in part, the other part would never be."""
     chunks_at_once: int = Field(default=16, ge=1)
     """Chunks of all files that Triton may hold: what it decodes now, and what it decodes next."""
     beam: int = Field(default=5, ge=1, le=10)

@@ -87,7 +87,7 @@ class Library(Protocol):
     DependencyUnavailable, and RecordingNotFound when the recording is gone."""
 
     async def recording(self, job: Job) -> Recording:
-        """RecordingWithoutFile."""
+        """RecordingWithoutFile. A RecordingNotFound says in its metadata whether it was `deleted`."""
 
     async def create_transcript(self, job: Job, transcript_id: str) -> int:
         """How many segments it has: it may have been there before."""
@@ -137,8 +137,9 @@ class Transcriber:
             await asyncio.wait_for(self._changes.until(lambda: self._busy == 0), timeout_s)
 
     async def transcribe(self, job: Job) -> None:
-        """Returns when nothing is left to do for the job. InvalidInput when it can never be done; Draining and other
-        errors that a retry helps when it is to be tried again; any other error is counted as a try."""
+        """Returns when nothing is left to do for the job, also when its recording was deleted, which the ledger notes
+        as a failure. InvalidInput when it can never be done; Draining and other errors that a retry helps when it is to
+        be tried again; any other error is counted as a try."""
         if self._draining:
             raise Draining("the server is shutting down")
         file = await self._tools.ledger.begin(job)
@@ -167,7 +168,8 @@ class Transcriber:
             yield
         except HOPELESS as error:
             await self._fail(job, error)
-            raise InvalidInput(f"{error.reason}: {error}") from error
+            if "deleted" not in error.metadata:  # else nobody wants it any more, and no replay could bring it back
+                raise InvalidInput(f"{error.reason}: {error}") from error
         except TakenOver:
             raise
         except asyncio.CancelledError:
@@ -193,11 +195,18 @@ class Transcriber:
     async def _transcribe_in_time(self, job: Job, file: File) -> None:
         try:
             async with asyncio.timeout(self._limit_s) as limit:
-                await self._transcribe(job, file)
+                await self._transcribe_what_is_there(job, file)
         except TimeoutError as error:
             if not limit.expired():  # then it is another's
                 raise
             raise TooSlow(f"the file took longer than {self._limit_s:g} s") from error
+
+    async def _transcribe_what_is_there(self, job: Job, file: File) -> None:
+        try:
+            await self._transcribe(job, file)
+        except (NotFound, RecordingWithoutFile):  # its transcript and its file go with a recording that is deleted
+            await self._tools.library.recording(job)
+            raise
 
     async def _transcribe(self, job: Job, file: File) -> None:
         tools = self._tools

@@ -85,12 +85,14 @@ class ListSegmentsResponse(_message.Message):
     def __init__(self, segments: _Optional[_Iterable[_Union[_transcript_pb2.Segment, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class ExportTranscriptRequest(_message.Message):
-    __slots__ = ("recording_id", "format")
+    __slots__ = ("recording_id", "format", "channel")
     RECORDING_ID_FIELD_NUMBER: _ClassVar[int]
     FORMAT_FIELD_NUMBER: _ClassVar[int]
+    CHANNEL_FIELD_NUMBER: _ClassVar[int]
     recording_id: str
     format: ExportFormat
-    def __init__(self, recording_id: _Optional[str] = ..., format: _Optional[_Union[ExportFormat, str]] = ...) -> None: ...
+    channel: int
+    def __init__(self, recording_id: _Optional[str] = ..., format: _Optional[_Union[ExportFormat, str]] = ..., channel: _Optional[int] = ...) -> None: ...
 
 class ExportTranscriptResponse(_message.Message):
     __slots__ = ("text",)

@@ -96,7 +96,8 @@ class TranscriptServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ExportTranscript(self, request, context):
-        """ExportTranscript writes a transcript in a file format, piece by piece. Needs the scope `recordings.read`.
+        """ExportTranscript writes what was said in a recording in a file format, piece by piece. Needs the scope
+        `recordings.read`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -44,7 +44,9 @@ class TranscriptServiceStub:
     ListSegments: _grpc.UnaryUnaryMultiCallable[_transcript_service_pb2.ListSegmentsRequest, _transcript_service_pb2.ListSegmentsResponse]
     """ListSegments returns the segments of a transcript in order of their index. Needs the scope `recordings.read`."""
     ExportTranscript: _grpc.UnaryStreamMultiCallable[_transcript_service_pb2.ExportTranscriptRequest, _transcript_service_pb2.ExportTranscriptResponse]
-    """ExportTranscript writes a transcript in a file format, piece by piece. Needs the scope `recordings.read`."""
+    """ExportTranscript writes what was said in a recording in a file format, piece by piece. Needs the scope
+    `recordings.read`.
+    """
 
 @_typing.type_check_only
 class TranscriptServiceAsyncStub(TranscriptServiceStub):
@@ -62,7 +64,9 @@ class TranscriptServiceAsyncStub(TranscriptServiceStub):
     ListSegments: _aio.UnaryUnaryMultiCallable[_transcript_service_pb2.ListSegmentsRequest, _transcript_service_pb2.ListSegmentsResponse]  # type: ignore[assignment]
     """ListSegments returns the segments of a transcript in order of their index. Needs the scope `recordings.read`."""
     ExportTranscript: _aio.UnaryStreamMultiCallable[_transcript_service_pb2.ExportTranscriptRequest, _transcript_service_pb2.ExportTranscriptResponse]  # type: ignore[assignment]
-    """ExportTranscript writes a transcript in a file format, piece by piece. Needs the scope `recordings.read`."""
+    """ExportTranscript writes what was said in a recording in a file format, piece by piece. Needs the scope
+    `recordings.read`.
+    """
 
 class TranscriptServiceServicer(metaclass=_abc_1.ABCMeta):
     """TranscriptService keeps the transcripts of recordings. What belongs to another tenant is NOT_FOUND."""
@@ -107,6 +111,8 @@ class TranscriptServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _transcript_service_pb2.ExportTranscriptRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_transcript_service_pb2.ExportTranscriptResponse], _abc.AsyncIterator[_transcript_service_pb2.ExportTranscriptResponse]]:
-        """ExportTranscript writes a transcript in a file format, piece by piece. Needs the scope `recordings.read`."""
+        """ExportTranscript writes what was said in a recording in a file format, piece by piece. Needs the scope
+        `recordings.read`.
+        """
 
 def add_TranscriptServiceServicer_to_server(servicer: TranscriptServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -82,7 +82,8 @@ export enum ErrorReason {
   LANGUAGE_UNSUPPORTED = 8,
 
   /**
-   * NOT_FOUND: no such recording for this tenant. Metadata: `recording_id`.
+   * NOT_FOUND: no such recording for this tenant. Metadata: `recording_id`; from some methods, such as GetRecording, also
+   * `deleted`, "true" when there was one.
    *
    * @generated from enum value: ERROR_REASON_RECORDING_NOT_FOUND = 9;
    */
