@@ -39,6 +39,11 @@ class Conversation:
         """How much more audio is taken before the client is held back."""
         return self.live.credit_ms
 
+    @property
+    def failure(self) -> BaseException | None:
+        """What it has failed with, whether `responses()` was read so far or not."""
+        return self.live.failure
+
     async def responses(self) -> AsyncGenerator[speech_service_pb2.StreamingRecognizeResponse]:
         """What happens, after `started`. Ends after the last final; raises an Ai2TextError when the session fails."""
         async for event in self.live.events():

@@ -100,6 +100,11 @@ class LiveSession:
         """How much more audio is taken before the client is held back."""
         return self._session.credit_ms
 
+    @property
+    def failure(self) -> BaseException | None:
+        """What it has failed with: who does not read `events()` is not told, and is cancelled after `leave_s`."""
+        return self._session.failure
+
     async def events(self) -> AsyncIterator[Event]:
         """What happens, and first the finals to be told again, until the session is finished or fails."""
         for final in self._finals:
