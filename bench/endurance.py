@@ -11,8 +11,9 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
+from typing import NoReturn, TypeVar
 
 from rich.console import Console
 
@@ -20,7 +21,10 @@ from bench import replicas, report, scripts, voices
 from bench.ground import Ground
 from bench.resuming import Clock, Heard, connecting, speak
 
+T = TypeVar("T")
+
 LOOK_S = 5.0
+FOUND_WITHIN_S = 30
 CHUNK_MS = 400
 FLAT = 0.1
 """How much memory may differ between the second tenth of the session and any later one."""
@@ -54,8 +58,9 @@ class Tenths:
 
     @property
     def drift(self) -> float:
-        """The largest difference from the second tenth in any later one, as a share of it."""
-        return max(abs(value / self.start - 1) for value in self.values[1:])
+        """The largest difference from the second tenth in any later one, as a share of it; NaN if one has no value."""
+        drifts = [abs(value / self.start - 1) for value in self.values[1:]]
+        return math.nan if any(map(math.isnan, drifts)) else max(drifts)
 
 
 def latencies_ms(clock: Clock, heard: Heard) -> list[tuple[float, float]]:
@@ -68,12 +73,36 @@ def latencies_ms(clock: Clock, heard: Heard) -> list[tuple[float, float]]:
     return found
 
 
-async def _watched(ground: Ground, seen: list[tuple[float, float]]) -> None:
-    """Notes the memory of the replica that has the session, now and then, for ever."""
+class Unwatchable(Exception):
+    """It cannot be told which replica has the session."""
+
+
+async def beside(work: Awaitable[T], watcher: Awaitable[NoReturn]) -> T:
+    """What comes of the work. The watcher, which has no end, is stopped with it; when it fails, the work is given up,
+    and what it failed with is raised."""
+    working, watching = asyncio.ensure_future(work), asyncio.ensure_future(watcher)
+    try:
+        await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
+        if watching.done():
+            watching.result()
+        return working.result()
+    finally:
+        for task in (working, watching):
+            task.cancel()
+        await asyncio.gather(working, watching, return_exceptions=True)
+
+
+async def _watched(ground: Ground, seen: list[tuple[float, float]]) -> NoReturn:
+    """Notes the memory of the replica that has the session, now and then, for ever. Raises Unwatchable."""
     found: list[str] = []
-    while len(found) != 1:
+    for _ in range(FOUND_WITHIN_S):
         await asyncio.sleep(1)
         found = await asyncio.to_thread(replicas.serving, ground.ports)
+        if len(found) == 1:
+            break
+    else:
+        have = f"{' and '.join(found)} have sessions" if found else "no replica has a session"
+        raise Unwatchable(f"{have}: there should be one, and the mesh should have nothing else to do")
     while True:
         seen.append((time.monotonic(), replicas.memory_mib(ground.home, found[0])))
         await asyncio.sleep(LOOK_S)
@@ -84,19 +113,15 @@ async def _run(ground: Ground, hours: float, speed: float, seed: int) -> tuple[T
     said = [voice for voice in voices.ready(ground.clips()) if voice.clip.language == "en"]
     (script,) = scripts.conversations(said, 1, seed, [round(hours * 3_600_000)])
     clock, memory = Clock(speed), list[tuple[float, float]]()
-    watcher = asyncio.create_task(_watched(ground, memory))
-    try:
-        heard = await speak(connecting(os.environ, ground.target), script, clock, CHUNK_MS, lambda _: None)
-    finally:
-        watcher.cancel()
-        await asyncio.gather(watcher, return_exceptions=True)
+    speaking = speak(connecting(os.environ, ground.target), script, clock, CHUNK_MS, lambda _: None)
+    heard = await beside(speaking, _watched(ground, memory))
     end = time.monotonic()
     times = Tenths.of(latencies_ms(clock, heard), clock.began, end)
     return Tenths.of(memory, clock.began, end), times, len(heard.finals), end - clock.began
 
 
 def main() -> int:
-    """Run, print, add the figures to build/bench/asr.json; 1 when memory was not flat."""
+    """Run, print, add the figures to build/bench/asr.json; 1 when memory was not flat, or not seen."""
     parser = argparse.ArgumentParser(prog="python -m bench.endurance", description=__doc__)
     Ground.add_arguments(parser)
     parser.add_argument("--hours", type=float, default=2.0, help="length of the sound (default: %(default)s)")
@@ -110,6 +135,9 @@ def main() -> int:
     console.print(f"{finals} finals in {took_s:.0f} s")
     console.print("memory of the server, MiB, by tenths: " + ", ".join(f"{value:.0f}" for value in memory.values))
     console.print("final after its sound, ms, by tenths: " + ", ".join(f"{value:.0f}" for value in latency.values))
+    if math.isnan(memory.drift):
+        console.print("the memory was not seen in every tenth of the session: no figures are kept")
+        return 1
     path = report.merge(
         "asr",
         {

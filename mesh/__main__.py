@@ -19,7 +19,7 @@ from mesh.home import Home
 from mesh.lifecycle import Mesh, MeshError
 from mesh.logs import follow, show
 from mesh.ports import Ports
-from mesh.supervision import SupervisorAway
+from mesh.supervision import SupervisorAway, SupervisorRefused
 
 app = typer.Typer(help="The local mesh of AI2Text.", no_args_is_help=True, add_completion=False)
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
@@ -74,7 +74,7 @@ def status(as_json: Json = False) -> None:
 def logs(
     part: Annotated[str | None, typer.Argument(help="Which part; default: all.")] = None,
     follow_on: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines are written.")] = False,
-    lines: Annotated[int, typer.Option("--lines", "-n", help="How many of the last lines to begin with.")] = 40,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many of the last lines to begin with.")] = 40,
 ) -> None:
     """Show the log of one part, or of all."""
     mesh = _mesh()
@@ -136,7 +136,7 @@ def main() -> None:
     """Runs the command line; what went wrong is said in one sentence and exits 1."""
     try:
         app()
-    except (MeshError, SupervisorAway, EdgeAway, ValueError) as error:
+    except (MeshError, SupervisorAway, SupervisorRefused, EdgeAway, ValueError) as error:
         complaints.print(f"[red]✗[/] {escape(str(error))}", soft_wrap=True)
         sys.exit(1)
     except BrokenPipeError:

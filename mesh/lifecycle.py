@@ -236,7 +236,8 @@ def last_lines(path: Path, count: int, window: int = 64 << 10) -> list[str]:
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - window))
-            return file.read().decode(errors="replace").splitlines()[-count:]
+            lines = file.read().decode(errors="replace").splitlines()
+            return lines[max(0, len(lines) - count) :]
     except FileNotFoundError:
         return []
 

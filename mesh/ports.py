@@ -130,9 +130,11 @@ class Ports:
 
     @classmethod
     def recorded(cls, home: Home) -> "Ports | None":
-        """Those with which the mesh of `home` was last started; None when it never was."""
-        record = _record(home)
-        return cls.from_base(int(record.read_text(encoding="utf-8"))) if record.is_file() else None
+        """Those with which the mesh of `home` was last started; None when it never was, or its note is damaged."""
+        try:
+            return cls.from_base(int(_record(home).read_text(encoding="utf-8")))
+        except (FileNotFoundError, ValueError):
+            return None
 
     def remember(self, home: Home) -> None:
         """Let `of` find these ports again."""

@@ -33,6 +33,10 @@ class SupervisorAway(Exception):
     """The supervisor of this mesh does not run, or does not answer."""
 
 
+class SupervisorRefused(Exception):
+    """The supervisor does not do what it is asked; the message says why."""
+
+
 @dataclass(frozen=True)
 class Process:
     """A part as the supervisor sees it."""
@@ -85,7 +89,7 @@ supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 def _program(home: Home, number: int, part: Part) -> str:
     return f"""\
 [program:{part.name}]
-command = {_quoted(BIN / "python")} -m mesh.launch {part.name}
+command = "{_quoted(BIN / "python")}" -m mesh.launch {part.name}
 directory = {_quoted(REPOSITORY)}
 priority = {number}
 autostart = false
@@ -155,7 +159,7 @@ class Supervisor:
         return {info["name"]: _process(info) for info in self._call("getAllProcessInfo")}
 
     def start(self, name: str) -> None:
-        """Starts a part unless it has been started."""
+        """Starts a part unless it has been started. Raises SupervisorRefused, as `stop` and `signal` do."""
         self._tolerating("ALREADY_STARTED", "startProcess", name, False)
 
     def stop(self, name: str) -> None:
@@ -174,8 +178,11 @@ class Supervisor:
         try:
             self._call(method, *arguments)
         except xmlrpc.client.Fault as error:
-            if fault not in error.faultString:
-                raise
+            if fault in error.faultString:
+                return
+            hint = ": it was started before there was such a part; `make down`, then `make up`"
+            why = f"{error.faultString}{hint if 'BAD_NAME' in error.faultString else ''}"
+            raise SupervisorRefused(f"the supervisor refuses: {why}") from error
 
 
 def _process(info: dict[str, Any]) -> Process:

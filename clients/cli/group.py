@@ -1,5 +1,6 @@
 """The behaviour of the whole command: global options anywhere on the line, failures in words, exit codes."""
 
+import io
 import sys
 from typing import Any
 
@@ -26,6 +27,8 @@ class Ai2TextGroup(TyperGroup):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Parses and runs; an error that nobody foresaw is a sentence too, with --verbose after its traceback."""
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")  # not every terminal has every letter
         try:
             return super().main(*args, **kwargs)
         except Exception as error:  # noqa: BLE001 - the top of the program: nobody above could say it better

@@ -1,6 +1,7 @@
 """Files of sound and video on the disk: found, and named by what is in them."""
 
 import hashlib
+import os
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ class Fingerprint:
 
         Another `turn` makes another of it.
         """
-        return str(uuid.uuid5(uuid.NAMESPACE_URL, f"ai2text:file:{self.sha256.hex()}:{turn}:{name}"))
+        return str(uuid.uuid5(uuid.NAMESPACE_URL, f"ai2text:file:{self.sha256.hex()}:{turn}:{readable(name)}"))
 
 
 def found(paths: Sequence[Path], every: bool = False) -> list[Path]:
@@ -63,7 +64,12 @@ def _under(path: Path, every: bool) -> Iterator[Path]:
 
 def title_of(path: Path) -> str:
     """The name without its ending, as far as a title may be long."""
-    return path.stem[:TITLE_LENGTH]
+    return readable(path.stem)[:TITLE_LENGTH]
+
+
+def readable(name: str) -> str:
+    """A file's name as text: the system allows any bytes in it, and what is no UTF-8 becomes a question mark."""
+    return os.fsencode(name).decode(errors="replace")
 
 
 def fingerprint(path: Path) -> Fingerprint:

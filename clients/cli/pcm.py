@@ -1,6 +1,7 @@
 """What is sent to the mesh: headerless 16-bit PCM, 16 kHz, channels interleaved, in pieces of equal length."""
 
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 
 from av import AudioFrame, AudioResampler
 
@@ -13,13 +14,15 @@ FILE_CHUNK_MS = 1000
 
 
 def from_frames(frames: Iterable[AudioFrame], channels: int = 1) -> Iterator[bytes]:
-    """PCM of decoded frames of any rate and sample format: all that they have mixed into one channel, or their own."""
-    resampler = AudioResampler(format="s16", layout="mono" if channels == 1 else None, rate=SAMPLE_RATE_HZ)
-    for frame in frames:
-        for resampled in resampler.resample(frame):
-            yield _bytes(resampled)
-    for rest in resampler.resample(None):
-        yield _bytes(rest)
+    """PCM of decoded frames of any rate and sample format: all that they have mixed into one channel, or the channels
+    of the first. Files that were joined change their rate or their channels midway."""
+    layout = "mono" if channels == 1 else ""
+    for (_, own, _), alike in groupby(frames, key=_shape):
+        layout = layout or own
+        resampler = AudioResampler(format="s16", layout=layout, rate=SAMPLE_RATE_HZ)
+        for frame in alike:
+            yield from map(_bytes, resampler.resample(frame))
+        yield from map(_bytes, resampler.resample(None))
 
 
 def cut(pieces: Iterable[bytes], chunk_ms: int, channels: int = 1) -> Iterator[bytes]:
@@ -32,6 +35,10 @@ def cut(pieces: Iterable[bytes], chunk_ms: int, channels: int = 1) -> Iterator[b
             del waiting[:size]
     if waiting:
         yield bytes(waiting)
+
+
+def _shape(frame: AudioFrame) -> tuple[str, str, int]:
+    return frame.format.name, frame.layout.name, frame.sample_rate
 
 
 def _bytes(frame: AudioFrame) -> bytes:

@@ -1,6 +1,7 @@
 """What every command needs to know: the edge, the token, the local mesh. The environment is read here and only here."""
 
 import getpass
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -50,7 +51,7 @@ class Setup:
             otlp_endpoint=environ.get("AI2TEXT_OTLP_ENDPOINT", ""),
             home=home,
             ports=ports,
-            user=environ.get("USER") or getpass.getuser(),
+            user=environ.get("USER") or _user(),
             verbose=verbose,
             graphical=sys.platform == "darwin" or any(environ.get(name) for name in SCREENS),
         )
@@ -75,3 +76,11 @@ class Setup:
                 "`make up` writes the keys; then `ai2text token` prints a token. Or pass --token or AI2TEXT_TOKEN.",
             )
         return self.keys.mint(self.user, DEVELOPMENT_TENANT)
+
+
+def _user() -> str:
+    """The user's name; in a container the number may have none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # the latter from Python 3.13 on
+        return f"user-{os.getuid()}"

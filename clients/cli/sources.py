@@ -10,7 +10,7 @@ import av
 from av import AudioFrame
 from av.container import InputContainer
 
-from clients.cli import pcm
+from clients.cli import media_files, pcm
 from clients.cli.problem import Problem
 
 DEFAULT_DEVICE = "default"
@@ -55,7 +55,7 @@ class AudioFile:
         `apart` keeps its channels; else they are mixed into one.
         """
         self.path = path
-        self.title = path.stem[:200]
+        self.title = media_files.title_of(path)
         with self._opened() as container:
             self.duration_ms = container.duration // 1000 if container.duration else None
             first = next(_frames(container), None)

@@ -12,6 +12,7 @@ from opentelemetry import trace
 
 from servers.asr import audio, requests, responses
 from servers.asr.archive import Archive, default_title
+from servers.asr.audio import Decoder
 from servers.asr.keeping import hashed, new_token
 from servers.asr.live import LiveSession, Opening, Sessions
 from servers.asr.session import SessionRules
@@ -38,6 +39,11 @@ class Conversation:
     def credit_ms(self) -> int:
         """How much more audio is taken before the client is held back."""
         return self.live.credit_ms
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What it has failed with, whether `responses()` was read so far or not."""
+        return self.live.failure
 
     async def responses(self) -> AsyncGenerator[speech_service_pb2.StreamingRecognizeResponse]:
         """What happens, after `started`. Ends after the last final; raises an Ai2TextError when the session fails."""
@@ -78,8 +84,7 @@ class Conversations:
     def _begun(
         self, caller: Caller, config: speech_service_pb2.StreamingConfig
     ) -> tuple[Opening, speech_service_pb2.SessionStarted, speech_service_pb2.StreamingConfig]:
-        rules = self._rules(config)
-        decoder = requests.decoder(config.format)
+        rules, decoder = self._terms(config)
         config.title = config.title.strip() or default_title()  # now, so that it stays the same when it is resumed
         session_id, token = str(uuid.uuid4()), new_token()
         writer = self._archive.writer(caller, config, rules.channels)
@@ -94,12 +99,11 @@ class Conversations:
     ) -> tuple[Opening, speech_service_pb2.SessionStarted, speech_service_pb2.StreamingConfig]:
         requests.check_resume(resume)
         claimed = await self._sessions.claim(
-            resume.session_id, caller.tenant, caller.subject, resume.resume_token, resume.next_final_index
-        )
-        ticket = claimed.ticket
-        config = speech_service_pb2.StreamingConfig.FromString(ticket.config)
-        rules = self._rules(config)
-        decoder = requests.decoder(config.format)
+            resume.session_id, caller.tenant, caller.subject, resume.resume_token, resume.next_final_index,
+            lambda ticket: self._terms(_config(ticket)),
+        )  # fmt: skip
+        ticket, config = claimed.ticket, _config(claimed.ticket)
+        rules, decoder = self._terms(config)
         writer = self._archive.writer(caller, config, rules.channels, ticket.recording_id, ticket.transcript_ids)
         for final in claimed.finals:
             writer.append(final)  # the server that made it may have died before it was stored
@@ -108,10 +112,11 @@ class Conversations:
         replay_from = 0 if decoder.begins_anew else audio.milliseconds(opening.progress.replay_from)
         return opening, self._started(ticket, resume.resume_token, replay_from), config
 
-    def _rules(self, config: speech_service_pb2.StreamingConfig) -> SessionRules:
+    def _terms(self, config: speech_service_pb2.StreamingConfig) -> tuple[SessionRules, Decoder]:
+        """What a config asks of a session. Raises Ai2TextError when it cannot be had here."""
         rules = requests.rules(config, self._defaults)
         self._sessions.check_languages(requests.languages(config))
-        return rules
+        return rules, requests.decoder(config.format)
 
     def _started(self, ticket: Ticket, token: str, replay_from_ms: int) -> speech_service_pb2.SessionStarted:
         return speech_service_pb2.SessionStarted(
@@ -123,3 +128,8 @@ class Conversations:
             transcript_ids=ticket.transcript_ids,
             server_version=self._version,
         )
+
+
+def _config(ticket: Ticket) -> speech_service_pb2.StreamingConfig:
+    """How the session of a ticket is to be transcribed."""
+    return speech_service_pb2.StreamingConfig.FromString(ticket.config)

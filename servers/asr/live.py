@@ -100,6 +100,11 @@ class LiveSession:
         """How much more audio is taken before the client is held back."""
         return self._session.credit_ms
 
+    @property
+    def failure(self) -> BaseException | None:
+        """What it has failed with: who does not read `events()` is not told, and is cancelled after `leave_s`."""
+        return self._session.failure
+
     async def events(self) -> AsyncIterator[Event]:
         """What happens, and first the finals to be told again, until the session is finished or fails."""
         for final in self._finals:
@@ -148,13 +153,22 @@ class Sessions:
             if code not in self._languages:
                 raise LanguageUnsupported(f"the model does not know the language {code!r}", language_code=code)
 
-    async def claim(self, session_id: str, tenant: str, subject: str, token: str, next_final_index: int) -> Found:
+    async def claim(
+        self,
+        session_id: str,
+        tenant: str,
+        subject: str,
+        token: str,
+        next_final_index: int,
+        check: Callable[[Ticket], object],
+    ) -> Found:
         """Take a session over, from whichever server has it. FinalsForgotten when not all finals from
-        `next_final_index` on are kept, Overloaded, Draining or DependencyUnavailable when there is no place for it, or
-        no model: who is refused has taken nothing over. A last place that somebody else takes in the moment after is
-        missed by `open`; the session can be claimed again then."""
+        `next_final_index` on are kept, what `check` raises when this server cannot do what the session was begun for,
+        Overloaded, Draining or DependencyUnavailable when there is no place for it, or no model: who is refused has
+        taken nothing over. A last place that somebody else takes in the moment after is missed by `open`; the session
+        can be claimed again then."""
         owner = (session_id, tenant, subject, hashed(token))
-        _check_finals(await self._tickets.find(*owner), next_final_index)
+        check(_check_finals(await self._tickets.find(*owner), next_final_index).ticket)
         await self._scheduler.check()
         with _refusals_counted():
             self._refuse_when_closing()

@@ -57,6 +57,11 @@ class Conversation(Protocol):
         """How much more audio it takes before it stops reading, in milliseconds."""
         ...
 
+    @property
+    def failure(self) -> BaseException | None:
+        """What it has failed with; who does not read `responses()` meanwhile is cancelled after a while."""
+        ...
+
     def responses(self) -> AsyncGenerator[speech_service_pb2.StreamingRecognizeResponse]:
         """Its events. Ends after the last final, or raises an Ai2TextError."""
         ...
@@ -103,7 +108,9 @@ class PushedSession:
         self._last_cursors = result_pb2.Cursors()
         self._ended = False
         self._error: Ai2TextError | None = None
-        self._reason: Ai2TextError = SessionNotFound("the session was given up; resume it")
+        self._failure: BaseException | None = None
+        self._reason: Ai2TextError | None = None
+        """Why we have left the conversation; None when we have not."""
         self._calls = 0
         self._idle: asyncio.TimerHandle | None = None
         self._changes = Changes()
@@ -115,10 +122,10 @@ class PushedSession:
         try:
             await self._changes.until(lambda: self._started or self._ended)
         except asyncio.CancelledError:
-            self.leave(self._reason)
+            self.leave(_given_up())
             raise
         if self._started is None:
-            raise self._error or self._reason
+            raise self._error or _given_up()
         return self._started
 
     @property
@@ -185,12 +192,16 @@ class PushedSession:
             finally:
                 PUSHED.add(-1)
                 self._last_cursors.CopyFrom(conversation.cursors)
+                self._failure = conversation.failure
                 self._conversation = None
 
     def _settle(self, task: asyncio.Task[None]) -> None:
         """What ended the conversation is what calls are told from now on."""
         self._ended = True
-        self._error = self._reason if task.cancelled() else _expected(task.exception())
+        if task.cancelled():  # by us; or because it has failed while finals that nobody watched held it back
+            self._error = self._reason or _expected(self._failure) or _given_up()
+        else:
+            self._error = _expected(task.exception())
         self._pieces.close(self._error or SessionNotFound("the session has been closed"))
         self._pieces.clear()
         self._news.end(self._error)
@@ -218,6 +229,10 @@ class PushedSession:
         """Leave the session unless a call comes within `idle_s`."""
         vanished = SessionNotFound(f"nobody pushed or watched for {self._limits.idle_s:g} s; resume the session")
         self._idle = asyncio.get_running_loop().call_later(self._limits.idle_s, self.leave, vanished)
+
+
+def _given_up() -> Ai2TextError:
+    return SessionNotFound("the session was given up; resume it")
 
 
 def _expected(error: BaseException | None) -> Ai2TextError | None:

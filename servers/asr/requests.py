@@ -126,8 +126,9 @@ def endpoint_rules(asked: session_pb2.Endpointing, defaults: EndpointRules) -> E
         start_probability=_probability(asked, "start_probability", defaults.start_probability),
         stop_probability=_probability(asked, "stop_probability", defaults.stop_probability),
     )
-    if asked.HasField("silence") and not asked.HasField("long_utterance_silence"):
-        tuned = replace(tuned, long_utterance_silence_ms=tuned.silence_ms)
+    if not asked.HasField("long_utterance_silence"):
+        least = tuned.silence_ms if asked.HasField("silence") else defaults.long_utterance_silence_ms
+        tuned = replace(tuned, long_utterance_silence_ms=max(least, tuned.pause_ms))
     if asked.HasField("start_probability") and not asked.HasField("stop_probability"):
         tuned = replace(tuned, stop_probability=min(tuned.stop_probability, tuned.start_probability))
     if not tuned.pause_ms <= tuned.long_utterance_silence_ms <= tuned.silence_ms:
@@ -193,7 +194,7 @@ def silence(silence: speech_service_pb2.Silence, format: audio_pb2.AudioFormat) 
     """The silence of one message; FieldInvalid when it is none or too long, or cannot be left out of the format."""
     if format.encoding != audio_pb2.AUDIO_ENCODING_LINEAR16:
         raise FieldInvalid("silence", "goes with LINEAR16 only: a container has its own clock")
-    seconds = silence.duration.seconds + silence.duration.nanos / 1e9
-    if not 0 < seconds <= MAX_SILENCE_S:
+    ms = 1000 * silence.duration.seconds + silence.duration.nanos / 1e6
+    if not 0 < ms <= 1000 * MAX_SILENCE_S:
         raise FieldInvalid("silence.duration", f"must be above 0 and at most {MAX_SILENCE_S} s")
-    return Silence(1000 * seconds)
+    return Silence(ms)

@@ -56,6 +56,7 @@ class SpeechService(pb_grpc.SpeechServiceServicer):
 
     async def Recognize(self, request: pb.RecognizeRequest, context: Any) -> pb.RecognizeResponse:
         identity.require(context, SCOPE)
+        decoder = incoming.decoder(request.format, incoming.MAX_AUDIO_S)
         audio = incoming.whole_audio(request)
         config = pb.StreamingConfig(
             format=request.format,
@@ -65,7 +66,6 @@ class SpeechService(pb_grpc.SpeechServiceServicer):
         )
         rules = incoming.rules(config, self._defaults)
         self._sessions.check_languages(incoming.languages(config))
-        decoder = incoming.decoder(request.format, incoming.MAX_AUDIO_S)
         finals, duration_ms = await self._sessions.recognize(rules, decoder, audio)
         return pb.RecognizeResponse(results=[responses.final(final) for final in finals], duration_ms=duration_ms)
 

@@ -258,6 +258,11 @@ class Session:
         return replace(progress, detector_states=states)
 
     @property
+    def failure(self) -> BaseException | None:
+        """What `events()` ends with; None while nothing is wrong."""
+        return self._failure
+
+    @property
     def taken_over(self) -> bool:
         """Whether it goes on elsewhere, so that nothing of it may be finished here."""
         return isinstance(self._failure, SessionTakenOver)

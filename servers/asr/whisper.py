@@ -7,8 +7,9 @@ from faster_whisper.tokenizer import _LANGUAGE_CODES
 from servers.asr.recognition import Hypothesis, Request, Word
 from servers.common.triton import Tensor, TritonModel, strings
 
-LANGUAGES: frozenset[str] = frozenset(_LANGUAGE_CODES)
-"""The languages that multilingual Whisper knows, ISO 639-1 or -3."""
+LANGUAGES: frozenset[str] = frozenset(_LANGUAGE_CODES) - {"yue"}
+"""The languages that every multilingual Whisper knows, ISO 639-1 or -3. Cantonese has a mark in large-v3 only; the
+others would write something without being told the language."""
 
 
 class TritonWhisper:

@@ -5,6 +5,12 @@ import asyncio
 import pytest
 
 
+async def settled() -> None:
+    """Let every task run that can."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
 class LoopTime:
     """The time of the running event loop: it runs on, and the test moves it ahead."""
 

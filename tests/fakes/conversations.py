@@ -28,8 +28,10 @@ class ScriptedConversation:
     parked: bool = False
     """Whether it was left before it ended."""
     ended: bool = False
+    failure: Exception | None = None
 
     def __post_init__(self) -> None:
+        self.owner = asyncio.current_task()
         self.listening = asyncio.Event()
         self.listening.set()
         self._script: asyncio.Queue[Response | Exception | None] = asyncio.Queue()
@@ -38,6 +40,12 @@ class ScriptedConversation:
         """Happen next, in this order."""
         for event in events:
             self._script.put_nowait(event)
+
+    def fails_unread(self, error: Exception) -> None:
+        """Fail while nobody reads what is told: as `servers.asr.live` does then, whoever has it is cancelled."""
+        self.failure = error
+        assert self.owner is not None
+        self.owner.cancel()
 
     @property
     def untold(self) -> int:

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from clients.cli.__main__ import app
-from clients.cli.jobs import age
+from clients.cli.jobs import PREFIX, age
 from tests.rpc.cli_edge import OTHER_ID, RECORDING_ID, environment
 from tests.rpc.cli_jobs import CANCELLED, FAILED, QUEUED, RUNNING, SUCCEEDED, JobsEdge, name, operation, serving
 
@@ -77,6 +77,17 @@ def test_watch_waits_until_all_are_done(edge: JobsEdge, shell: Shell) -> None:
     assert result.exit_code == 0, result.stderr
     assert result.stderr.count("done        Một") == 2
     assert "2 of 2 done" in result.stderr
+
+
+def test_watch_prints_for_scripts_what_became_of_each(edge: JobsEdge, shell: Shell) -> None:
+    edge.operations.put(operation(1, RUNNING), operation(1, FAILED))
+    edge.operations.put(operation(2, RUNNING), operation(2, SUCCEEDED))
+    result = shell("jobs", "--watch", "--json")
+    assert result.exit_code == 1
+    assert {job["job_id"]: job["state"] for job in records(result)} == {
+        name(1).removeprefix(PREFIX): "failed",
+        name(2).removeprefix(PREFIX): "done",
+    }
 
 
 def test_watch_tells_by_its_exit_code_that_one_failed(edge: JobsEdge, shell: Shell) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,14 @@ def test_a_command_that_is_repeated_sends_the_same_request_ids_unless_again_is_a
     assert set(edge.ingestion.files) == first
     run(folder, "--again")
     assert len(edge.ingestion.files) == 6
+
+
+def test_a_name_that_is_no_text_is_no_obstacle(run: Shell, edge: Edge, folder: Path) -> None:
+    (folder / os.fsdecode(b"caf\xe9.wav")).write_bytes(b"sound")  # as older systems have written it
+    for args in ([folder], [folder, "--json"]):
+        result = run(*args)
+        assert result.exit_code == 0, result.stderr
+    assert names(edge) == {"một", "hai", "ba", "caf\ufffd"}
 
 
 def test_the_same_bytes_under_another_name_are_another_recording(run: Shell, edge: Edge, tmp_path: Path) -> None:

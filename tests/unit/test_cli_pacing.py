@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Iterator
 
+import av
+import numpy as np
 import pytest
 
 from clients.cli import pcm
@@ -103,3 +105,18 @@ def test_pcm_is_cut_into_equal_chunks_and_a_rest() -> None:
     pieces = [bytes(3000), bytes(5000), b"", bytes(100)]
     assert [len(chunk) for chunk in pcm.cut(pieces, 100)] == [3200, 3200, 1700]
     assert list(pcm.cut([], 100)) == []
+
+
+def frame(rate: int, channels: int) -> av.AudioFrame:
+    """One second of 16-bit samples."""
+    layout = {1: "mono", 2: "stereo"}[channels]
+    made = av.AudioFrame.from_ndarray(np.full((1, rate * channels), 1_000, np.int16), format="s16", layout=layout)
+    made.sample_rate = rate
+    return made
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_sound_that_changes_its_rate_and_its_channels_midway_is_heard_to_its_end(channels: int) -> None:
+    frames = [frame(48_000, 2), frame(48_000, 2), frame(44_100, 1), frame(16_000, 1)]
+    sound = b"".join(pcm.from_frames(frames, channels))
+    assert len(sound) == pytest.approx(4 * 1_000 * channels * pcm.BYTES_PER_MS, rel=0.01)

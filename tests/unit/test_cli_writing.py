@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import re
 from pathlib import Path
 
@@ -293,6 +294,14 @@ def test_settings_come_from_the_line_then_the_environment_then_the_mesh(tmp_path
     assert Setup.read(environ).token() == "b"
     with pytest.raises(UsageProblem, match="AI2TEXT_PORT_BASE"):
         Setup.read(environ | {"AI2TEXT_PORT_BASE": "x"})
+
+
+def test_a_user_whom_the_system_does_not_know_has_a_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown() -> str:
+        raise KeyError("getpwuid(): uid not found: 1234")
+
+    monkeypatch.setattr("getpass.getuser", unknown)
+    assert Setup.read({"AI2TEXT_HOME": str(tmp_path)}).user == f"user-{os.getuid()}"
 
 
 def test_a_local_mesh_needs_no_token_given(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import pytest
 from mesh import processes
 from mesh.home import REPOSITORY, Home
 from mesh.ports import Ports
+from mesh.supervision import Supervisor, SupervisorRefused
 
 
 class Commands:
@@ -118,6 +119,15 @@ def test_an_unknown_part_is_answered_with_those_there_are(mesh: Commands) -> Non
     refused = mesh.run("restart", "vlakey")
     assert refused.returncode == 1
     assert "valkey" in refused.stderr
+
+
+def test_what_the_supervisor_refuses_is_said(mesh: Commands) -> None:
+    refused = mesh.run("kill", "valkey", "--signal", "NONSENSE")
+    assert refused.returncode == 1
+    assert "the supervisor refuses: BAD_SIGNAL" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    with pytest.raises(SupervisorRefused, match="make down"):
+        Supervisor(mesh.home, mesh.ports).start("newer")
 
 
 def test_down_leaves_nothing_running(mesh: Commands) -> None:

@@ -1,6 +1,7 @@
 """The process file, and what the supervisor is told about it."""
 
 import configparser
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,16 @@ def test_the_supervisors_configuration(home: Home, ports: Ports) -> None:
     assert len(config["inet_http_server"]["password"]) == 48
     assert config["program:asr-1"]["autorestart"] == "true"
     assert "100%%" in config["program:asr-1"]["stdout_logfile"]
+
+
+def test_a_part_starts_from_a_folder_with_spaces_in_its_name(
+    home: Home, ports: Ports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mesh.supervision.BIN", Path("/my projects/ai2text/.venv/bin"))
+    config = configparser.RawConfigParser()
+    config.read(write_config(home, ports, parts(ports, home)))
+    command = shlex.split(config["program:asr-1"]["command"])  # as the supervisor does
+    assert command == ["/my projects/ai2text/.venv/bin/python", "-m", "mesh.launch", "asr-1"]
 
 
 def test_the_rendered_edge_has_values_and_no_anchors(home: Home, ports: Ports) -> None:

@@ -31,6 +31,16 @@ def test_the_home_is_in_the_repository_unless_told_otherwise(tmp_path: Path) -> 
     assert (home.root, home.models, home.logs) == (tmp_path / "a", tmp_path / "m", tmp_path / "a" / "logs")
 
 
+def test_a_note_of_the_ports_that_is_damaged_counts_for_nothing(tmp_path: Path) -> None:
+    home = Home.from_env({"AI2TEXT_HOME": str(tmp_path)})
+    home.create()
+    Ports.from_base(9000).remember(home)
+    assert Ports.of(home, {}).base == 9000
+    for damage in ("", "90", "nine"):
+        (home.run / "port_base").write_text(damage)  # the disk was full
+        assert Ports.of(home, {}).base == 8080
+
+
 def test_create_makes_the_folders_and_keeps_secrets_private(tmp_path: Path) -> None:
     home = Home.from_env({"AI2TEXT_HOME": str(tmp_path / "home")})
     home.create()

@@ -109,6 +109,11 @@ def test_a_stale_postmaster_lock_is_removed(tmp_path: Path) -> None:
     remove_stale_lock(tmp_path)
 
 
+def test_no_lines_of_a_log_are_none(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("a\nb\n")
+    assert last_lines(tmp_path / "log", 0) == []
+
+
 def test_the_last_lines_of_a_log(tmp_path: Path) -> None:
     log = tmp_path / "a.log"
     assert last_lines(log, 3) == []

@@ -293,6 +293,8 @@ def test_a_loop_is_decoded_again_without_hotwords() -> None:
 def test_a_language_that_whisper_does_not_know_is_refused() -> None:
     with pytest.raises(UnusableRequest, match="'xx'"):
         Vocabulary(bytes_tokenizer(), multilingual=True).language("xx")
+    with pytest.raises(UnusableRequest, match="none that this model knows"):
+        Vocabulary(bytes_tokenizer(), multilingual=True).language("yue")  # a code of Whisper's, but of its newest only
     with pytest.raises(UnusableRequest, match="English only"):
         Vocabulary(bytes_tokenizer(), multilingual=False).language("vi")
 

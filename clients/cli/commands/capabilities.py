@@ -43,6 +43,7 @@ def _record(answer: speech_service_pb2.GetCapabilitiesResponse) -> dict[str, Any
         "max_channels": answer.max_channels,
         "pause_ms": answer.endpointing.pause.ToMilliseconds(),
         "silence_ms": answer.endpointing.silence.ToMilliseconds(),
+        "long_utterance_silence_ms": answer.endpointing.long_utterance_silence.ToMilliseconds(),
         "max_utterance_ms": answer.endpointing.max_utterance.ToMilliseconds(),
         "start_probability": round(answer.endpointing.start_probability, 3),
         "stop_probability": round(answer.endpointing.stop_probability, 3),

@@ -37,7 +37,9 @@ def list_(
         return
     setup = running.setup_of(context)
     if watch:
-        ended = running.connected_run(setup, "ai2text jobs --watch", lambda c: job_bars.watched(Jobs(c)))
+        ended, names = running.connected_run(setup, "ai2text jobs --watch", _watched)
+        for job in ended if as_json else ():
+            print(json.dumps(record(job, names[job.job_id]), ensure_ascii=False))
         _conclude(ended)
         return
 
@@ -125,6 +127,12 @@ def retry(
         return
     terminal.output().print(job.job_id, markup=False)
     terminal.notes().print(f"`ai2text jobs wait {job.job_id[:8]}` waits for it.", style="dim")
+
+
+async def _watched(connection: Connection) -> Found:
+    client = Jobs(connection)
+    ended = await job_bars.watched(client)
+    return ended, await client.titles(ended)
 
 
 def _conclude(ended: list[Job]) -> None:

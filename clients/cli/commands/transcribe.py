@@ -1,6 +1,7 @@
 """`ai2text transcribe`: files as text, as fast as the mesh can."""
 
 import functools
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ from clients.cli import finals, running, terminal
 from clients.cli.commands.options import Language, NoStore
 from clients.cli.connection import Connect
 from clients.cli.finals import Format
+from clients.cli.media_files import readable
 from clients.cli.problem import Problem, UsageProblem
 from clients.cli.sources import AudioFile
 from clients.cli.speaking import resumed_line
@@ -49,18 +51,30 @@ def transcribe(
 
 
 def _targets(files: list[Path], output: Path | None, form: Format) -> list[Path | None]:
-    """Where each file's transcript goes; None is standard output. Raises UsageProblem."""
+    """Where each file's transcript goes, as far as it can go there; None is standard output. Raises Problem."""
     if output is None:
         if len(files) > 1 and form is not Format.TXT:
             raise UsageProblem(f"Several files as {form} need a folder.", "Name one with --output.")
         return [None] * len(files)
     if len(files) == 1 and not output.is_dir():
-        return [output]
-    output.mkdir(parents=True, exist_ok=True)
-    targets = [output / f"{file.stem}.{form}" for file in files]
+        return [_writable(output)]
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Problem(f"{output} cannot be made a folder: {error.strerror}.") from error
+    targets = [_writable(output / f"{file.stem}.{form}") for file in files]
     if len(set(targets)) < len(targets):
         raise UsageProblem("Two of the files have the same name.", "Transcribe them one by one.")
     return list(targets)
+
+
+def _writable(target: Path) -> Path:
+    """The same. Raises Problem, before an hour is spent on what cannot be written then."""
+    if not target.parent.is_dir():
+        raise Problem(f"There is no folder {target.parent}.")
+    if not os.access(target if target.exists() else target.parent, os.W_OK):
+        raise Problem(f"{target} cannot be written: you may not.")
+    return target
 
 
 async def _listened(connect: Connect, source: AudioFile, wish: Wish) -> Tally:
@@ -92,7 +106,7 @@ def _progress() -> Progress:
 
 def _about(source: AudioFile, tally: Tally) -> dict[str, Any]:
     return {
-        "file": source.path.name,
+        "file": readable(source.path.name),
         "recording_id": tally.recording_id,
         "duration_ms": tally.processed_ms,
     }

@@ -96,6 +96,15 @@ suite("a live session", () => {
     assert.deepEqual(await textsAtTheEnd(session), [word, silence, word].map(digest));
   });
 
+  test("leaves out silence to the sample, also where that is no whole number of milliseconds", async () => {
+    const scene = Scene.with();
+    const session = await scene.open();
+    const word = randomBytes(STEP);
+    await session.silence(0.375);
+    await session.push(word);
+    assert.deepEqual(await textsAtTheEnd(session), [digest(Buffer.concat([Buffer.alloc(3 * 2), word]))]);
+  });
+
   test("passes on what else is told, and survives a handler that throws", async (context) => {
     const scene = Scene.with();
     const events: unknown[] = [];

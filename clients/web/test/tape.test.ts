@@ -76,6 +76,15 @@ suite("a tape", () => {
     ]);
   });
 
+  test("takes no silence that a server would refuse", async () => {
+    const tape = new Tape(LINEAR, 1 << 20);
+    for (const ms of [0, -1, 60_001, NaN, Infinity]) {
+      assert.throws(() => tape.silence(ms), RangeError);
+    }
+    tape.silence(60_000);
+    assert.deepEqual((await tape.take(never))?.saying, { kind: "silence", ms: 60_000 });
+  });
+
   test("of LINEAR16 forgets what is long settled, but nothing that was not sent", async () => {
     const tape = new Tape(LINEAR, 1 << 20);
     tape.silence(5_000);

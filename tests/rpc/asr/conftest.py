@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -16,14 +16,6 @@ from ai2text.asr.v1 import (
     speech_service_pb2,
     speech_service_pb2_grpc,
 )
-from ai2text.metadata.v1 import (
-    recording_service_pb2,
-    recording_service_pb2_grpc,
-    transcript_pb2,
-    transcript_service_pb2,
-    transcript_service_pb2_grpc,
-)
-from ai2text.nlp.v1 import text_service_pb2, text_service_pb2_grpc
 
 from servers.asr import live_session_service, service
 from servers.asr.archive import Archive
@@ -32,15 +24,21 @@ from servers.asr.endpointing import EndpointRules
 from servers.asr.live import Limits, Sessions
 from servers.asr.load import Load, LoadLimits
 from servers.asr.pushing import PushedSessions, PushLimits
-from servers.asr.recognition import Hypothesis, Request, Word
 from servers.asr.refiner import RemoteRefiner
 from servers.asr.scheduling import Lanes, Scheduler
 from servers.asr.session import SessionRules
-from servers.common import channel, identity, lifecycle
-from servers.common.errors import DependencyUnavailable
+from servers.common import channel
 from servers.common.identity import Caller
 from tests.fakes.detectors import LevelDetector
 from tests.fakes.ticket_store import MemoryTickets
+from tests.rpc.asr.neighbours import (
+    CountingRecognizer,
+    MetadataServer,
+    NlpServer,
+    mount_metadata,
+    mount_nlp,
+    serving,
+)
 
 Message = speech_service_pb2.StreamingRecognizeRequest
 Response = speech_service_pb2.StreamingRecognizeResponse
@@ -50,114 +48,6 @@ CALLER = Caller("acme", "lan", frozenset({"speech"}))
 LINEAR16 = audio_pb2.AudioFormat(encoding=audio_pb2.AUDIO_ENCODING_LINEAR16, sample_rate_hz=16_000)
 FORCE = Message(force_end_of_utterance=speech_service_pb2.ForceEndOfUtterance())
 KEEPALIVE = Message(keepalive=speech_service_pb2.Keepalive())
-WORDS = ("one", "two", "three", "four", "five", "six", "seven")
-
-
-@dataclass
-class CountingRecognizer:
-    """Writes one word for each whole second of loud audio: "one two three"."""
-
-    requests: list[Request] = field(default_factory=list)
-    away: bool = False
-    language: str = "vi"
-    """What it detects where the language is not given."""
-
-    def __post_init__(self) -> None:
-        self.ready = asyncio.Event()
-        self.ready.set()
-
-    async def recognize(self, request: Request) -> Hypothesis:
-        self.requests.append(request)
-        await asyncio.sleep(0.005)
-        await self.ready.wait()
-        await self.check()
-        loud = np.flatnonzero(np.abs(request.audio) > 0.1)
-        begin_s = float(loud[0]) / 16_000 if loud.size else 0.0
-        words = tuple(
-            Word(text, begin_s + n, begin_s + n + 1, 0.9) for n, text in enumerate(WORDS[: round(loud.size / 16_000)])
-        )
-        language = self.language if not request.language or "," in request.language else request.language
-        return Hypothesis(
-            text=" ".join(word.text for word in words),
-            language=language,
-            words=words if request.word_times else (),
-            avg_logprob=-0.1,
-            no_speech_probability=0.0,
-            compression_ratio=1.0,
-            inference_s=0.004,
-        )
-
-    async def check(self) -> None:
-        if self.away:
-            raise DependencyUnavailable("triton")
-
-
-@dataclass
-class MetadataServer(
-    recording_service_pb2_grpc.RecordingServiceServicer, transcript_service_pb2_grpc.TranscriptServiceServicer
-):
-    """Remembers what it is told, and who told it; `away` makes it fail."""
-
-    away: bool = False
-    recordings: list[recording_service_pb2.CreateRecordingRequest] = field(default_factory=list)
-    transcripts: list[transcript_service_pb2.CreateTranscriptRequest] = field(default_factory=list)
-    stored: dict[tuple[str, int], transcript_pb2.Segment] = field(default_factory=dict)
-    """By transcript and number; what came first stays."""
-    tenants: set[str] = field(default_factory=set)
-
-    async def _admit(self, context: Any) -> None:
-        self.tenants.add(dict(context.invocation_metadata())["x-ai2text-tenant"])
-        if self.away:
-            await context.abort(grpc.StatusCode.UNAVAILABLE, "postgres is down")
-
-    async def CreateRecording(self, request: Any, context: Any) -> recording_service_pb2.CreateRecordingResponse:
-        await self._admit(context)
-        self.recordings.append(request)
-        return recording_service_pb2.CreateRecordingResponse()
-
-    async def CreateTranscript(self, request: Any, context: Any) -> transcript_service_pb2.CreateTranscriptResponse:
-        await self._admit(context)
-        self.transcripts.append(request)
-        count = sum(transcript_id == request.transcript_id for transcript_id, _ in self.stored)
-        transcript = transcript_pb2.Transcript(transcript_id=request.transcript_id, segment_count=count)
-        return transcript_service_pb2.CreateTranscriptResponse(transcript=transcript)
-
-    async def AppendSegments(self, request: Any, context: Any) -> transcript_service_pb2.AppendSegmentsResponse:
-        await self._admit(context)
-        for segment in request.segments:
-            self.stored.setdefault((request.transcript_id, segment.segment_index), segment)
-        return transcript_service_pb2.AppendSegmentsResponse()
-
-    @property
-    def segments(self) -> dict[tuple[str, int], str]:
-        """The text of each segment, by transcript and number."""
-        return {key: segment.text for key, segment in self.stored.items()}
-
-    @property
-    def texts(self) -> list[str]:
-        """The texts of all segments, by their number."""
-        return [text for _, text in sorted(self.segments.items(), key=lambda segment: segment[0][1])]
-
-
-@dataclass
-class NlpServer(text_service_pb2_grpc.TextServiceServicer):
-    """Writes what it was taught, leaves the rest as it is; answers when it is `ready`."""
-
-    taught: dict[str, str] = field(default_factory=dict)
-    refusal: grpc.StatusCode | None = None
-    asked: list[text_service_pb2.RefineRequest] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.ready = asyncio.Event()
-        self.ready.set()
-
-    async def Refine(self, request: text_service_pb2.RefineRequest, context: Any) -> text_service_pb2.RefineResponse:
-        identity.require(context, "speech")
-        self.asked.append(request)
-        await self.ready.wait()
-        if self.refusal is not None:
-            await context.abort(self.refusal, "no")
-        return text_service_pb2.RefineResponse(text=self.taught.get(request.text, request.text))
 
 
 class Talk:
@@ -240,6 +130,11 @@ class Speech:
         """All that such a stream is told."""
         return [response async for response in self.stream(*sent, caller=caller)]
 
+    async def told_when_paced(self, first: Message, messages: list[Message]) -> list[Response]:
+        """All that a stream is told that says 0.1 s in 0.01 s."""
+        call = self.stub.StreamingRecognize(paced(first, messages), metadata=CALLER.metadata(), timeout=20)
+        return [response async for response in call]
+
     async def talk(self, first: Message | None = None, caller: Caller = CALLER) -> Talk:
         """A live stream that has begun."""
         talk = Talk(self.stub.StreamingRecognize(metadata=caller.metadata(), timeout=60))
@@ -279,7 +174,7 @@ def rules() -> SessionRules:
 @pytest.fixture
 async def surroundings() -> AsyncIterator[Surroundings]:
     metadata, nlp = MetadataServer(), NlpServer()
-    mounts = [lambda server: _mount_metadata(server, metadata), lambda server: _mount_nlp(server, nlp)]
+    mounts = [lambda server: mount_metadata(server, metadata), lambda server: mount_nlp(server, nlp)]
     async with serving(*mounts) as address:
         yield Surroundings(metadata, nlp, address, MemoryTickets())
 
@@ -304,13 +199,17 @@ async def other(
 
 @asynccontextmanager
 async def speaking(
-    around: Surroundings, limits: Limits, load_limits: LoadLimits, rules: SessionRules, version: str
+    around: Surroundings,
+    limits: Limits,
+    load_limits: LoadLimits,
+    rules: SessionRules,
+    version: str,
+    languages: frozenset[str] = frozenset({"vi", "en"}),
 ) -> AsyncIterator[Speech]:
     """A speech server, put together as `servers.asr.__main__` does it."""
     recognizer = CountingRecognizer()
     load = Load(load_limits)
     scheduler = Scheduler(recognizer, Lanes(), load, retry_s=0.3)
-    languages = frozenset({"vi", "en"})
     async with AsyncExitStack() as stack:
         neighbours = await stack.enter_async_context(channel.connect(around.address))
         refiner = RemoteRefiner(neighbours, timeout_s=3.0)
@@ -334,32 +233,6 @@ async def speaking(
             live_session_service_pb2_grpc.LiveSessionServiceStub(to),
             recognizer, around.metadata, around.nlp, around.tickets, archive, load, sessions,
         )  # fmt: skip
-
-
-class serving:  # noqa: N801 - used as a context manager, like a function
-    """A server on a free port of 127.0.0.1; gives its address."""
-
-    def __init__(self, *mounts: Callable[[grpc.aio.Server], str]) -> None:
-        self._server, _, _ = lifecycle.build(mounts)
-
-    async def __aenter__(self) -> str:
-        port = self._server.add_insecure_port("127.0.0.1:0")
-        await self._server.start()
-        return f"127.0.0.1:{port}"
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._server.stop(0)
-
-
-def _mount_metadata(server: grpc.aio.Server, metadata: MetadataServer) -> str:
-    recording_service_pb2_grpc.add_RecordingServiceServicer_to_server(metadata, server)
-    transcript_service_pb2_grpc.add_TranscriptServiceServicer_to_server(metadata, server)
-    return "metadata"
-
-
-def _mount_nlp(server: grpc.aio.Server, nlp: NlpServer) -> str:
-    text_service_pb2_grpc.add_TextServiceServicer_to_server(nlp, server)
-    return "nlp"
 
 
 # What a client sends.
@@ -418,6 +291,13 @@ def kinds(responses: list[Response]) -> list[str | None]:
 def finals(responses: list[Response]) -> list[str]:
     """The texts of the finals."""
     return [response.final.text for response in responses if response.HasField("final")]
+
+
+def utterances(responses: list[Response]) -> list[tuple[int, int]]:
+    """Where they begin and end, in tenths of a second."""
+    starts = [r.speech_started.start_ms for r in responses if r.HasField("speech_started")]
+    ends = [r.speech_ended.end_ms for r in responses if r.HasField("speech_ended")]
+    return [(round(start / 100), round(end / 100)) for start, end in zip(starts, ends, strict=True)]
 
 
 def ends_utterance(response: Response) -> bool:

@@ -20,7 +20,7 @@ from tests.rpc.asr.conftest import (
     pcm,
     resume,
 )
-from tests.rpc.asr.test_resume import EXPECTED, PATIENT, SAID, ended, rest, told_finals
+from tests.rpc.asr.interruptions import EXPECTED, PATIENT, SAID, ended, rest, told_finals
 from tests.rpc.refusals import Refusal, refusal
 
 Code = grpc.StatusCode

@@ -18,7 +18,7 @@ from tests.rpc.asr.conftest import (
     pcm,
     resume,
 )
-from tests.rpc.asr.test_resume import PATIENT, cut_off, gone_on, rest
+from tests.rpc.asr.interruptions import PATIENT, cut_off, gone_on, rest
 
 ONE = audio((0.5, 0.0), (2.0, 0.5), (1.0, 0.0))
 TORN = audio((1.0, 0.5), (0.5, 0.0), (2.0, 0.5), (1.0, 0.0))

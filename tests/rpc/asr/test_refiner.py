@@ -12,7 +12,7 @@ from servers.asr.refiner import AT_ONCE, MOST_ASKED, RemoteRefiner
 from servers.common import backoff, channel
 from tests.fakes.clocks import LoopTime
 from tests.fakes.recognizers import come_true
-from tests.rpc.asr.conftest import NlpServer, serving
+from tests.rpc.asr.neighbours import NlpServer, serving
 
 Code = grpc.StatusCode
 TIMEOUT_S = 60.0

@@ -158,6 +158,7 @@ def chunked(data: bytes) -> list[Message]:
         (audio_pb2.AudioFormat(encoding=2, channel_count=2), wav(1), "FIELD_INVALID"),
         (FLAC, GARBAGE, "AUDIO_UNDECODABLE"),
         (audio_pb2.AudioFormat(), b"\0\0", "ENCODING_UNSUPPORTED"),
+        (audio_pb2.AudioFormat(encoding=1), b"\0\0", "FIELD_INVALID"),
     ],
 )
 async def test_a_recording_that_breaks_the_contract_is_an_invalid_argument(

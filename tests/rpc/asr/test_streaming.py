@@ -1,8 +1,7 @@
 """StreamingRecognize: what a session tells, and what it stores."""
 
 import asyncio
-from collections.abc import Awaitable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import grpc
 import pytest
@@ -13,30 +12,21 @@ from servers.asr.live import Limits
 from servers.asr.results import Final
 from servers.asr.session import MAX_FINISHED, REPLAY_MS, SessionRules
 from servers.asr.tickets import Ticket
-from tests.fakes.clocks import LoopTime
 from tests.rpc.asr.conftest import (
     CALLER,
     FORCE,
-    KEEPALIVE,
     LINEAR16,
     Message,
-    Response,
     Speech,
     audio,
     config,
     ends_utterance,
     finals,
     kinds,
-    paced,
     pcm,
 )
 
 TWO_UTTERANCES = audio((0.5, 0.0), (2.0, 0.5), (1.0, 0.0), (3.0, 0.5), (1.0, 0.0))
-
-
-async def told_when_paced(speech: Speech, first: Message, messages: list[Message]) -> list[Response]:
-    call = speech.stub.StreamingRecognize(paced(first, messages), metadata=CALLER.metadata(), timeout=20)
-    return [response async for response in call]
 
 
 async def test_each_utterance_becomes_a_final_with_its_times(speech: Speech) -> None:
@@ -63,11 +53,11 @@ async def test_cursors_never_go_back_and_end_at_the_end(speech: Speech) -> None:
 
 async def test_partials_come_while_somebody_speaks_unless_disabled(speech: Speech) -> None:
     said = audio((3.0, 0.5), (1.0, 0.0))
-    told = await told_when_paced(speech, config(), said)
+    told = await speech.told_when_paced(config(), said)
     partials = [response.partial for response in told if response.HasField("partial")]
     assert [partial.stable_text + partial.unstable_text for partial in partials][-1].startswith("one")
     assert any(partial.stable_text for partial in partials)
-    assert "partial" not in kinds(await told_when_paced(speech, config(partials_disabled=True), said))
+    assert "partial" not in kinds(await speech.told_when_paced(config(partials_disabled=True), said))
 
 
 async def test_finals_are_stored_for_the_caller_under_the_named_recording(speech: Speech) -> None:
@@ -124,23 +114,6 @@ async def test_force_end_makes_a_final_without_silence(speech: Speech) -> None:
     assert finals(responses) == ["one two", "one two three"]
 
 
-@pytest.mark.parametrize("limits", [Limits(idle_s=60.0)])
-async def test_keepalive_keeps_an_idle_stream_open(speech: Speech, monkeypatch: pytest.MonkeyPatch) -> None:
-    time, patiently, awaited = LoopTime(monkeypatch), speech.sessions.patiently, []
-
-    async def counted(message: Awaitable[Any]) -> Any:
-        awaited.append(message)
-        return await patiently(message)
-
-    monkeypatch.setattr(speech.sessions, "patiently", counted)
-    talk = await speech.talk()
-    for messages in range(2, 5):
-        await speech.settled(lambda: len(awaited) == messages)  # noqa: B023
-        time.passes(35.0)
-        await talk.say(KEEPALIVE)
-    assert kinds(await talk.until_end()) == ["session_started"]
-
-
 async def test_recognize_answers_with_every_utterance(speech: Speech) -> None:
     data = pcm((0.5, 0.0), (2.0, 0.5), (1.0, 0.0), (3.0, 0.5))
     request = speech_service_pb2.RecognizeRequest(format=LINEAR16, audio=data)
@@ -151,7 +124,7 @@ async def test_recognize_answers_with_every_utterance(speech: Speech) -> None:
 
 
 async def test_partials_take_the_language_that_the_final_before_was_in(speech: Speech) -> None:
-    await told_when_paced(speech, config(), audio((2.0, 0.5), (1.0, 0.0), (3.0, 0.5), (1.0, 0.0)))
+    await speech.told_when_paced(config(), audio((2.0, 0.5), (1.0, 0.0), (3.0, 0.5), (1.0, 0.0)))
     asked = [(request.careful, request.language) for request in speech.recognizer.requests]
     assert (False, "") in asked
     assert (False, "vi") in asked
@@ -225,7 +198,7 @@ async def test_a_client_that_sends_too_fast_is_held_back_and_loses_nothing(speec
 
 async def test_partials_become_rarer_when_the_model_is_busy(speech: Speech) -> None:
     said = audio((5.0, 0.5), (1.0, 0.0))
-    idle = await told_when_paced(speech, config(), said)
+    idle = await speech.told_when_paced(config(), said)
     talk = await speech.talk()
     speech.load.note(0.0, 1_000.0)
     for message in said:

@@ -31,6 +31,8 @@ class Vocabulary:
         if code not in self._languages:
             if not self._multilingual and code != "en":
                 raise UnusableRequest(f"LANGUAGE {code!r}: this model knows English only")
+            if not self.knows(code):  # else the tokenizer would leave it out, and the model write any language
+                raise UnusableRequest(f"LANGUAGE {code!r} is none that this model knows, such as vi or en")
             try:
                 self._languages[code] = Tokenizer(self._pairs, self._multilingual, task="transcribe", language=code)
             except ValueError:

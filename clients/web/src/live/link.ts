@@ -1,5 +1,4 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { type CallOptions, type Client, Code } from "@connectrpc/connect";
 
 import type {
@@ -153,10 +152,16 @@ function payloadOf(saying: Saying): MessageInitShape<typeof PushAudioRequestSche
     case "audio":
       return { case: "audio", value: saying.bytes };
     case "silence":
-      return { case: "silence", value: { duration: durationFromMs(Math.round(saying.ms)) } };
+      return { case: "silence", value: { duration: durationOf(saying.ms) } };
     case "end of utterance":
       return { case: "forceEndOfUtterance", value: {} };
     case "keepalive":
       return { case: "keepalive", value: {} };
   }
+}
+
+/** To the nanosecond: what is left of a silence after a resume is no whole number of milliseconds, and not nothing. */
+function durationOf(ms: number): { seconds: bigint; nanos: number } {
+  const nanos = Math.max(1, Math.round(ms * 1e6));
+  return { seconds: BigInt(Math.floor(nanos / 1e9)), nanos: nanos % 1e9 };
 }

@@ -8,6 +8,7 @@ const BYTES_PER_SAMPLE = 2;
 const KEPT_MS = 60_000;
 /** What is kept at most to be sent again: nine hours of Opus. */
 const KEPT_BYTES = 256 * 1024 * 1024;
+const LONGEST_SILENCE_MS = 60_000;
 /** How many times its capacity a tape takes from a caller who does not wait for room. */
 const OVERDRAFT = 16;
 
@@ -55,10 +56,14 @@ export class Tape {
     this.forget(this.end - KEPT_BYTES, this.head);
   }
 
-  /** Adds silence that is not sent. Throws TypeError unless the audio is LINEAR16. */
+  /** Adds silence that is not sent, at most a minute. Throws TypeError unless the audio is LINEAR16, and RangeError. */
   silence(ms: number): void {
     if (!this.isLinear) {
       throw new TypeError("only from LINEAR16 silence can be left out");
+    }
+    if (!(ms > 0 && ms <= LONGEST_SILENCE_MS)) {
+      // A server would refuse it, and that would end the session.
+      throw new RangeError(`silence lasts more than 0 and at most ${LONGEST_SILENCE_MS} ms, not ${ms}`);
     }
     this.add({ kind: "silence", ms }, this.bytesUntil(ms));
   }
