@@ -88,6 +88,10 @@ class Shelves:
         """Keep what was told of recordings, unless as much or more is known. DependencyUnavailable, and nothing is."""
         await self._write(lambda: self._store.note(known), self._tell_changed)
 
+    async def has_never_had_any(self) -> bool:
+        """Whether no document was ever stored."""
+        return await _on(self._readers, self._store.last_seq) == 0
+
     async def recordings(self, tenant: str, conditions: Conditions) -> Sequence[int]:
         """See Library."""
         return await _on(self._readers, lambda: self._store.recordings(tenant, conditions))
