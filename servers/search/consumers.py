@@ -1,5 +1,7 @@
 """The durable consumers of the search server; each index has its own, for it begins with the first event there is."""
 
+import asyncio
+
 from ai2text.events.v1 import embedding_events_pb2, recording_events_pb2
 
 from servers.common import events
@@ -10,6 +12,8 @@ from servers.search.documents import Entry
 from servers.search.intake import Intake
 from servers.search.recordings import Recordings
 from servers.search.shelves import Catalogue, Shelves
+
+LOOK_EVERY_S = 0.2
 
 
 def jobs(bus: events.Bus, index_id: str, shelves: Shelves, intake: Intake[Entry]) -> dict[str, Job]:
@@ -42,4 +46,12 @@ def jobs(bus: events.Bus, index_id: str, shelves: Shelves, intake: Intake[Entry]
         Recordings(notes).handle,
         concurrency=64,
     )
-    return {"in": arrivals.run, "out": deletions.run, "recordings": recordings.run, "notes": notes.run}
+
+    async def take_in() -> None:
+        """An index that is filled anew first learns what was deleted: else it would show that again for a while."""
+        if await shelves.has_never_had_any():
+            while await bus.waiting(deletions.stream, deletions.durable):  # noqa: ASYNC110 - only NATS knows when
+                await asyncio.sleep(LOOK_EVERY_S)
+        await arrivals.run()
+
+    return {"in": take_in, "out": deletions.run, "recordings": recordings.run, "notes": notes.run}

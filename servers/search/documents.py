@@ -73,3 +73,9 @@ class Scope:
     def whole_tenant(self) -> bool:
         """Whether nothing but the tenant narrows it."""
         return not self.recording_ids and not self.language_code and self.recording_numbers is None
+
+    def holds(self, document: Document) -> bool:
+        """Whether the document of its tenant is of these recordings and this language, `recording_numbers` aside."""
+        if self.recording_ids and document.recording_id not in self.recording_ids:
+            return False
+        return self.language_code in ("", document.language_code)

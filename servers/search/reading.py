@@ -5,7 +5,7 @@ from itertools import islice
 from typing import TypeVar
 
 from servers.search.candidates import Library
-from servers.search.documents import Document
+from servers.search.documents import Document, Scope
 from servers.search.query import Query
 from servers.search.timings import Watch
 
@@ -13,15 +13,15 @@ T = TypeVar("T")
 
 
 class Reading:
-    """For one question. A document that is gone, lacks a phrase of the query, or is of another channel, counts as not
-    there."""
+    """For one question. A document that is gone, lacks a phrase of the query, is of another channel, or is not where
+    it was when an index last looked and so outside of the scope, counts as not there."""
 
     def __init__(
-        self, library: Library, tenant: str, query: Query, watch: Watch, channels: Collection[int] = ()
+        self, library: Library, scope: Scope, query: Query, watch: Watch, channels: Collection[int] = ()
     ) -> None:
         """`channels`: empty for all."""
         self._library = library
-        self._tenant = tenant
+        self._scope = scope
         self._query = query
         self._watch = watch
         self._channels = channels
@@ -42,7 +42,7 @@ class Reading:
         if not wanted:
             return
         with self._watch.stage("documents"):
-            found = await self._library.documents(self._tenant, wanted)
+            found = await self._library.documents(self._scope.tenant, wanted)
             there = {id: one for id, one in found.items() if self._allows(one)}
         self._found |= there
         self._gone |= wanted - there.keys()
@@ -57,4 +57,6 @@ class Reading:
         return there
 
     def _allows(self, document: Document) -> bool:
-        return (not self._channels or document.channel in self._channels) and self._query.allows(document.text)
+        if self._channels and document.channel not in self._channels:
+            return False
+        return self._scope.holds(document) and self._query.allows(document.text)

@@ -1,14 +1,24 @@
-"""The tables of the documents, in SQLite; see `servers.search.store`. Those of recordings are catalogue's."""
+"""The tables of the documents, in SQLite, and connections to them; see `servers.search.store`.
+
+The tables of recordings are those of `servers.search.catalogue`.
+"""
 
 import contextlib
 import sqlite3
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 from servers.search import catalogue
 
 VERSION = 4
 """To be raised with any change to the tables."""
+
+CHECKPOINT_PAGES = 20_000
+"""How long the log grows before it is written back, 80 MB. Ids are spread over the whole file, so each entry changes
+pages of its own; the longer the log, the more entries share the writing of one: a third of what 1,000 pages write."""
+CACHE_KIB = 32 * 1024
+"""What a connection may hold of the file in memory, for transactions that change more pages than SQLite's 2 MB hold."""
 
 _DELETED = """CREATE TABLE deleted (
   tenant TEXT NOT NULL, recording_id TEXT NOT NULL, PRIMARY KEY (tenant, recording_id)
@@ -47,6 +57,19 @@ PRAGMA user_version = 3;
     3: "ALTER TABLE documents ADD COLUMN channel INTEGER NOT NULL DEFAULT 0;\nPRAGMA user_version = 4;\n",
 }
 """What makes a database of an older version one of the next: from such a version nothing need be read anew."""
+
+
+def connected(path: Path) -> sqlite3.Connection:
+    """A connection to the database in that file, for one thread; sqlite3.DatabaseError."""
+    connection = sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False)
+    with contextlib.ExitStack() as unless_it_works:
+        unless_it_works.callback(connection.close)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        unless_it_works.pop_all()
+    return connection
 
 
 def create(connection: sqlite3.Connection) -> None:

@@ -1,10 +1,11 @@
 """Finds the moment at which something was said. Knows neither gRPC nor where the documents are."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from opentelemetry import metrics
 
@@ -126,11 +127,9 @@ class Searches:
                 embeddings = await self._embeddings(texts, first.scope.tenant, first.subject)
             for other in watches[1:]:
                 other.add("embed", watch.took_us()["embed"])
-            return await asyncio.gather(
-                *(
-                    self._found(question, watch, partial(_given, embedding))
-                    for question, watch, embedding in zip(questions, watches, embeddings, strict=True)
-                )
+            return await _together(
+                self._found(question, watch, partial(_given, embedding))
+                for question, watch, embedding in zip(questions, watches, embeddings, strict=True)
             )
 
     async def _embeddings(self, texts: Sequence[str], tenant: str, subject: str) -> Sequence[Embedding | None]:
@@ -140,7 +139,7 @@ class Searches:
             return [None] * len(texts)
 
     async def _found(self, question: Question, watch: Watch, embed: Callable[[], Awaitable[Embedding]]) -> Found:
-        reading = Reading(self._library, question.scope.tenant, question.query, watch, question.channels)
+        reading = Reading(self._library, question.scope, question.query, watch, question.channels)
         finder = Finder(self._library, question, reading, watch, embed)
         await finder.narrow()
         for depth in _depths(question):
@@ -151,7 +150,9 @@ class Searches:
             deeper = candidates.deeper and depth < paging.DEPTHS[-1]
             if len(page) >= question.wanted or not deeper:
                 break
-        reranked = await self._reranked(question, reading, fusion, watch)
+        # Who embeds compares, too, and was waited for in vain.
+        away = candidates.status is Status.WORDS_ONLY
+        reranked = None if away else await self._reranked(question, reading, fusion, watch)
         if reranked:
             left = _left(question, reading, reranked.places)
             page = await reading.first(left, question.wanted, _first_id)
@@ -199,6 +200,16 @@ class Searches:
             yield
         finally:
             self._free += taken
+
+
+async def _together(searches: Iterable[Coroutine[Any, Any, Found]]) -> list[Found]:
+    """What comes of all; when one fails, the others end as well, and its error is raised."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            found = [tasks.create_task(search) for search in searches]
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from failed
+    return [one.result() for one in found]
 
 
 async def _given(embedding: Embedding | None) -> Embedding:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -67,32 +68,34 @@ class Shelves:
         self._changed = asyncio.Event()
         self._unread, self._reading = set[str](), set[str]()
         self._written = asyncio.Event()
+        self._asking = threading.Lock()
+        self._asked = dict[tuple[str, bool], asyncio.Future[None]]()
+        """The rebuildings that have not begun, by their tenant and whether they are whole."""
 
     async def put(self, entries: Sequence[Entry]) -> None:
         """See Shelf. The vectors can be found a moment after this returns, the words after COMMIT_EVERY_S."""
-        await _on(self._writer, lambda: self._store.put(entries))
-        self._tell_changed({entry.document.tenant for entry in entries})
-        self._behind |= {(entry.document.tenant, entry.embedding.space) for entry in entries}
-        self._changed.set()
-        self._say_unread({entry.document.tenant for entry in entries})
+        await self._write(lambda: self._store.put(entries), lambda _: self._say_put(entries))
 
     async def delete(self, tenant: str, recording_id: str) -> None:
         """See DeletionShelf. Little by little: what is spoken now must not wait for it."""
         deleted = DELETE_STEP
         while deleted == DELETE_STEP:
             delete = partial(self._store.delete, tenant, recording_id, DELETE_STEP)
-            deleted, spaces = await _on(self._writer, delete)
-            self._say_deleted(tenant, spaces)
+            deleted, _ = await self._write(delete, lambda done: self._say_deleted(tenant, done[1]))
 
     async def remove(self, tenant: str, ids: Sequence[int]) -> int:
         """Delete these documents of a tenant; how many there were. DependencyUnavailable, with all of them there."""
-        removed, spaces = await _on(self._writer, lambda: self._store.remove(tenant, ids))
-        self._say_deleted(tenant, spaces)
+        remove = partial(self._store.remove, tenant, ids)
+        removed, _ = await self._write(remove, lambda done: self._say_deleted(tenant, done[1]))
         return removed
 
     async def note(self, known: Sequence[Known]) -> None:
         """Keep what was told of recordings, unless as much or more is known. DependencyUnavailable, and nothing is."""
-        self._tell_changed(await _on(self._writer, lambda: self._store.note(known)))
+        await self._write(lambda: self._store.note(known), self._tell_changed)
+
+    async def has_never_had_any(self) -> bool:
+        """Whether no document was ever stored."""
+        return await _on(self._readers, self._store.last_seq) == 0
 
     async def recordings(self, tenant: str, conditions: Conditions) -> Sequence[int]:
         """See Library."""
@@ -113,9 +116,13 @@ class Shelves:
         return IndexStats(documents, tuple(spaces))
 
     async def rebuild(self, tenant: str, whole: bool) -> None:
-        """See IndexShelf."""
-        for space in await _on(self._readers, lambda: self._store.newest_by_space(tenant)):
-            await _on(self._rebuilder, partial(self._vectors.rebuild, tenant, space, whole))
+        """See IndexShelf. It is done even when whoever asked leaves. Who asks before it began waits for the same."""
+        with self._asking:
+            done = self._asked.get((tenant, whole))
+            if done is None:
+                done = asyncio.get_running_loop().run_in_executor(self._rebuilder, self._rebuild, tenant, whole)
+                self._asked[tenant, whole] = done
+        await asyncio.shield(done)
 
     async def matching(self, scope: Scope, query: Query, limit: int) -> Matching:
         """See Library. An index that is still being built does not answer in time."""
@@ -159,7 +166,26 @@ class Shelves:
             self._reading = set()
             await asyncio.sleep(COMMIT_EVERY_S)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._written.wait(), LOOK_EVERY_S)
+                async with asyncio.timeout(LOOK_EVERY_S):
+                    await self._written.wait()
+
+    async def _write(self, work: Callable[[], T], tell: Callable[[T], None]) -> T:
+        """What the writer makes of it. `tell` hears that on the event loop before anybody else, and even when whoever
+        asked for it has left meanwhile: what is written counts all the same."""
+        loop = asyncio.get_running_loop()
+
+        def written() -> T:
+            done = work()
+            loop.call_soon_threadsafe(tell, done)
+            return done
+
+        return await _on(self._writer, written)
+
+    def _say_put(self, entries: Sequence[Entry]) -> None:
+        self._tell_changed({entry.document.tenant for entry in entries})
+        self._behind |= {(entry.document.tenant, entry.embedding.space) for entry in entries}
+        self._changed.set()
+        self._say_unread({entry.document.tenant for entry in entries})
 
     def _say_deleted(self, tenant: str, spaces: Set[str]) -> None:
         self._tell_changed({tenant})
@@ -191,7 +217,8 @@ class Shelves:
                     rebuilt.result()
                 rebuilt = self._rebuilder.submit(self._vectors.rebuild_due)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), AGAIN_S if self._behind else LOOK_EVERY_S)
+                async with asyncio.timeout(AGAIN_S if self._behind else LOOK_EVERY_S):
+                    await self._changed.wait()
 
     async def close(self) -> None:
         """End what is under way and close the store."""
@@ -201,6 +228,12 @@ class Shelves:
         for pool in (self._writer, *followers, self._readers, self._seekers, self._matchers):
             await asyncio.to_thread(pool.shutdown, cancel_futures=True)
         self._store.close()
+
+    def _rebuild(self, tenant: str, whole: bool) -> None:
+        with self._asking:  # who asks from now on may have written what this one does not see
+            del self._asked[tenant, whole]
+        for space in self._store.newest_by_space(tenant):
+            self._vectors.rebuild(tenant, space, whole)
 
     def _matching(self, scope: Scope, query: Query, limit: int) -> Matching:
         """What is deleted stays in an index until that has followed: in place of it, more is asked for."""

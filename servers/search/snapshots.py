@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path
 
 
@@ -31,7 +32,7 @@ def save(folder: Path, name: str, index_id: str, seq: int, write: Callable[[Path
     OSError when the disk is full or fails, and whatever `write` raises; then the one before stays.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    data = folder / f"{name}-{seq}.data"
+    data = _unused(folder, name, seq)
     try:
         write(data)
     except BaseException:
@@ -72,6 +73,14 @@ def find(folder: Path, name: str) -> tuple[Snapshot, Path] | None:
     if not intact:
         raise SnapshotDamaged("its checksum is wrong")
     return snapshot, data
+
+
+def _unused(folder: Path, name: str, seq: int) -> Path:
+    """Where nothing is: the one before may be of the same number, and must stay until the new one is in its place."""
+    data, again = folder / f"{name}-{seq}.data", count(2)
+    while data.exists():
+        data = folder / f"{name}-{seq}.{next(again)}.data"
+    return data
 
 
 def _checksum(path: Path) -> str:

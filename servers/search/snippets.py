@@ -1,6 +1,6 @@
 """The piece of a text that shows why it was found."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -101,10 +101,18 @@ def _centred(length: int, core: Span) -> Span:
 
 
 def _at_words(text: str, piece: Span, core: Span) -> Span:
-    """`piece` without the part of a word at either end, where a space lies between that end and `core`."""
+    """`piece` without what a cut parts at either end: all up to a space, where one lies between that end and `core`;
+    else the part of a word, unless that is of `core` or very long."""
     start, end = piece.start, piece.end
     if start > 0 and not text[start - 1].isspace():
-        start = next((i + 1 for i in range(start, core.start) if text[i].isspace()), start)
+        whole = (word.end for word in _parted(text, start) if word.end <= core.start)
+        start = next((i + 1 for i in range(start, core.start) if text[i].isspace()), next(whole, start))
     if end < len(text) and not text[end].isspace():
-        end = next((i for i in range(end - 1, core.end - 1, -1) if text[i].isspace()), end)
+        whole = (word.start for word in _parted(text, end) if word.start >= core.end)
+        end = next((i for i in range(end - 1, core.end - 1, -1) if text[i].isspace()), next(whole, end))
     return Span(start, end)
+
+
+def _parted(text: str, at: int) -> Iterator[Word]:
+    """The word that a cut at this offset parts, if there is one that is not longer than a piece."""
+    return (word for word in words(text) if word.start < at < word.end <= word.start + _ROOM)

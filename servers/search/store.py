@@ -5,11 +5,13 @@ for the writer (WAL); writes go one by one.
 """
 
 import contextlib
+import functools
 import json
 import sqlite3
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 import structlog
@@ -28,12 +30,6 @@ log = structlog.get_logger(__name__)
 GONE = b""
 """Stands where a vector was, under a number of its own: indexes read forward, and so learn of it."""
 
-CHECKPOINT_PAGES = 20_000
-"""How long the log grows before it is written back, 80 MB. Ids are spread over the whole file, so each entry changes
-pages of its own; the longer the log, the more entries share the writing of one: a third of what 1,000 pages write."""
-CACHE_KIB = 32 * 1024
-"""What a connection may hold of the file in memory, for transactions that change more pages than SQLite's 2 MB hold."""
-
 _NEWEST = """
 WITH RECURSIVE spaces (space) AS (
   SELECT min(space) FROM vectors WHERE tenant = :tenant
@@ -47,8 +43,29 @@ FROM spaces WHERE space IS NOT NULL
 """From one space to the next, past all their vectors."""
 _OF_TENANT = "+tenant = ?"
 """The sign keeps SQLite from going through all of a tenant's documents, by its index, to find some by their ids."""
+_NOT_DELETED = """NOT EXISTS (
+  SELECT 1 FROM deleted AS gone WHERE gone.tenant = documents.tenant AND gone.recording_id = documents.recording_id
+)"""
+"""The documents of a recording are deleted little by little, but none of them is there any more from the first on."""
 
 FIELDS = "tenant, recording_id, transcript_id, segment_id, start_ms, end_ms, language_code, text, channel"
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _reading(method: Callable[P, T]) -> Callable[P, T]:
+    """A method that reads: DependencyUnavailable when the disk fails."""
+
+    @functools.wraps(method)
+    def read(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return method(*args, **kwargs)
+        except sqlite3.OperationalError as error:
+            log.exception("read failed")
+            raise DependencyUnavailable("search store") from error
+
+    return read
 
 
 class Store:
@@ -107,10 +124,12 @@ class Store:
         with self._written() as connection:
             return {one.tenant for one in known if catalogue.note(connection, one)}
 
+    @_reading
     def recordings(self, tenant: str, conditions: Conditions) -> list[int]:
         """See Library."""
         return catalogue.selected(self._connection(), tenant, conditions)
 
+    @_reading
     def within(self, scope: Scope, span: Span) -> Within:
         """See Library."""
         where = f"FROM documents WHERE tenant = ? AND recording_id IN ({_marks(scope.recording_ids)})"
@@ -121,40 +140,49 @@ class Store:
         )
         return Within(frozenset(id for (id,) in found), count)
 
+    @_reading
     def count(self, tenant: str) -> int:
         """How many documents a tenant has."""
         (count,) = self._connection().execute("SELECT count(*) FROM documents WHERE tenant = ?", (tenant,)).fetchone()
         return int(count)
 
+    @_reading
     def newest_by_space(self, tenant: str) -> dict[str, int]:
         """The spaces that a tenant has vectors in, each with the number of its newest change."""
         found = self._connection().execute(_NEWEST, {"tenant": tenant})
         return dict(found.fetchall())
 
+    @_reading
     def documents(self, tenant: str, ids: Collection[int]) -> dict[int, Document]:
         """See Library."""
         found = self._connection().execute(
-            f"SELECT id, {FIELDS} FROM documents WHERE id IN ({_marks(ids)}) AND {_OF_TENANT}", (*ids, tenant)
+            f"SELECT id, {FIELDS} FROM documents WHERE id IN ({_marks(ids)}) AND {_OF_TENANT} AND {_NOT_DELETED}",
+            (*ids, tenant),
         )
         return {id: Document(*fields) for id, *fields in found}
 
+    @_reading
     def existing(self, tenant: str, ids: Collection[int]) -> set[int]:
         """Which of these documents of the tenant there are."""
         found = self._connection().execute(
-            f"SELECT id FROM documents WHERE id IN (SELECT value FROM json_each(?)) AND {_OF_TENANT}",
+            "SELECT id FROM documents "
+            f"WHERE id IN (SELECT value FROM json_each(?)) AND {_OF_TENANT} AND {_NOT_DELETED}",
             (json.dumps(list(ids)), tenant),
         )
         return {id for (id,) in found}
 
+    @_reading
     def last_seq(self) -> int:
         """The number of the newest vector."""
         (seq,) = self._connection().execute("SELECT last_seq FROM this_index").fetchone()
         return int(seq)
 
+    @_reading
     def spaces(self) -> list[tuple[str, str]]:
         """Every tenant with every space that it has vectors in."""
         return list(self._connection().execute("SELECT DISTINCT tenant, space FROM vectors"))
 
+    @_reading
     def changes_after(self, tenant: str, space: str, seq: int, limit: int) -> Changes:
         """The first `limit` changes with a number above `seq`; when there are none, none up to `seq`."""
         rows = self._connection().execute(
@@ -167,15 +195,18 @@ class Store:
         gone = np.array([id for _, id, vector, *_ in found if vector == GONE], np.int64)
         return Changes(found[-1][0] if found else seq, gone, _rows([row[1:] for row in found if row[2] != GONE]))
 
+    @_reading
     def tenants(self) -> list[str]:
         """Every tenant that ever had a document."""
         return [tenant for (tenant,) in self._connection().execute("SELECT DISTINCT tenant FROM written")]
 
+    @_reading
     def last_written(self) -> int:
         """The number of the newest document."""
         (seq,) = self._connection().execute("SELECT ifnull(max(seq), 0) FROM written").fetchone()
         return int(seq)
 
+    @_reading
     def written_after(self, tenant: str, seq: int, limit: int) -> WordChanges:
         """The first `limit` documents that were written or deleted under a number above `seq`; when there are none,
         none up to `seq`."""
@@ -230,8 +261,8 @@ class Store:
     @contextlib.contextmanager
     def _written(self) -> Iterator[sqlite3.Connection]:
         """One transaction that writes; DependencyUnavailable when the disk is full or fails."""
-        connection = self._connection()
         try:
+            connection = self._connection()
             with self._writing, schema.transaction(connection):
                 yield connection
         except sqlite3.OperationalError as error:
@@ -241,12 +272,8 @@ class Store:
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = sqlite3.connect(self._path, timeout=5.0, isolation_level=None, check_same_thread=False)
+            connection = schema.connected(self._path)
             self._open.append(connection)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
-            connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
             self._local.connection = connection
         return connection
 

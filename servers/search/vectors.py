@@ -40,7 +40,7 @@ SEARCH_PATIENCE_S = 0.25
 """How long a search waits for an index that another thread is opening; then the words must do."""
 
 REST_S = 300.0
-"""How long an index whose snapshot could not be written stays as it is."""
+"""How long an index whose snapshot could not be read or written stays as it is."""
 
 
 class Vectors:
@@ -56,8 +56,12 @@ class Vectors:
         self._closing = threading.Event()
 
     def follow(self, tenant: str, space: str) -> bool:
-        """See VectorIndexes. It is all taken in, or it is time to stop."""
-        self._index(tenant, space, patience_s=-1).follow()
+        """See VectorIndexes. It is all taken in, or it is time to stop; or the index could not be opened."""
+        try:
+            index = self._index(tenant, space, patience_s=-1)
+        except DependencyUnavailable:
+            return False
+        index.follow()
         return True
 
     def nearest(self, scope: Scope, embedding: Embedding, limit: int) -> Ranked:
@@ -142,10 +146,13 @@ class TenantIndex:
         """Load the snapshot and read on from there, unless that is done.
 
         While another thread does it, wait for `patience_s` seconds (-1: as long as it takes), then raise
-        DependencyUnavailable: one large index must not hold the threads that all tenants search on.
+        DependencyUnavailable: one large index must not hold the threads that all tenants search on. So it is while the
+        disk fails, which is tried again when it has rested.
         """
         if self._opened:
             return
+        if time.monotonic() < self._resting_until:
+            raise DependencyUnavailable("vector index")
         if not self._writing.acquire(timeout=patience_s):
             raise DependencyUnavailable("vector index")
         try:
@@ -153,6 +160,10 @@ class TenantIndex:
                 self._load()
                 self._read_all()
                 self._opened = True
+        except OSError as error:
+            log.exception("the vector index could not be opened", name=self._name)
+            self._resting_until = time.monotonic() + REST_S
+            raise DependencyUnavailable("vector index") from error
         finally:
             self._writing.release()
 

@@ -1,7 +1,8 @@
 """The cache of hot queries behind SearchService: when an answer comes from it, and that nobody gets another's."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -164,6 +165,26 @@ async def test_any_write_counts_at_once(server: Served, clock: Clock, write: str
     clock.now += QUIET_S
     assert len((await find(server)).hits) == expected
     assert not await made_anew(server, lambda: find(server))
+
+
+async def test_a_deletion_that_nobody_waits_for_any_more_counts_all_the_same(server: Served) -> None:
+    await find(server)
+    begun, go_on = threading.Event(), threading.Event()
+    remove = server.shelves._store.remove
+
+    def slowly(tenant: str, ids: Sequence[int]) -> tuple[int, set[str]]:
+        begun.set()
+        assert go_on.wait(10)
+        return remove(tenant, ids)
+
+    server.shelves._store.remove = slowly  # type: ignore[method-assign]
+    asked = asyncio.create_task(server.shelves.remove("acme", [segment("s1", "").document.id]))
+    assert await asyncio.to_thread(begun.wait, 10)
+    asked.cancel()
+    await asyncio.wait([asked])
+    go_on.set()
+    await server.put([])  # comes after it
+    assert texts(await find(server)) == []
 
 
 async def test_a_write_of_one_tenant_leaves_the_others_answers(server: Served) -> None:

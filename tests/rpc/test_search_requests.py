@@ -14,7 +14,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from servers.common.errors import DependencyUnavailable
 from servers.search import finding
-from servers.search.documents import Embedding
+from servers.search.documents import Embedding, Entry
 from servers.search.embedder import RemoteEmbedder
 from servers.search.indexing import recording_number
 from servers.search.narrowing import Conditions
@@ -97,6 +97,22 @@ async def test_all_filters_hold_together(labelled: Served) -> None:
     assert ids(await find(labelled, filter=narrowed, recording_ids=["R1", "r2"])) == ["s1"]
     assert ids(await find(labelled, filter=narrowed, recording_ids=["r2"])) == []
     assert ids(await find(labelled, filter=narrowed, language_code="en")) == []
+
+
+@pytest.mark.parametrize(
+    ("moved", "narrowed"),
+    [
+        (segment("s1", "câu số 1", recording_id="r2"), {"recording_ids": ["r1"]}),
+        (segment("s1", "câu số 1", recording_id="r1", language_code="en"), {"language_code": "vi"}),
+    ],
+)
+async def test_what_has_moved_is_not_found_where_it_was(
+    labelled: Served, moved: Entry, narrowed: dict[str, Any]
+) -> None:
+    """Not even until the index of words has followed."""
+    assert "s1" in ids(await find(labelled, **narrowed))
+    await labelled.shelves.put([moved])
+    assert "s1" not in ids(await find(labelled, **narrowed))
 
 
 async def test_what_nothing_matches_is_asked_of_nobody(labelled: Served) -> None:

@@ -10,7 +10,8 @@ from ai2text.search.v1.search_service_pb2 import SearchRequest, SearchResponse
 
 from servers.common.errors import DependencyUnavailable
 from servers.search.candidates import Library
-from servers.search.documents import Document
+from servers.search.documents import Document, Scope
+from servers.search.embedder import RemoteEmbedder
 from servers.search.query import parsed
 from servers.search.ranking import Place
 from servers.search.reading import Reading
@@ -103,6 +104,24 @@ async def test_when_nobody_compares_the_order_stays(server: Served, monkeypatch:
     assert hit_pb2.RANKING_SEMANTIC in answer.rankings
 
 
+async def test_who_did_not_embed_the_query_is_not_waited_for_again(
+    server: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = list[object]()
+
+    async def away(*given: object) -> list[float]:
+        asked.append(given)
+        raise DependencyUnavailable("embeddings")
+
+    monkeypatch.setattr(RemoteEmbedder, "closeness", away)
+    await find(server, rerank=True)
+    assert len(asked) == 1
+    server.model.away = True
+    answer = await find(server, "thêm câu", rerank=True)
+    assert answer.rankings == [hit_pb2.RANKING_LEXICAL]
+    assert len(asked) == 1
+
+
 class Alike:
     """Finds all texts as close as each other, but for one."""
 
@@ -121,7 +140,7 @@ async def test_scores_and_closeness_count_in_standard_deviations() -> None:
             return {id: Document(tenant, "r", "t", f"s{id}", 0, 1, "vi", f"câu {id}") for id in ids}
 
     async def order(comparer: Alike, candidates: int = 3) -> list[int]:
-        reading = Reading(cast(Library, Shelf()), "acme", parsed("câu"), Watch())
+        reading = Reading(cast(Library, Shelf()), Scope("acme"), parsed("câu"), Watch())
         found = await Reranker(comparer, candidates).rerank("câu", places, reading, "acme", "lan")
         return [place.id for place in (found.places if found else places)]
 

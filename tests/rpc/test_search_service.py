@@ -1,16 +1,17 @@
 """SearchService over a real port: hits, filters, what happens without an embedder, and every way to be refused."""
 
 import asyncio
+import sqlite3
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import pytest
 from ai2text.search.v1 import hit_pb2
 from ai2text.search.v1.filter_pb2 import SearchFilter
-from ai2text.search.v1.search_service_pb2 import SearchRequest, SearchResponse
+from ai2text.search.v1.search_service_pb2 import BatchSearchRequest, SearchRequest, SearchResponse
 from ai2text.search.v1.search_service_pb2_grpc import SearchServiceStub
 
 from servers.common.errors import DependencyUnavailable
@@ -19,9 +20,11 @@ from servers.search.candidates import Matching
 from servers.search.documents import Embedding, Scope
 from servers.search.generations import Generations
 from servers.search.hot import HotQueries
+from servers.search.query import Query
 from servers.search.reranking import Reranker
 from servers.search.searching import Searches
 from servers.search.service import mount
+from servers.search.store import Store
 from servers.search.terms import TenantTerms
 from servers.search.vectors import TenantIndex
 from tests.rpc.embeddings_server import headers, serving
@@ -234,6 +237,20 @@ async def test_no_scope(server: Served) -> None:
     assert refused.metadata == {"scope": "search"}
 
 
+async def test_a_store_that_cannot_be_read_is_a_dependency_that_is_away(
+    server: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(store: Store) -> sqlite3.Connection:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    await server.put([segment("s1", "xin chào")])
+    monkeypatch.setattr(Store, "_connection", broken)
+    refused = await refusal(server.search.Search(SearchRequest(query="chào"), metadata=ALLOWED))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "DEPENDENCY_UNAVAILABLE")
+    assert refused.retry_s
+    assert "disk" not in refused.message
+
+
 class Stuck:
     """A library and an embedder: a search that waits until it is let go, or fails."""
 
@@ -285,6 +302,42 @@ async def test_too_many_at_a_time(one_at_a_time: Any, stuck: Stuck) -> None:
     stuck.go.set()
     await waiting
     await search()
+
+
+class HalfStuck(Stuck):
+    """One query fails while the others wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits, self.ended = asyncio.Event(), asyncio.Event()
+
+    async def embed_all(self, texts: Sequence[str], tenant: str, subject: str) -> list[Embedding]:
+        raise DependencyUnavailable("embeddings")
+
+    async def matching(self, scope: Scope, asked: object, limit: int) -> list[int]:
+        if cast(Query, asked).text == "fails":
+            await self.waits.wait()
+            raise DependencyUnavailable("word index")
+        self.waits.set()
+        try:
+            return await super().matching(scope, asked, limit)
+        finally:
+            self.ended.set()
+
+
+async def test_when_one_of_a_batch_fails_nothing_of_it_goes_on() -> None:
+    stuck = HalfStuck()
+    searches = Searches(stuck, stuck, Reranker(stuck, 0), at_once=2)
+    async with (
+        serving(mount(searches, HotQueries(None, Generations()))) as address,
+        grpc.aio.insecure_channel(address) as to,
+    ):
+        requests = [SearchRequest(query="waits"), SearchRequest(query="fails")]
+        call = SearchServiceStub(to).BatchSearch(BatchSearchRequest(requests=requests), metadata=ALLOWED, timeout=10)
+        refused = await refusal(call)
+        assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "DEPENDENCY_UNAVAILABLE")
+        assert refused.metadata == {"dependency": "search index"}
+        assert stuck.ended.is_set()
 
 
 async def test_a_fault_of_ours_says_nothing_of_itself(one_at_a_time: Any, stuck: Stuck) -> None:

@@ -20,6 +20,7 @@ from servers.common.events import Bus, Consumer
 from servers.embeddings.embedding import Kind, ModelFailed, Vector
 from servers.embeddings.finals import Finals, created_id
 from servers.search.arrivals import Arrivals
+from servers.search.consumers import jobs
 from servers.search.deletions import Deletions
 from servers.search.documents import Embedding, Scope
 from servers.search.intake import Intake
@@ -304,6 +305,37 @@ async def test_an_index_that_is_built_anew_has_nothing_that_was_deleted(bus: Bus
             assert await found(kept, "câu") == []
             assert (await kept.nearest(Scope("acme"), Embedding(MODEL, letters("câu")), 10)).ids == []
             assert len(await found(kept, "khác", "rival")) == 1
+
+
+async def test_an_index_that_is_built_anew_never_shows_what_was_deleted(bus: Bus, tmp_path: Path) -> None:
+    for n in range(3):
+        await tell(bus, events.EMBEDDING_CREATED, created(f"câu {n}", segment_id=str(n)))
+    await tell(bus, events.EMBEDDING_CREATED, created("câu khác", segment_id="other", tenant="rival"))
+    await tell(bus, events.RECORDING_DELETED, recording_deleted())
+    async with search_server.shelves(tmp_path) as kept, search_server.intake(kept) as intake:
+        every, handled = jobs(bus, "1", kept, intake), asyncio.Event()
+        delete = kept.delete
+
+        async def slowly(tenant: str, recording_id: str) -> None:
+            await asyncio.wait_for(handled.wait(), 10)
+            await delete(tenant, recording_id)
+
+        kept.delete = slowly  # type: ignore[method-assign]
+        async with job(every["in"]), job(every["out"]):
+            await eventually(partial(delivered, bus, "RECORDINGS", "search-deletions-1"))
+            await messages(bus, f"{events.DEAD_LETTERS}.>", 0)
+            assert kept._store.last_seq() == 0
+            handled.set()
+            await idle(bus, "EMBEDDINGS", "search-1", 4)
+        assert kept._store.last_seq() == 1
+
+
+async def delivered(bus: Bus, stream: str, durable: str) -> bool:
+    """Whether the consumer has begun with something."""
+    try:
+        return bool((await (await bus.jetstream()).consumer_info(stream, durable)).num_ack_pending)
+    except NotFoundError:
+        return False
 
 
 @pytest.mark.parametrize(

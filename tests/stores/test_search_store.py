@@ -2,10 +2,13 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -191,6 +194,16 @@ def test_a_recording_is_deleted_little_by_little_and_twice(store: Store) -> None
     assert store.delete("acme", "r1", 10) == (0, set())
 
 
+def test_of_a_recording_that_is_being_deleted_nothing_is_there_from_the_first_step_on(store: Store) -> None:
+    entries, kept = random_entries(25), entry("k", recording_id="r2")
+    store.put([*entries, kept, *random_entries(1, tenant="rival")])
+    ids = [one.document.id for one in [*entries, kept]]
+    assert store.delete("acme", "r1", 10)[0] == 10
+    assert store.documents("acme", ids) == {kept.document.id: kept.document}
+    assert store.existing("acme", ids) == {kept.document.id}
+    assert store.existing("rival", [entry("s0", tenant="rival").document.id])
+
+
 def made_older(store: Store) -> None:
     """A database as version 1 left it: documents and vectors are there, and FTS5 has the words."""
     connection = store._connection()
@@ -355,3 +368,24 @@ def test_a_disk_that_fails_is_a_dependency_that_is_away(store: Store) -> None:
     store._connection().execute("PRAGMA max_page_count = 1000000")
     store.put(many)
     assert store.last_seq() == 500
+
+
+def test_a_file_that_cannot_be_opened_is_a_dependency_that_is_away(path: Path, store: Store) -> None:
+    path.rename(path.with_name("elsewhere"))
+    path.mkdir()
+    with ThreadPoolExecutor(1) as another:
+        for work in (partial(store.put, [entry("s1")]), store.last_seq, partial(store.documents, "acme", [1])):
+            with pytest.raises(DependencyUnavailable):
+                another.submit(work).result()
+
+
+def test_connections_that_are_of_no_use_are_closed(path: Path, store: Store) -> None:
+    store._connection().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    content = path.read_bytes()
+    path.write_bytes(b"this is not a database at all" * 1_000)
+    with ThreadPoolExecutor(1) as another:
+        for _ in range(2):
+            with pytest.raises(sqlite3.DatabaseError):
+                another.submit(store.last_seq).result()
+    assert len(store._open) == 1
+    path.write_bytes(content)

@@ -433,6 +433,69 @@ def test_a_disk_that_is_full_leaves_all_as_it_is(
         assert hits(indexes, entries, entries[::50]) >= 0.98
 
 
+def test_a_compaction_that_fails_leaves_the_snapshot_before(
+    tmp_path: Path, store: Store, listed: Vectors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put(random_entries(300))
+    assert rebuild(listed).loose == 0
+
+    def full(*args: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "posix_fallocate", full)
+        with pytest.raises(DependencyUnavailable):
+            listed.rebuild("acme", SPACE, whole=True)
+    again = reopened(store, tmp_path)
+    assert again.stats("acme", SPACE).loose == 0, "it was read from the snapshot"
+
+
+def test_a_disk_that_is_full_while_all_is_read_anew_is_tried_again_later(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_READ", 200)
+    monkeypatch.setattr(module, "STEP", 50)
+    entries = clustered_entries(1_000)
+    store.put(entries)
+    indexes, tried = reopened(store, tmp_path), list[object]()
+
+    def full(*args: object) -> None:
+        tried.append(args)
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "posix_fallocate", full)
+        assert not indexes.follow("acme", SPACE)
+        with pytest.raises(DependencyUnavailable):
+            nearest(indexes, entries[0])
+    assert len(tried) == 1
+    next(iter(indexes._open.values()))._resting_until = 0.0
+    assert indexes.follow("acme", SPACE)
+    assert indexes.stats("acme", SPACE).vectors == 1_000
+    assert hits(indexes, entries, entries[::20]) >= 0.98
+
+
+def test_a_snapshot_that_the_disk_does_not_give_stays_and_is_tried_again_later(
+    tmp_path: Path, store: Store, listed: Vectors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = random_entries(300)
+    store.put(entries)
+    rebuild(listed)
+    again = reopened(store, tmp_path)
+
+    def broken(path: Path) -> str:
+        raise OSError(errno.EIO, "input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(snapshots, "_checksum", broken)
+        with pytest.raises(DependencyUnavailable):
+            nearest(again, entries[0])
+        assert not again.follow("acme", SPACE)
+    next(iter(again._open.values()))._resting_until = 0.0
+    assert nearest(again, entries[0]) == nearest(listed, entries[0])
+    assert again.stats("acme", SPACE).loose == 0
+
+
 def test_a_rebuilding_ends_when_told_to_stop(store: Store, listed: Vectors) -> None:
     store.put(random_entries(300))
     listed.follow("acme", SPACE)

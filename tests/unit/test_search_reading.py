@@ -6,7 +6,7 @@ from typing import cast
 import pytest
 
 from servers.search.candidates import Library
-from servers.search.documents import Document
+from servers.search.documents import Document, Scope
 from servers.search.query import parsed
 from servers.search.reading import Reading
 from servers.search.timings import Watch
@@ -32,8 +32,13 @@ def library() -> Counting:
     return Counting()
 
 
-def reading(library: Counting, query: str = "số", channels: tuple[int, ...] = ()) -> Reading:
-    return Reading(cast(Library, library), "acme", parsed(query), Watch(), channels)
+def reading(
+    library: Counting,
+    query: str = "số",
+    channels: tuple[int, ...] = (),
+    scope: Scope = Scope("acme"),  # noqa: B008
+) -> Reading:
+    return Reading(cast(Library, library), scope, parsed(query), Watch(), channels)
 
 
 async def test_what_is_gone_is_made_up_for_by_what_comes_next(library: Counting) -> None:
@@ -71,6 +76,19 @@ async def test_what_is_of_another_channel_is_not_there(
     read = reading(library, channels=channels)
     assert await read.first(range(100), 5, int) == there
     assert set(read.left(range(6))) == set(there) & set(range(6))
+
+
+@pytest.mark.parametrize(
+    ("scope", "there"),
+    [
+        (Scope("acme", ("q", "r"), "vi"), [1, 2]),
+        (Scope("acme", ("q",)), []),
+        (Scope("acme", (), "en"), []),
+        (Scope("acme", recording_numbers=(7,)), [1, 2]),
+    ],
+)
+async def test_what_is_outside_of_the_scope_is_not_there(library: Counting, scope: Scope, there: list[int]) -> None:
+    assert await reading(library, scope=scope).first(range(100), 2, int) == there
 
 
 async def test_a_phrase_and_a_channel_hold_together(library: Counting) -> None:

@@ -39,6 +39,27 @@ def test_a_crash_while_the_next_is_written_leaves_the_one_before(tmp_path: Path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one-1.data", "one.json"]
 
 
+def test_one_of_the_same_number_leaves_the_one_before_until_it_is_whole(tmp_path: Path) -> None:
+    save(tmp_path, 1, b"old")
+
+    def crash(path: Path) -> None:
+        path.write_bytes(b"hal")
+        raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="full"):
+        snapshots.save(tmp_path, "one", "index", 1, crash)
+    found = snapshots.find(tmp_path, "one")
+    assert found is not None
+    assert found[1].read_bytes() == b"old"
+    (tmp_path / "one-1.2.data").write_bytes(b"left by kill -9")
+    for content in (b"new", b"newer"):
+        save(tmp_path, 1, content)
+        found = snapshots.find(tmp_path, "one")
+        assert found is not None
+        assert found[1].read_bytes() == content
+        assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_what_is_forgotten_is_gone_and_nothing_else(tmp_path: Path) -> None:
     save(tmp_path, 1)
     save(tmp_path, 2, name="one.late")

@@ -1,5 +1,8 @@
 """Snippets and their highlights."""
 
+import unicodedata
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,6 +57,17 @@ def test_a_long_text_is_cut_at_words_around_most_of_the_matches() -> None:
         word in ("mở", "đầu", "hôm", "nay", "trời", "nắng", "đẹp", "kết", "thúc")
         for word in made.text.strip(ELLIPSIS).split()
     )
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_long_text_without_spaces_is_cut_between_words(form: str) -> None:
+    text = unicodedata.normalize(form, "nước/" * 100 + "Huế/" * 20 + "nước/" * 100)
+    for query, found in (("huế", {"Huế"}), ("nước", {"nước"}), ("gì", set())):
+        made = shown(text, query)
+        there = unicodedata.normalize("NFC", made.text.strip(ELLIPSIS)).strip("/").split("/")
+        assert set(there) <= {"nước", "Huế"}
+        assert {unicodedata.normalize("NFC", one) for one in marked(made)} == found
+        assert len(marked(made)) == sum(one in found for one in there)
 
 
 def test_a_long_text_without_a_match_shows_its_beginning() -> None:
