@@ -314,7 +314,7 @@ class HalfStuck(Stuck):
     async def embed_all(self, texts: Sequence[str], tenant: str, subject: str) -> list[Embedding]:
         raise DependencyUnavailable("embeddings")
 
-    async def matching(self, scope: Scope, asked: object, limit: int) -> list[int]:
+    async def matching(self, scope: Scope, asked: object, limit: int) -> Matching:
         if cast(Query, asked).text == "fails":
             await self.waits.wait()
             raise DependencyUnavailable("word index")
