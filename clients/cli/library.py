@@ -73,6 +73,8 @@ class Library:
             return given
         ids = [recording.recording_id for recording in await self.newest(PREFIX_LOOKS_AT)]
         matching = [id_ for id_ in ids if id_.startswith(given.lower())]
+        if not matching and len(ids) == PREFIX_LOOKS_AT:
+            raise Problem(f"None of the {len(ids)} newest recordings' ids begins with {given!r}.", "Give the whole id.")
         if not matching:
             raise Problem(f"No recording's id begins with {given!r}.", "`ai2text recordings list` shows what there is.")
         if len(matching) > 1:

@@ -17,6 +17,7 @@ import pytest
 from ai2text.metadata.v1 import recording_service_pb2
 from typer.testing import CliRunner
 
+from clients.cli import library
 from clients.cli.__main__ import app
 from mesh.keys import Keys
 from servers.common import errors
@@ -517,6 +518,14 @@ def test_recordings_that_are_not_there(shell: Shell) -> None:
     assert "begins with 'ffff'" in shell("recordings", "show", "ffff").stderr
     assert "2 recordings' ids begin with '0'" in shell("recordings", "show", "0").stderr
     assert shell("recordings", "export", RECORDING_ID, "--format", "doc").exit_code == 2
+
+
+def test_of_a_recording_that_may_be_older_than_those_looked_at_nothing_untrue_is_said(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(library, "PREFIX_LOOKS_AT", 1)
+    older = shell("recordings", "show", OTHER_ID[:4])
+    assert (older.exit_code, "None of the 1 newest recordings' ids begins with '0299'" in older.stderr) == (1, True)
 
 
 def test_recordings_list_asks_for_what_is_wanted(edge: Edge, shell: Shell) -> None:
