@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 import uvloop
 
 from servers.common import channel, events, lifecycle, telemetry
-from servers.search import consumers, hot_store, index_service, service, vector_homes
+from servers.search import claim, consumers, hot_store, index_service, service, vector_homes
 from servers.search.backlog import Backlog
 from servers.search.embedder import RemoteEmbedder
 from servers.search.generations import Generations
@@ -31,6 +31,7 @@ async def main(settings: Settings) -> None:
         stack.enter_context(telemetry.started("search", settings))
         embeddings = await stack.enter_async_context(channel.connect(settings.embeddings))
         bus = await stack.enter_async_context(events.connected(settings.nats_url))
+        stack.enter_context(claim.claimed(settings.data_dir))
         store = Store(settings.data_dir / "documents.sqlite")
         vectors = stack.enter_context(vector_homes.opened(settings, store))
         generations = Generations()

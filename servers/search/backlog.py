@@ -12,6 +12,8 @@ from servers.common import events, streams
 from servers.common.errors import DependencyUnavailable
 
 LOOK_EVERY_S = 2.0
+CATCHES_UP_S = 0.2
+"""How often it is looked whether a consumer that is waited for has come to the end."""
 MANY = 1_000
 """More than so many wait only when the index is being built anew, or this server was away for long."""
 SAID_EVERY_S = 30.0
@@ -40,9 +42,25 @@ class Backlog:
             while True:
                 self._waiting = await self._bus.waiting("EMBEDDINGS", self._durable)
                 self._told_again = await _is_told_again(await self._bus.jetstream())
+                _end_if_cancelled()
                 await asyncio.sleep(LOOK_EVERY_S)
         except events.RETRYABLE as error:
             raise DependencyUnavailable("nats") from error
+
+
+async def taken_in(bus: events.Bus, stream: str, durable: str) -> None:
+    """Returns when a consumer has done with all that there is for it; DependencyUnavailable when NATS is away."""
+    while await bus.waiting(stream, durable):
+        _end_if_cancelled()
+        await asyncio.sleep(CATCHES_UP_S)
+
+
+def _end_if_cancelled() -> None:
+    """A cancellation can get lost in the client of NATS, which uses `asyncio.wait_for` (Python 3.11), in the moment in
+    which an answer comes: whoever cancelled would wait for ever."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def _is_told_again(jetstream: JetStreamContext) -> bool:

@@ -1,19 +1,16 @@
 """The durable consumers of the search server; each index has its own, for it begins with the first event there is."""
 
-import asyncio
-
 from ai2text.events.v1 import embedding_events_pb2, recording_events_pb2
 
 from servers.common import events
 from servers.common.lifecycle import Job
+from servers.search import backlog
 from servers.search.arrivals import Arrivals
 from servers.search.deletions import Deletions
 from servers.search.documents import Entry
 from servers.search.intake import Intake
 from servers.search.recordings import Recordings
 from servers.search.shelves import Catalogue, Shelves
-
-LOOK_EVERY_S = 0.2
 
 
 def jobs(bus: events.Bus, index_id: str, shelves: Shelves, intake: Intake[Entry]) -> dict[str, Job]:
@@ -50,8 +47,7 @@ def jobs(bus: events.Bus, index_id: str, shelves: Shelves, intake: Intake[Entry]
     async def take_in() -> None:
         """An index that is filled anew first learns what was deleted: else it would show that again for a while."""
         if await shelves.has_never_had_any():
-            while await bus.waiting(deletions.stream, deletions.durable):  # noqa: ASYNC110 - only NATS knows when
-                await asyncio.sleep(LOOK_EVERY_S)
+            await backlog.taken_in(bus, deletions.stream, deletions.durable)
         await arrivals.run()
 
     return {"in": take_in, "out": deletions.run, "recordings": recordings.run, "notes": notes.run}

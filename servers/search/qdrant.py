@@ -85,6 +85,7 @@ class Qdrant:
         self._rests = backoff.delays(FIRST_REST_S, LONGEST_REST_S)
         self._there = set[str]()
         self._making = threading.Lock()
+        self._resting = threading.Lock()
 
     @contextmanager
     def asking(self) -> Iterator[QdrantClient]:
@@ -131,7 +132,8 @@ class Qdrant:
             self._there.add(name)
 
     def _rest(self) -> None:
-        self._resting_until = self._clock() + next(self._rests)
+        with self._resting:  # a generator takes one thread at a time
+            self._resting_until = self._clock() + next(self._rests)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ class Settings(ServerSettings):
     """Where events come from, such as `nats://127.0.0.1:4222`."""
 
     data_dir: Path
-    """The folder of the index; made when it is not there. One server at a time may use it."""
+    """The folder of the index; made when it is not there. One server at a time may use it: another one ends at once."""
 
     embed_timeout_s: float = Field(default=2.0, gt=0)
     """How long the embedding of a query is waited for, in seconds; after that the words alone decide."""

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -271,6 +272,26 @@ def test_who_does_not_answer_is_not_asked_for_a_while_and_longer_each_time(fake:
     fake.broken = lambda method, path: 503
     assert 0.25 <= rests_s(1)[0] < 0.6
     connection.client.close()
+
+
+def test_how_long_to_rest_is_asked_by_one_thread_at_a_time(fake: FakeQdrant, connection: Qdrant) -> None:
+    """Two that find out together that nobody answers would be in one generator, which is an error of another kind."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slowly() -> Iterator[float]:
+        begun.set()
+        assert go_on.wait(10)
+        yield 0.0
+
+    connection._rests = slowly()
+    fake.broken = lambda method, path: 503
+    with ThreadPoolExecutor(1) as another:
+        asked = another.submit(connection.has, NAME)
+        assert begun.wait(10)
+        alone = not connection._resting.acquire(blocking=False)
+        go_on.set()
+        assert type(asked.exception(10)) is DependencyUnavailable
+    assert alone
 
 
 def test_one_tenant_that_is_refused_holds_up_no_other(fake: FakeQdrant, store: Store, indexes: QdrantVectors) -> None:

@@ -3,12 +3,14 @@
 import asyncio
 import uuid
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from ai2text.events.v1 import recording_events_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
+from nats.js.errors import NotFoundError
 
 from servers.common import events
 from servers.common.events import Bus, Consumer
@@ -125,6 +127,42 @@ async def test_much_that_waits_shows_until_it_is_taken_in(
             assert waiting.is_long
             go.set()
             await eventually(lambda: _true(not waiting.is_long))
+
+
+class Answering:
+    """A bus on which an answer comes in the moment of the first cancellation, which is lost in it."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.has_answered = False
+
+    async def waiting(self, stream: str, durable: str) -> int:
+        self.asked.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            if self.has_answered:
+                raise
+        self.has_answered = True
+        return 1
+
+    async def jetstream(self) -> "Answering":
+        return self
+
+    async def get_last_msg(self, stream: str, subject: str) -> None:
+        raise NotFoundError
+
+
+@pytest.mark.parametrize("look", ["the backlog", "what was deleted"])
+async def test_who_looks_ends_when_cancelled_in_the_moment_of_an_answer(look: str) -> None:
+    answering = Answering()
+    bus = cast(Bus, answering)
+    run = Backlog(bus, "search-1").run if look == "the backlog" else partial(backlog.taken_in, bus, "RECORDINGS", "x")
+    looking = asyncio.ensure_future(run())
+    await answering.asked.wait()
+    looking.cancel()
+    ended, _ = await asyncio.wait([looking], timeout=5)
+    assert ended
 
 
 async def _true(value: bool) -> bool:
