@@ -19,7 +19,7 @@ from mesh import processes, status, wheels
 from mesh.edge import DESCRIPTOR
 from mesh.home import Home
 from mesh.keys import Keys
-from mesh.lifecycle import Mesh, last_lines
+from mesh.lifecycle import Mesh, last_lines, read_selection
 from mesh.postgres import PostgresUnusable, check_reachable
 from mesh.triton import Installation
 
@@ -187,7 +187,8 @@ def _running(mesh: Mesh) -> Iterator[Finding]:
         yield from _ports(mesh)
         yield Finding("mesh", Verdict.WARNING, "it is not running", "make up")
         return
-    for row in seen.parts:
+    asked_for = read_selection(mesh.home)
+    for row in [row for row in seen.parts if not asked_for or row.part in asked_for]:
         words = f"{row.state}: {row.health}" if row.health else row.state
         if row.well:
             yield Finding(row.part, Verdict.OK, words)

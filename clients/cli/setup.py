@@ -37,17 +37,20 @@ class Setup:
     def read(cls, environ: Mapping[str, str], endpoint: str = "", token: str = "", verbose: bool = False) -> "Setup":
         """The command line's values, then the environment's, then those of the local mesh.
 
-        Raises UsageProblem when the address of the edge or the port base makes no sense.
+        Raises UsageProblem when the address of the edge, the port base or the token makes no sense.
         """
         try:
             home = Home.from_env(environ)
             ports = Ports.of(home, environ)
         except ValueError as error:
             raise UsageProblem(f"{error}.") from None
+        given_token = (token or environ.get("AI2TEXT_TOKEN", "")).strip()
+        if not (given_token.isascii() and given_token.isprintable()):  # gRPC would neither send it nor say so
+            raise UsageProblem("The token has letters or line ends in it that no token has.", "Is it pasted whole?")
         address = endpoint or environ.get("AI2TEXT_ENDPOINT") or f"http://{HOST}:{ports.edge}"
         return cls(
             endpoint=Endpoint.parse(address),
-            given_token=(token or environ.get("AI2TEXT_TOKEN", "")).strip(),
+            given_token=given_token,
             otlp_endpoint=environ.get("AI2TEXT_OTLP_ENDPOINT", ""),
             home=home,
             ports=ports,

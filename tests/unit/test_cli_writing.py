@@ -296,6 +296,13 @@ def test_settings_come_from_the_line_then_the_environment_then_the_mesh(tmp_path
         Setup.read(environ | {"AI2TEXT_PORT_BASE": "x"})
 
 
+@pytest.mark.parametrize("token", ["eyJh\nbGci", "tiếng"])
+def test_what_cannot_be_a_token_is_said_at_once(tmp_path: Path, token: str) -> None:
+    with pytest.raises(UsageProblem, match="The token has letters"):
+        setup(tmp_path, AI2TEXT_TOKEN=token)
+    assert setup(tmp_path, AI2TEXT_TOKEN=" eyJh\n").token() == "eyJh"
+
+
 def test_a_user_whom_the_system_does_not_know_has_a_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown() -> str:
         raise KeyError("getpwuid(): uid not found: 1234")

@@ -78,6 +78,12 @@ def test_status_tells_ports_log_and_health(mesh: Commands) -> None:
     assert Path(row["log"]).exists()
 
 
+def test_the_doctor_misses_no_part_that_nobody_asked_for(mesh: Commands) -> None:
+    seen = {found["what"]: found["verdict"] for found in json.loads(mesh.run("doctor", "--json").stdout)}
+    assert seen["valkey"] == "ok"
+    assert {"nats", "asr-1", "envoy"}.isdisjoint(seen)
+
+
 def test_a_killed_part_comes_back(mesh: Commands) -> None:
     pid = mesh.part("valkey")["pid"]
     os.kill(pid, signal.SIGKILL)

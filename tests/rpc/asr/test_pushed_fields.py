@@ -8,9 +8,10 @@ from ai2text.asr.v1 import live_session_service_pb2 as pb
 from ai2text.asr.v1 import session_pb2, speech_service_pb2
 
 from servers.asr.live import Limits
+from servers.asr.session import CREDIT_MS, MAX_FINISHED
 from tests.fakes.clocks import LoopTime
-from tests.rpc.asr.conftest import Speech, pcm
-from tests.rpc.asr.fields import Changed, fields_of
+from tests.rpc.asr.conftest import LINEAR16, Speech, pcm
+from tests.rpc.asr.fields import Changed, fields_of, set_fields
 from tests.rpc.asr.formats import seconds
 from tests.rpc.asr.pushes import METADATA, Started, close, finals, names, opened, push, watch
 from tests.rpc.refusals import refusal
@@ -126,6 +127,19 @@ async def test_a_pushed_session_goes_on_at_another_server(speech: Speech, other:
     closed = await close(other, again)
     assert (closed.cursors.final_index, closed.cursors.received_ms) == (3, 8_000)
     assert await finals(watch(other, again, 2), 1) == ["one two"]
+
+
+async def test_each_field_of_an_answer_is_set(speech: Speech) -> None:
+    config = speech_service_pb2.StreamingConfig(format=LINEAR16)
+    opening = await speech.pushing.OpenSession(pb.OpenSessionRequest(config=config), metadata=METADATA)
+    watching = watch(speech, opening.session)
+    pushed = await push(speech, opening.session, 0, audio=pcm((1.0, 0.5), (1.0, 0.0)))
+    watched = await watching.read()
+    assert pushed.credit.ToMilliseconds() == CREDIT_MS * MAX_FINISHED
+    closed = await close(speech, opening.session)
+    found = {name for answer in (opening, pushed, watched, closed) for name in set_fields(answer)}
+    for answer in (opening, pushed, watched, closed):
+        assert {f"{answer.DESCRIPTOR.name}.{field.name}" for field in answer.DESCRIPTOR.fields} <= found
 
 
 def test_each_field_that_a_client_sets_has_a_test_in_which_it_changes_the_result() -> None:

@@ -71,6 +71,15 @@ async def test_the_session_says_what_it_writes_to(speech: Speech, other: Speech)
     resumed.call.cancel()
 
 
+async def test_each_field_of_a_recognized_recording_is_set(speech: Speech) -> None:
+    format = format_of("LINEAR16", sample_rate_hz=16_000, channel_count=2)
+    data = interleaved(pcm((0.5, 0.0), (2.0, 0.5), (1.0, 0.0)), pcm((1.0, 0.0), (2.0, 0.5), (0.5, 0.0)))
+    request = speech_service_pb2.RecognizeRequest(format=format, audio=data)
+    answer = await speech.stub.Recognize(request, metadata=CALLER.metadata(), timeout=20)
+    assert answer.duration_ms == 3_500
+    assert fields_of([answer.DESCRIPTOR]) - set(set_fields(answer)) == set()
+
+
 async def test_capabilities_name_what_is_accepted(speech: Speech, other: Speech, rules: SessionRules) -> None:
     asked = speech_service_pb2.GetCapabilitiesRequest()
     can = await speech.stub.GetCapabilities(asked, metadata=CALLER.metadata())
@@ -85,5 +94,6 @@ async def test_capabilities_name_what_is_accepted(speech: Speech, other: Speech,
     assert can.endpointing.max_utterance.ToMilliseconds() == defaults.max_utterance_ms
     assert can.endpointing.start_probability == pytest.approx(defaults.start_probability)
     assert can.endpointing.stop_probability == pytest.approx(defaults.stop_probability)
+    assert fields_of([can.DESCRIPTOR]) - set(set_fields(can)) == set()
     canary = await other.stub.GetCapabilities(asked, metadata=CALLER.metadata())
     assert canary.server_version == "canary"
