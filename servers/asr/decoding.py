@@ -3,13 +3,16 @@
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any, cast
+from contextlib import suppress
+from itertools import groupby
+from typing import Any
 
 import av
 import av.error
 import numpy as np
 import numpy.typing as npt
 import structlog
+from av.container import InputContainer
 
 from servers.asr.audio import SAMPLE_RATE, Samples
 from servers.common.errors import AudioTooLarge, AudioUndecodable, FieldInvalid
@@ -207,12 +210,26 @@ def _samples(source: Any, container: str, channels: int, closed: Callable[[], bo
         if channels and stream.codec_context.channels != channels:
             there = stream.codec_context.channels
             raise FieldInvalid("format.channel_count", f"says {channels}, but the audio has {there}")
-        resampler = _resampler(stream.codec_context.layout.name if channels > 1 else "mono")
-        for frame in opened.decode(stream):
-            if closed():
-                return
-            yield _joined(resampler.resample(cast(av.AudioFrame, frame)), channels or 1)
-        yield _joined(resampler.resample(None), channels or 1)
+        layout = stream.codec_context.layout.name if channels > 1 else "mono"
+        # Streams that were joined change their rate or channels midway.
+        for _, alike in groupby(_frames(opened, stream), key=_shape):
+            resampler = _resampler(layout)
+            for frame in alike:
+                if closed():
+                    return
+                yield _joined(resampler.resample(frame), channels or 1)
+            yield _joined(resampler.resample(None), channels or 1)
+
+
+def _frames(opened: InputContainer, stream: av.AudioStream) -> Iterator[av.AudioFrame]:
+    """All that can be decoded: a packet that cannot is left out, as players do."""
+    for packet in opened.demux(stream):
+        with suppress(av.error.InvalidDataError):
+            yield from packet.decode()
+
+
+def _shape(frame: av.AudioFrame) -> tuple[str, str, int]:
+    return frame.format.name, frame.layout.name, frame.sample_rate
 
 
 def _resampler(layout: str = "mono") -> av.AudioResampler:

@@ -216,14 +216,13 @@ class _Search:
         share = self._share()
         terms = matching.telling(self._counted, self._limit / share if share else math.inf, thrift)
         if self._narrowed.everything:
-            return self._ids(self._hits(_any(terms), self._limit))
-        if share > BROAD:
+            found = self._ids(self._hits(_any(terms), self._limit))
+        elif share > BROAD:
             found = self._passing(self._hits(_any(terms), round(SPARE * self._limit / share)))[: self._limit]
         else:
             found = self._among(terms)
-            if len(terms) == len(every):
-                return found
-        return found if len(found) == self._limit else self._among(every)
+        looked_at_all = len(terms) == len(every) and (self._narrowed.everything or share <= BROAD)
+        return found if len(found) == self._limit or looked_at_all else self._among(every)
 
     def _among(self, terms: list[Term]) -> list[int]:
         """The best of everything that holds the phrases and passes the filter."""

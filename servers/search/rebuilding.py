@@ -22,7 +22,7 @@ class Shape:
     most_loose: int = 20_000
     """Up to so many vectors there are no lists, and so many may wait to come into one: comparing them takes 2 ms."""
 
-    probes: int = 48
+    probes: int = 32
     """How many lists a search without a filter looks through at least; with one it looks through more, the fewer rows
     that leaves."""
 

@@ -42,7 +42,7 @@ class Settings(ServerSettings):
     hot_cache_timeout_s: float = Field(default=0.05, gt=0)
     """How long the cache is waited for, in seconds; then the answer is made anew."""
 
-    vector_probes: int = Field(default=48, ge=1)
+    vector_probes: int = Field(default=32, ge=1)
     """How many lists of near vectors a search looks through at least: more find more, and take longer."""
 
     qdrant_url: str = ""

@@ -178,6 +178,16 @@ def test_frequent_words_alone_are_answered(store: Store, terms: Terms) -> None:
     assert len(found(store, terms, "và không của", limit=100)) == 42
 
 
+@pytest.mark.usefixtures("few")
+def test_words_that_stand_together_do_not_count_as_enough(
+    store: Store, terms: Terms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(matching, "MOST_POSTINGS", 12)
+    put(store, terms, *texts(*["ông Nguyễn"] * 4, *["không có gì"] * 40))
+    assert len(found(store, terms, "ông nguyễn không", limit=10)) == 10
+    assert {*found(store, terms, "ông nguyễn không", limit=4)} == {"s0", "s1", "s2", "s3"}
+
+
 # Filters
 
 

@@ -34,17 +34,17 @@ def interleaved(seconds: float, rate: int, pitches: tuple[int, ...]) -> bytes:
     return np.stack([tone(seconds, rate, pitch) for pitch in pitches], axis=1).tobytes()
 
 
-def encoded(codec: str, container: str, seconds: float, pitches: tuple[int, ...] = (LOW,)) -> bytes:
-    """One tone in each channel, in a container at 48 kHz."""
+def encoded(codec: str, container: str, seconds: float, pitches: tuple[int, ...] = (LOW,), rate: int = 48_000) -> bytes:
+    """One tone in each channel, in a container."""
     file = io.BytesIO()
     layout = LAYOUTS[len(pitches)]
     with av.open(file, "w", format=container) as out:
-        stream = out.add_stream(codec, rate=48_000)
+        stream = out.add_stream(codec, rate=rate)
         stream.layout = layout
-        pcm = np.frombuffer(interleaved(seconds, 48_000, pitches), "<i2")
+        pcm = np.frombuffer(interleaved(seconds, rate, pitches), "<i2")
         frame = av.AudioFrame.from_ndarray(pcm[None, :], format="s16", layout=layout)
-        frame.sample_rate, frame.pts, frame.time_base = 48_000, 0, Fraction(1, 48_000)
-        for piece in av.AudioResampler(format=stream.format.name, layout=layout, rate=48_000).resample(frame):
+        frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
+        for piece in av.AudioResampler(format=stream.format.name, layout=layout, rate=rate).resample(frame):
             out.mux(stream.encode(piece))
         out.mux(stream.encode(None))
     return file.getvalue()
@@ -222,6 +222,13 @@ async def test_two_channels_are_mixed_when_nothing_is_announced(codec: str, cont
     spectrum = np.abs(np.fft.rfft(middle))
     loud = [round(n * 2) for n in np.flatnonzero(spectrum > spectrum.max() / 2)]
     assert loud == [LOW, HIGH]
+
+
+async def test_files_that_were_joined_are_heard_to_their_end() -> None:
+    data = encoded("mp3", "mp3", 2.0) + encoded("mp3", "mp3", 3.0, (LOW, LOW), rate=44_100)
+    heard = await decode(ContainerDecoder("mp3"), data, 1_000)
+    assert heard.shape == (1, pytest.approx(5 * SAMPLE_RATE, abs=4_000))
+    assert pitch(heard[0, -2 * SAMPLE_RATE :]) == pytest.approx(LOW, abs=2)
 
 
 @pytest.mark.parametrize(("announced", "there"), [(1, 2), (2, 1), (3, 2), (8, 1)])

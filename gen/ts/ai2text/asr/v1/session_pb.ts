@@ -98,7 +98,8 @@ export type Endpointing = Message<"ai2text.asr.v1.Endpointing"> & {
 
   /**
    * The same for an utterance of 1.5 s or more, whose text is good enough to stand alone: `pause` to `silence`. Short
-   * ones wait longer, since words that are torn from their sentence are misheard. Default, if `silence` is given: that.
+   * ones wait longer, since words that are torn from their sentence are misheard. Default, if `silence` is given: that; never below
+   * `pause`.
    *
    * @generated from field: google.protobuf.Duration long_utterance_silence = 6;
    */

@@ -44,8 +44,9 @@ export type SearchFilter = Message<"ai2text.search.v1.SearchFilter"> & {
   recordedBefore?: Timestamp | undefined;
 
   /**
-   * Only segments that end after this moment of their recording, in milliseconds. Needs `recording_ids` in the request.
-   * Default (0): from the beginning.
+   * Only segments that end after this moment of their recording, in milliseconds. Needs `recording_ids` in the request;
+   * where these have more than 20,000 segments, the 20,000 best of each ranking are looked at. Default (0): from the
+   * beginning.
    *
    * @generated from field: int64 start_ms = 4;
    */

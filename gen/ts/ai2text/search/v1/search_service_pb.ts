@@ -27,7 +27,8 @@ export const file_ai2text_search_v1_search_service: GenFile = /*@__PURE__*/
 export type SearchRequest = Message<"ai2text.search.v1.SearchRequest"> & {
   /**
    * What was said, or a question about it, 1 to 1000 characters after trimming. Words in "double quotes" must stand in
-   * that order; a last word that ends with a star, such as `xin ch*`, stands for all words that begin with it.
+   * that order; a last word that ends with a star, such as `xin ch*`, stands for the 64 most frequent words that
+   * begin with it.
    *
    * @generated from field: string query = 1;
    */
