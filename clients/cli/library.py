@@ -114,29 +114,32 @@ class Library:
         return (await self._connection.call(self._recordings.UpdateRecording, request)).recording
 
     async def segments(self, recording_id: str, transcript_id: str = "") -> list[transcript_pb2.Segment]:
-        """The segments of that transcript, in order; of the newest when it is not there; none when there is none."""
-        transcripts = await self._newest_first(recording_id)
+        """The segments of that transcript, in order; of the newest that is complete, or else of the newest, when it is
+        not there; none when there is none."""
+        transcripts = await self._complete_first(recording_id)
         if not transcripts:
             return []
         wanted = [one for one in transcripts if one.transcript_id == transcript_id] or transcripts
         return [segment async for segment in self._segments(wanted[0].transcript_id)]
 
     async def said(self, recording_id: str, channel: int | None = None) -> list[Said]:
-        """What the newest transcript of each channel, or of one, holds, by the times when it was said. Raises Problem
-        when there is none of that channel."""
-        newest: dict[int, str] = {}
-        for transcript in await self._newest_first(recording_id):
-            newest.setdefault(transcript.channel, transcript.transcript_id)
-        if channel is not None and channel not in newest:
-            there = ", ".join(map(str, sorted(newest))) or "none"
+        """What was said in all channels, or in one, by the times when it was said: of each what its newest transcript
+        holds that is complete, or else its newest. Raises Problem when there is none of that channel."""
+        told: dict[int, str] = {}
+        for transcript in await self._complete_first(recording_id):
+            told.setdefault(transcript.channel, transcript.transcript_id)
+        if channel is not None and channel not in told:
+            there = ", ".join(map(str, sorted(told))) or "none"
             raise Problem(f"The recording has no transcript of channel {channel}.", f"It has those of: {there}.")
-        wanted = sorted(newest) if channel is None else [channel]
-        said = [Said(one, segment) for one in wanted async for segment in self._segments(newest[one])]
+        wanted = sorted(told) if channel is None else [channel]
+        said = [Said(one, segment) for one in wanted async for segment in self._segments(told[one])]
         return sorted(said, key=lambda one: one.segment.start_ms)  # of what begins at once, the first channel first
 
-    async def _newest_first(self, recording_id: str) -> list[transcript_pb2.Transcript]:
+    async def _complete_first(self, recording_id: str) -> list[transcript_pb2.Transcript]:
+        """Its transcripts, those that are complete before those that are not, the newer of both before the older."""
         request = transcript_service_pb2.ListTranscriptsRequest(recording_id=recording_id)
-        return list((await self._connection.call(self._transcripts.ListTranscripts, request)).transcripts)
+        answer = await self._connection.call(self._transcripts.ListTranscripts, request)
+        return sorted(answer.transcripts, key=lambda one: one.incomplete)
 
     async def _segments(self, transcript_id: str) -> AsyncIterator[transcript_pb2.Segment]:
         token = ""

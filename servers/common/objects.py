@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Se
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import google_crc32c
 import structlog
@@ -30,7 +30,7 @@ from servers.common.stored import ObjectInfo, ObjectMissing, PartInfo, Unfinishe
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3.client import S3Client
-    from types_aiobotocore_s3.type_defs import ListObjectsV2OutputTypeDef
+    from types_aiobotocore_s3.type_defs import ListMultipartUploadsOutputTypeDef, ListObjectsV2OutputTypeDef
 
 __all__ = ["ObjectInfo", "ObjectMissing", "ObjectStore", "PartInfo", "StoreAddress", "TransferCorrupted", "connected"]
 
@@ -41,6 +41,7 @@ CONNECT_TIMEOUT_S = 2.0
 READ_TIMEOUT_S = 20.0
 """How long the store may say nothing while an answer is awaited."""
 SMALL_BYTES = 1 << 20
+UPLOADS_A_PAGE = 1000
 
 _EXISTS = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
 
@@ -309,19 +310,26 @@ class ObjectStore:
             await self._retries.call("abort_multipart", attempt)
 
     async def unfinished(self, prefix: str) -> list[UnfinishedUpload]:
-        """Uploads in parts that go on, at most 1000, whose key begins with `prefix`."""
+        """All uploads in parts that go on and whose key begins with `prefix`."""
+        found: list[UnfinishedUpload] = []
+        markers: dict[str, str] = {}
+        while True:
+            page = await self._retries.call("unfinished", functools.partial(self._unfinished_page, prefix, markers))
+            found += [
+                UnfinishedUpload(upload["Key"], upload["UploadId"], upload["Initiated"])
+                for upload in page.get("Uploads", ())
+            ]
+            # SeaweedFS names an upload to go on from and no key, and with a key it would find that one's alone.
+            told = {"KeyMarker": page.get("NextKeyMarker"), "UploadIdMarker": page.get("NextUploadIdMarker")}
+            before, markers = markers, {name: marker for name, marker in told.items() if marker}
+            if not page.get("IsTruncated") or markers in ({}, before):
+                return found
 
-        async def attempt() -> list[UnfinishedUpload]:
-            async with self._bucket.calling(prefix):
-                answer = await self._client.list_multipart_uploads(
-                    Bucket=self._bucket.name, Prefix=prefix, MaxUploads=1000
-                )
-                return [
-                    UnfinishedUpload(upload["Key"], upload["UploadId"], upload["Initiated"])
-                    for upload in answer.get("Uploads", ())
-                ]
-
-        return await self._retries.call("unfinished", attempt)
+    async def _unfinished_page(self, prefix: str, markers: Mapping[str, Any]) -> "ListMultipartUploadsOutputTypeDef":
+        async with self._bucket.calling(prefix):
+            return await self._client.list_multipart_uploads(
+                Bucket=self._bucket.name, Prefix=prefix, MaxUploads=UPLOADS_A_PAGE, **markers
+            )
 
 
 @asynccontextmanager

@@ -98,8 +98,9 @@ def _events(name: str, family: str, max_age_s: float = 0, max_bytes: int = -1) -
 
 STREAMS: tuple[StreamConfig, ...] = (
     # An index that was lost is built anew from EMBEDDINGS, with what RECORDINGS says of recordings, less what it says
-    # is deleted (to tell all that again takes longer), and nobody asks again for what stands in TRANSCRIPTIONS: these
-    # are kept whole. When the server's own bound is reached they refuse what is new, and it waits in the outbox.
+    # is deleted, and TRANSCRIPTIONS holds what is to be transcribed. To tell all that again, or to ask for it, takes
+    # longer: these are kept whole. When the server's own bound is reached they refuse what is new, and it waits in the
+    # outbox.
     _events("RECORDINGS", "recording"),
     _events("EMBEDDINGS", "embedding"),
     _events("TRANSCRIPTIONS", "transcription"),

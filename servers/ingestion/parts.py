@@ -1,5 +1,6 @@
 """Files that come in parts, straight into the object store; any server may go on with what another began."""
 
+import asyncio
 from contextlib import ExitStack, aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import structlog
 
-from servers.common.errors import Ai2TextError, AlreadyExists, UploadIncomplete, UploadNotFound
+from servers.common.errors import Ai2TextError, AlreadyExists, DependencyUnavailable, UploadIncomplete, UploadNotFound
 from servers.common.retries import Retries
 from servers.common.stored import ObjectMissing
 from servers.ingestion import states
@@ -23,6 +24,9 @@ log = structlog.get_logger(__name__)
 
 EXPIRY = timedelta(hours=1)
 """How long an address is good."""
+READ_S, SLOWEST_BYTES_PER_S = 60.0, 1 << 20
+"""A whole that takes longer than so many seconds, and its size at this pace, to be read through is left for another
+call, whatever came of it: else a store that sends a little now and then would hold its place for ever."""
 TOLD_MISSING = 100
 """How many of the missing parts an error names."""
 
@@ -176,7 +180,7 @@ class PartedUploads:
         """
         key = incoming_key(owner.tenant, name)
         try:
-            await self._retries.call("read_through", lambda: self._fetch(key, spool))
+            await self._read_through(key, state.announced.size_bytes, spool)
             deposited, registration = await self._deposits.make(owner, state.announced, spool)
         except Ai2TextError as error:
             if error.retry_after_s is None:
@@ -186,6 +190,15 @@ class PartedUploads:
         await self._store.write(state_key(owner.tenant, name), state.completed(registration).written())
         await self._store.delete(key)
         return deposited
+
+    async def _read_through(self, key: str, size_bytes: int, spool: Spool) -> None:
+        """Read the whole, more than once if need be. DependencyUnavailable when that takes too long."""
+        try:
+            async with asyncio.timeout(READ_S + size_bytes / SLOWEST_BYTES_PER_S):
+                await self._retries.call("read_through", lambda: self._fetch(key, spool))
+        except TimeoutError as error:
+            log.warning("a whole is read too slowly", key=key, size_bytes=size_bytes)
+            raise DependencyUnavailable("objects") from error
 
     async def _fetch(self, key: str, spool: Spool) -> None:
         spool.clear()

@@ -7,7 +7,7 @@ from servers.common.bounds import MAX_CHANNELS
 from servers.common.errors import TranscriptNotFound
 from servers.metadata import fields, formats
 from servers.metadata.library import Library
-from servers.metadata.transcripts import MOST_TRANSCRIPTS, Segment, Transcript, TranscriptStore
+from servers.metadata.transcripts import MOST_TRANSCRIPTS, Segment, Transcript, TranscriptStore, of_channels
 
 PIECE_CHARACTERS = 32_768
 """A piece is sent when it is longer than this."""
@@ -16,7 +16,7 @@ PAGE = 100
 
 
 class Exports:
-    """Writes the newest transcript of each channel as one file."""
+    """Writes what was said in all channels as one file."""
 
     def __init__(self, library: Library, store: TranscriptStore) -> None:
         self._library = library
@@ -34,29 +34,27 @@ class Exports:
         known = fields.known("format", format)
         wanted = None if channel is None else fields.number("channel", channel, 0, MAX_CHANNELS - 1)
         recording = await self._library.get(tenant, recording_id)
-        newest = await self._newest(tenant, recording.recording_id, wanted)
-        writer = formats.writer(known, recording, newest)
+        told = await self._told(tenant, recording.recording_id, wanted)
+        writer = formats.writer(known, recording, told)
         piece = writer.opening()
-        async for transcript, segment in self._by_time(tenant, newest):
+        async for transcript, segment in self._by_time(tenant, told):
             piece += writer.segment(transcript, segment)
             if len(piece) > PIECE_CHARACTERS:
                 yield piece
                 piece = ""
-        if await self._store.transcript(tenant, newest[0].transcript_id) is None:
+        if await self._store.transcript(tenant, told[0].transcript_id) is None:
             raise TranscriptNotFound("the transcript was deleted meanwhile", recording_id=recording.recording_id)
         if piece := piece + writer.closing():
             yield piece
 
-    async def _newest(self, tenant: str, recording_id: str, channel: int | None) -> Sequence[Transcript]:
-        """The newest transcript of each channel, or of one, by channel: one at least."""
-        newest: dict[int, Transcript] = {}
-        for transcript in await self._store.transcripts(tenant, recording_id, MOST_TRANSCRIPTS):
-            if channel in (None, transcript.content.channel):
-                newest.setdefault(transcript.content.channel, transcript)
-        if not newest:
+    async def _told(self, tenant: str, recording_id: str, channel: int | None) -> Sequence[Transcript]:
+        """The transcript of each channel, or of one: one at least."""
+        there = of_channels(await self._store.transcripts(tenant, recording_id, MOST_TRANSCRIPTS))
+        told = [transcript for transcript in there if channel in (None, transcript.content.channel)]
+        if not told:
             of = "" if channel is None else f" of channel {channel}"
             raise TranscriptNotFound(f"the recording has no transcript{of}", recording_id=recording_id)
-        return [newest[channel] for channel in sorted(newest)]
+        return told
 
     async def _by_time(
         self, tenant: str, transcripts: Sequence[Transcript]

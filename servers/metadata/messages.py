@@ -104,6 +104,7 @@ def transcript(stored: Transcript) -> transcript_pb2.Transcript:
         model=stored.content.model,
         channel=stored.content.channel,
         segment_count=stored.segment_count,
+        incomplete=stored.incomplete,
     )
     message.create_time.FromDatetime(stored.create_time)
     return message

@@ -2,20 +2,30 @@
 
 They have to: JetStream drops what comes under an id that it has met within its window. Nor do they wait for each other:
 their readers bear them in any order, so each has an ordering key of its own.
+
+Of uploads only that reader is told again which makes operations: it makes those that are not there, and bears all
+others. Who transcribes would begin anew what has failed, and take over what is being heard.
 """
 
 import uuid
+from dataclasses import replace
 
 from ai2text.events.v1 import recording_events_pb2, transcript_events_pb2
 
-from servers.common import events
+from servers.common import events, streams
 from servers.common.outbox import Event
 from servers.metadata import announcement
 from servers.metadata.recordings import Recording
 from servers.metadata.transcripts import NewTranscript, Segment
 
+OPERATIONS = "batch-operations"
+"""The durable that makes the operations of uploads."""
+SUBJECT = "metadata"
+"""In whose name they are transcribed: who had uploaded the file is not kept with its recording."""
+
 _Retold = (
     recording_events_pb2.RecordingUpdated
+    | recording_events_pb2.RecordingUploaded
     | recording_events_pb2.RecordingDeleted
     | transcript_events_pb2.TranscriptFinalized
 )
@@ -25,6 +35,13 @@ def recording(tenant: str, recording: Recording, telling: str) -> Event:
     """The event `recording.updated`, of the version that the recording has."""
     event = announcement.updated(tenant, recording)
     return _again(event, recording_events_pb2.RecordingUpdated.FromString(event.payload), telling)
+
+
+def uploaded(tenant: str, recording: Recording, telling: str) -> Event:
+    """The event `recording.uploaded` of a recording with a file."""
+    event = announcement.uploaded(tenant, SUBJECT, recording.content)
+    again = _again(event, recording_events_pb2.RecordingUploaded.FromString(event.payload), telling)
+    return replace(again, subject=streams.replay_subject(OPERATIONS, event.subject))
 
 
 def segment(tenant: str, transcript: NewTranscript, segment: Segment, telling: str) -> Event:

@@ -161,14 +161,14 @@ class Batch:
 
     cursor: Cursor | None
     size: int
-    """How many at most."""
+    """How many at most, or one more."""
     events: list[Event] = field(default_factory=list)
     told: Told = Told()
 
     @property
     def room(self) -> int:
         """For how many events."""
-        return self.size - len(self.events)
+        return max(0, self.size - len(self.events))
 
     def add(self, events: Sequence[Event], told: Told) -> None:
         """Take in some more."""
@@ -200,6 +200,9 @@ class Repeater(Protocol):
 
     def recording(self, tenant: str, recording: Recording, telling: str) -> Event:
         """What is known of a recording."""
+
+    def uploaded(self, tenant: str, recording: Recording, telling: str) -> Event:
+        """That a recording has a file, which is to have an operation, if it has none."""
 
     def segment(self, tenant: str, transcript: NewTranscript, segment: Segment, telling: str) -> Event:
         """That a segment is there."""
@@ -313,7 +316,10 @@ class Retelling:
         id = recording.recording_id
         if cursor.recording_id != id:
             cursor = replace(_between(cursor), recording_id=id)
-            batch.add([self._repeater.recording(cursor.tenant, recording, cursor.telling)], Told(recordings=1))
+            events = [self._repeater.recording(cursor.tenant, recording, cursor.telling)]
+            if recording.content.file:
+                events.append(self._repeater.uploaded(cursor.tenant, recording, cursor.telling))
+            batch.add(events, Told(recordings=1))
         for transcript in await self._store.transcripts_in_order(cursor.tenant, id):
             if not batch.room:
                 break

@@ -94,7 +94,12 @@ class TranscriptService(transcript_service_pb2_grpc.TranscriptServiceServicer):
         """Begin a transcript."""
         caller = identity.require(context, WRITE)
         made = await self._transcripts.create(
-            caller.tenant, request.recording_id, request.transcript_id, request.model, request.channel
+            caller.tenant,
+            request.recording_id,
+            request.transcript_id,
+            request.model,
+            request.channel,
+            request.incomplete,
         )
         return transcript_service_pb2.CreateTranscriptResponse(transcript=messages.transcript(made))
 

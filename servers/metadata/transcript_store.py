@@ -9,7 +9,7 @@ from servers.metadata.appends import Append, Appends
 from servers.metadata.transcripts import Addition, NewTranscript, Segment, Transcript, Word
 
 _TRANSCRIPT = """
-SELECT transcript_id::text, recording_id::text, model, channel, segment_count, create_time
+SELECT transcript_id::text, recording_id::text, model, channel, segment_count, create_time, incomplete
 FROM transcripts
 """
 _SEGMENT = """
@@ -25,16 +25,22 @@ class PostgresTranscripts:
         self._database = database
         self._appends = Appends(database)
 
-    async def add_transcript(self, tenant: str, new: NewTranscript) -> Transcript | None:
+    async def add_transcript(self, tenant: str, new: NewTranscript, incomplete: bool = False) -> Transcript | None:
         """See TranscriptStore."""
         async with self._database.transaction(tenant) as connection:
             if not await _locked(connection, new.recording_id, "KEY SHARE"):
                 raise RecordingNotFound("there is no such recording", recording_id=new.recording_id)
-            await connection.execute(
-                "INSERT INTO transcripts (transcript_id, tenant, recording_id, model, channel)"
-                " VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
-                (new.transcript_id, tenant, new.recording_id, new.model, new.channel),
+            added = await connection.execute(
+                "INSERT INTO transcripts (transcript_id, tenant, recording_id, model, channel, incomplete)"
+                " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                (new.transcript_id, tenant, new.recording_id, new.model, new.channel, incomplete),
             )
+            if not added.rowcount and not incomplete:
+                await connection.execute(
+                    "UPDATE transcripts SET incomplete = false WHERE transcript_id = %s AND incomplete"
+                    " AND (recording_id, model, channel) = (%s, %s, %s)",
+                    (new.transcript_id, new.recording_id, new.model, new.channel),
+                )
             return await _one_transcript(connection, new.transcript_id)
 
     async def transcript(self, tenant: str, transcript_id: str) -> Transcript | None:

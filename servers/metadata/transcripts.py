@@ -80,6 +80,8 @@ class Transcript:
     content: NewTranscript
     segment_count: int
     create_time: datetime
+    incomplete: bool = False
+    """Whether its writer is still at work, or has given up."""
 
     @property
     def transcript_id(self) -> str:
@@ -98,8 +100,9 @@ class Addition:
 class TranscriptStore(Protocol):
     """Where transcripts are kept. Every method sees the rows of `tenant` alone, and raises DependencyUnavailable."""
 
-    async def add_transcript(self, tenant: str, new: NewTranscript) -> Transcript | None:
-        """Keep a transcript unless its id is taken; what is now kept under the id, None when not `tenant`'s.
+    async def add_transcript(self, tenant: str, new: NewTranscript, incomplete: bool = False) -> Transcript | None:
+        """Keep a transcript unless its id is taken; what is now kept under the id, None when not `tenant`'s. The same
+        that was kept as `incomplete` is complete after a call that does not say so.
 
         RecordingNotFound.
         """
@@ -120,6 +123,15 @@ class TranscriptStore(Protocol):
         """At most `limit` segments whose index is greater than `after`, in order of their index."""
 
 
+def of_channels(newest_first: Sequence[Transcript]) -> Sequence[Transcript]:
+    """What was said in a recording: of each channel the newest transcript that is complete, or else the newest, by
+    channel."""
+    told: dict[int, Transcript] = {}
+    for transcript in sorted(newest_first, key=lambda one: one.incomplete):  # which leaves the newer before the older
+        told.setdefault(transcript.content.channel, transcript)
+    return [told[channel] for channel in sorted(told)]
+
+
 Announce = Callable[[str, NewTranscript, Segment], Event]
 """Writes the event that tells of a new segment of a transcript of a tenant."""
 
@@ -138,9 +150,16 @@ class Transcripts:
         self._known: dict[tuple[str, str], NewTranscript] = {}
 
     async def create(
-        self, tenant: str, recording_id: str, transcript_id: str, model: str, channel: int = 0
+        self,
+        tenant: str,
+        recording_id: str,
+        transcript_id: str,
+        model: str,
+        channel: int = 0,
+        incomplete: bool = False,
     ) -> Transcript:
-        """Begin a transcript; `transcript_id` may be empty. Repeating a call finds what the first one made.
+        """Begin a transcript; `transcript_id` may be empty. Repeating a call finds what the first one made, and makes
+        it complete unless it says `incomplete`, too.
 
         FieldInvalid; RecordingNotFound; AlreadyExists when the id is taken by other content or another tenant.
         """
@@ -150,7 +169,7 @@ class Transcripts:
             fields.text("model", model, MODEL_LENGTH),
             fields.number("channel", channel, 0, MAX_CHANNELS - 1),
         )
-        stored = await self._store.add_transcript(tenant, new)
+        stored = await self._store.add_transcript(tenant, new, incomplete)
         # A session that began before channels were kept goes on with transcripts that are all of channel 0.
         if stored is None or stored.content not in (new, replace(new, channel=0)):
             raise AlreadyExists("transcript_id is taken by another transcript")

@@ -1,8 +1,13 @@
 """The durable consumers of the search server; each index has its own, for it begins with the first event there is."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
 from ai2text.events.v1 import embedding_events_pb2, recording_events_pb2
 
 from servers.common import events
+from servers.common.errors import Overloaded
 from servers.common.lifecycle import Job
 from servers.search import backlog
 from servers.search.arrivals import Arrivals
@@ -11,6 +16,26 @@ from servers.search.documents import Entry
 from servers.search.intake import Intake
 from servers.search.recordings import Recordings
 from servers.search.shelves import Catalogue, Shelves
+
+LONGEST_S = 20.0
+"""So long what an event tells of may wait for the disk, or for an index that is being opened; then it waits anew. Its
+consumer gives it up for the time being after 30 s, too, but takes that for a fault of the event's, and so many of those
+for poison."""
+
+E = TypeVar("E")
+
+
+def patient(handle: Callable[[E], Awaitable[None]], longest_s: float = LONGEST_S) -> Callable[[E], Awaitable[None]]:
+    """The same, but Overloaded when it takes too long."""
+
+    async def handled(event: E) -> None:
+        try:
+            async with asyncio.timeout(longest_s):
+                await handle(event)
+        except TimeoutError as error:
+            raise Overloaded("the index does not take it in in time") from error
+
+    return handled
 
 
 def jobs(bus: events.Bus, index_id: str, shelves: Shelves, intake: Intake[Entry]) -> dict[str, Job]:
@@ -22,7 +47,7 @@ def jobs(bus: events.Bus, index_id: str, shelves: Shelves, intake: Intake[Entry]
         events.EMBEDDING_CREATED,
         f"search-{index_id}",
         embedding_events_pb2.EmbeddingCreated,
-        Arrivals(intake).handle,
+        patient(Arrivals(intake).handle),
         concurrency=64,
     )
     deletions = events.Consumer(
@@ -31,7 +56,7 @@ def jobs(bus: events.Bus, index_id: str, shelves: Shelves, intake: Intake[Entry]
         events.RECORDING_DELETED,
         f"search-deletions-{index_id}",
         recording_events_pb2.RecordingDeleted,
-        Deletions(shelves).handle,
+        patient(Deletions(shelves).handle),
         concurrency=4,
     )
     recordings = events.Consumer(
@@ -40,7 +65,7 @@ def jobs(bus: events.Bus, index_id: str, shelves: Shelves, intake: Intake[Entry]
         events.RECORDING_UPDATED,
         f"search-recordings-{index_id}",
         recording_events_pb2.RecordingUpdated,
-        Recordings(notes).handle,
+        patient(Recordings(notes).handle),
         concurrency=64,
     )
 

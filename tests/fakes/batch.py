@@ -22,6 +22,7 @@ class Shelf:
     failures: list[Exception] = field(default_factory=list)
     deleted: bool = False
     transcripts: list[str] = field(default_factory=list)
+    complete: list[str] = field(default_factory=list)
     segments: dict[int, Segment] = field(default_factory=dict)
     appended: list[list[int]] = field(default_factory=list)
     """The indexes of each call."""
@@ -35,6 +36,10 @@ class Shelf:
         self._miss(job)
         self.transcripts.append(transcript_id)
         return len(self.segments)
+
+    async def complete_transcript(self, job: Job, transcript_id: str) -> None:
+        self._miss(job)
+        self.complete.append(transcript_id)
 
     async def append(self, job: Job, transcript_id: str, segments: Sequence[Segment]) -> None:
         self._miss(job)

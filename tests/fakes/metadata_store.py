@@ -124,10 +124,13 @@ class MemoryStore:
         files = [recording.content.file for owner, recording in self.recordings_by_id.values() if owner == tenant]
         return {file.object.key for file in files if file} & set(keys)
 
-    async def add_transcript(self, tenant: str, new: NewTranscript) -> Transcript | None:
+    async def add_transcript(self, tenant: str, new: NewTranscript, incomplete: bool = False) -> Transcript | None:
         if await self.recording(tenant, new.recording_id) is None:
             raise RecordingNotFound("there is no such recording", recording_id=new.recording_id)
-        self.transcripts_by_id.setdefault(new.transcript_id, (tenant, Transcript(new, 0, datetime.now(UTC))))
+        begun = Transcript(new, 0, datetime.now(UTC), incomplete)
+        owner, kept = self.transcripts_by_id.setdefault(new.transcript_id, (tenant, begun))
+        if owner == tenant and kept.content == new and not incomplete:
+            self.transcripts_by_id[new.transcript_id] = (owner, replace(kept, incomplete=False))
         return await self.transcript(tenant, new.transcript_id)
 
     async def transcript(self, tenant: str, transcript_id: str) -> Transcript | None:

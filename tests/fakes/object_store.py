@@ -1,5 +1,6 @@
 """An object store in memory, as ingestion wants to see one. The real one passes what `tests/stores` asks of it."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -38,6 +39,8 @@ class MemoryObjects:
     """Whether every call raises DependencyUnavailable."""
     damaging: bool = False
     """Whether what is uploaded is kept with another byte in it, unnoticed."""
+    stuck: bool = False
+    """Whether what is read in pieces never goes on after the first."""
     contents: dict[str, bytes] = field(default_factory=dict)
     infos: dict[str, ObjectInfo] = field(default_factory=dict)
     multiparts: dict[str, Multipart] = field(default_factory=dict)
@@ -109,6 +112,8 @@ class MemoryObjects:
         content = await self.read(key)
         for start in range(0, len(content), 1 << 20):
             yield content[start : start + (1 << 20)]
+            if self.stuck:
+                await asyncio.Event().wait()
 
     async def head(self, key: str) -> ObjectInfo | None:
         self._answer()

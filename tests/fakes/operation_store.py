@@ -1,4 +1,4 @@
-"""Operations in memory: an OperationStore and a Ledger without Postgres."""
+"""Operations in memory: an OperationStore, a Ledger and an UnfinishedStore without Postgres."""
 
 import itertools
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from servers.asr.batch.operations import NewOperation
 from servers.asr.batch.pages import Place
 from servers.asr.batch.progress import Failure, File, FileState, Job, Operation, Progress, TakenOver
+from servers.asr.batch.reminders import Told
 from servers.common import status
 from servers.common.errors import Ai2TextError, DependencyUnavailable
 from servers.common.outbox import Event
@@ -136,6 +137,29 @@ class MemoryOperations:
         """See Ledger."""
         if (file := self._running(job)) is not None:
             self._put(job, replace(file, state=FileState.QUEUED, tries=file.tries - (0 if counted else 1)))
+
+    async def unfinished(self, silent_s: float) -> Sequence[Job]:
+        """See UnfinishedStore."""
+        before = self._now() - timedelta(seconds=silent_s)
+        return [
+            Job(tenant, operation.subject, operation.operation_id, file.recording_id)
+            for tenant, operation in self.kept.values()
+            for file in operation.files
+            if not file.state.is_done and operation.update_time < before
+        ]
+
+    async def untold(self) -> Sequence[Told]:
+        """See UnfinishedStore."""
+        return [Told(event.subject, event.payload) for event in self.outbox]
+
+    async def ask_again(self, job: Job, silent_s: float, events: Sequence[Event]) -> bool:
+        """See UnfinishedStore."""
+        file = self.file(job)
+        if file is None or job not in await self.unfinished(silent_s):
+            return False
+        self._put(job, file)
+        self.outbox += events
+        return True
 
     def file(self, job: Job) -> File | None:
         """The file of a job."""

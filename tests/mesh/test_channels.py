@@ -66,6 +66,35 @@ def test_what_is_said_in_a_channel_is_found_in_that_alone(
     assert not search(client, running, final.text, 2, recording_id=spoken.recording_id)
 
 
+def exported(client: Client, running: RunningMesh, recording_id: str, **channel: int) -> list[str]:
+    """The lines of a text."""
+    request = transcript_service_pb2.ExportTranscriptRequest(
+        recording_id=recording_id, format=transcript_service_pb2.EXPORT_FORMAT_TXT, **channel
+    )
+    pieces = client.transcripts.ExportTranscript(request, metadata=running.bearer(), timeout=10)
+    return "".join(piece.text for piece in pieces).splitlines()
+
+
+def test_an_export_tells_what_was_said_in_both_by_time_or_in_one(
+    spoken: Spoken, client: Client, running: RunningMesh
+) -> None:
+    listing = transcript_service_pb2.ListTranscriptsRequest(recording_id=spoken.recording_id)
+    said: list[tuple[int, int, str]] = []
+    for transcript in client.transcripts.ListTranscripts(listing, metadata=running.bearer(), timeout=10).transcripts:
+        request = transcript_service_pb2.ListSegmentsRequest(transcript_id=transcript.transcript_id)
+        segments = client.transcripts.ListSegments(request, metadata=running.bearer(), timeout=10).segments
+        said += [(segment.start_ms, transcript.channel, segment.text) for segment in segments]
+    assert {channel for _, channel, _ in said} == {0, 1}
+    said.sort(key=lambda one: one[:2])
+    lines = [f"[{channel}] {text}" for _, channel, text in said]
+    assert exported(client, running, spoken.recording_id) == lines
+    alone = [text for _, channel, text in said if channel == 1]
+    assert exported(client, running, spoken.recording_id, channel=1) == alone
+    command = (AI2TEXT, "--token", running.token(), "recordings", "export", spoken.recording_id, "--format", "txt")
+    assert running.run(*command).stdout.splitlines() == lines
+    assert running.run(*command, "--channel", "1").stdout.splitlines() == alone
+
+
 def test_in_all_recordings_too_and_by_the_command(spoken: Spoken, client: Client, running: RunningMesh) -> None:
     text = longest(spoken, 1).text
     hits = search(client, running, text, 1)

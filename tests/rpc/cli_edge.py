@@ -41,8 +41,9 @@ def environment(address: str, home: Path) -> dict[str, str]:
     }
 
 
-WORDS = {"t1": "câu", "t0": "lời", "old": "cũ"}
-"""What is said in each transcript: the newest, that of another channel, and an older one of that."""
+WORDS = {"half": "dở", "t1": "câu", "t0": "lời", "old": "cũ"}
+"""What is said in each transcript: the newest, which is not complete; the newest of another channel; that of the first
+which is complete; and an older one of that."""
 
 OTHER_ID = "0299a5e0-0000-7000-8000-000000000002"
 
@@ -118,8 +119,10 @@ class Transcripts(transcript_service_pb2_grpc.TranscriptServiceServicer):
 
     def ListTranscripts(self, request: Any, context: Any) -> Any:
         transcripts = [
-            transcript_pb2.Transcript(transcript_id=name, recording_id=request.recording_id, channel=channel)
-            for name, channel in (("t1", 1), ("t0", 0), ("old", 0))
+            transcript_pb2.Transcript(
+                transcript_id=name, recording_id=request.recording_id, channel=channel, incomplete=name == "half"
+            )
+            for name, channel in (("half", 0), ("t1", 1), ("t0", 0), ("old", 0))
         ]
         return transcript_service_pb2.ListTranscriptsResponse(transcripts=transcripts)
 

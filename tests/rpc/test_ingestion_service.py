@@ -17,7 +17,7 @@ from ai2text.metadata.v1 import recording_service_pb2
 
 from servers.common import events
 from servers.common.errors import DependencyUnavailable, InvalidInput
-from servers.ingestion import sweeping
+from servers.ingestion import parts, sweeping
 from servers.ingestion.departures import Departures
 from servers.ingestion.files import audio_key, incoming_key, operation, recording_id, state_key, upload_id
 from servers.ingestion.states import LEAST_PART_BYTES
@@ -313,6 +313,19 @@ async def test_an_upload_in_parts_that_the_store_damages_is_kept_and_completed_l
     assert (await refusal(completing(server, plan.upload_id))).code == Code.UNAVAILABLE
     assert not store.keys("audio/")
     store.damaging = False
+    assert (await completing(server, plan.upload_id)).recording.object.size_bytes == len(CLIP)
+
+
+async def test_a_whole_that_the_store_brings_too_slowly_is_kept_and_completed_later(
+    server: Served, store: MemoryObjects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "READ_S", 0.05)
+    plan = await create(server, announced(CLIP))
+    send(store, plan, CLIP)
+    store.stuck = True
+    told = await refusal(completing(server, plan.upload_id))
+    assert (told.code, told.metadata, bool(told.retry_s)) == (Code.UNAVAILABLE, {"dependency": "objects"}, True)
+    store.stuck = False
     assert (await completing(server, plan.upload_id)).recording.object.size_bytes == len(CLIP)
 
 

@@ -76,6 +76,11 @@ async def export(
     return [piece.text async for piece in server.transcripts.ExportTranscript(request, metadata=headers(tenant))]
 
 
+async def exported(server: Served) -> list[str]:
+    """The lines of all channels."""
+    return "".join(await export(server, transcript_service_pb2.EXPORT_FORMAT_TXT)).splitlines()
+
+
 async def test_transcripts_are_made_and_listed_newest_first(server: Served) -> None:
     first = await create(server)
     second = await create(server, transcript_id="")
@@ -330,6 +335,23 @@ async def test_the_newest_transcript_is_exported(server: Served) -> None:
     document = json.loads("".join(await export(server, transcript_service_pb2.EXPORT_FORMAT_JSON)))
     assert [one["segment_index"] for one in document["segments"]] == [0, 1]
     assert document["transcript_id"] == newer.transcript_id
+
+
+async def test_an_older_transcript_stands_until_a_newer_one_is_complete(server: Served) -> None:
+    await create(server)
+    await append(server, segment(0, text="the old one"))
+    newer = await create(server, transcript_id="", incomplete=True)
+    other = await create(server, transcript_id="", incomplete=True, channel=1)
+    await append(server, segment(0, text="the new one"), to=newer.transcript_id)
+    await append(server, segment(0, text="phải"), to=other.transcript_id)
+    assert (newer.incomplete, other.incomplete) == (True, True)
+    assert await exported(server) == ["[0] the old one", "[1] phải"]  # of that channel there is no other
+    again = await create(server, transcript_id=newer.transcript_id, incomplete=True)
+    assert again.incomplete
+    assert await exported(server) == ["[0] the old one", "[1] phải"]
+    assert not (await create(server, transcript_id=newer.transcript_id)).incomplete
+    assert await exported(server) == ["[0] the new one", "[1] phải"]
+    assert not (await create(server, transcript_id=newer.transcript_id, incomplete=True)).incomplete
 
 
 async def test_what_was_said_in_all_channels_is_exported_by_time_or_in_one(server: Served) -> None:

@@ -8,12 +8,15 @@ from typing import Any
 
 import grpc
 import pytest
-from ai2text.events.v1.recording_events_pb2 import RecordingDeleted, RecordingUpdated
+from ai2text.events.v1.recording_events_pb2 import RecordingDeleted, RecordingUpdated, RecordingUploaded
 from ai2text.events.v1.transcript_events_pb2 import TranscriptFinalized
 from ai2text.metadata.v1.retelling_service_pb2 import RetellRecordingsRequest
 
 from servers.common.outbox import Event
 from servers.metadata import announcement, pages, retelling
+from servers.metadata.files import MediaInfo, StoredObject
+from servers.metadata.library import Draft
+from servers.metadata.recordings import Source
 from servers.metadata.retelling import Asked
 from tests.rpc.embeddings_server import headers
 from tests.rpc.refusals import refusal
@@ -97,6 +100,23 @@ async def test_what_is_told_is_what_was_told_but_for_its_id_and_time(served: Ser
             one.ClearField("event_time")
         assert again == before
     assert recordings(served.told) == [("acme", recording_id)]
+
+
+async def test_of_a_file_only_who_makes_operations_is_told(served: Served, few: None) -> None:
+    sha256 = bytes(range(32))
+    object = StoredObject(f"audio/acme/{sha256.hex()}", 10, sha256, 1)
+    draft = Draft("Họp", Source.FILE, object=object, media=MediaInfo("wav", "pcm_s16le", 16_000, 1, 1000))
+    made = await served.library.create("acme", "lan", draft)
+    await served.recorded("acme", "một", "hai")
+    await served.retell_all()
+    assert "recording.uploaded" not in {one.subject for one in served.told}
+    (told,) = [one for one in served.told if one.subject == "replay.batch-operations.recording.uploaded"]
+    uploaded = RecordingUploaded.FromString(told.payload)
+    assert (uploaded.tenant, uploaded.recording_id, uploaded.object_key) == ("acme", made.recording_id, object.key)
+    assert uploaded.subject
+    assert uploaded.event_id == told.event_id
+    assert len(recordings(served.told)) == 2
+    assert len(texts(served.told)) == 2
 
 
 async def test_what_is_told_again_names_its_channel(served: Served) -> None:

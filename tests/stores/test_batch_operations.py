@@ -5,11 +5,13 @@ import uuid
 from collections.abc import AsyncIterator
 from typing import Protocol
 
+import psycopg
 import pytest
 
 from servers.asr.batch.operations import NewOperation, OperationStore
 from servers.asr.batch.pages import Place
 from servers.asr.batch.progress import Failure, FileState, Job, Operation, Progress, TakenOver
+from servers.asr.batch.reminders import Told, UnfinishedStore
 from servers.asr.batch.store import PostgresOperations
 from servers.asr.batch.transcription import Ledger
 from servers.common.errors import Ai2TextError, AudioUndecodable, DependencyUnavailable
@@ -21,7 +23,7 @@ from tests.stores.postgres_server import PostgresServer
 UNDECODABLE = AudioUndecodable("the file has no audio that can be decoded")
 
 
-class Store(OperationStore, Ledger, Protocol):
+class Store(OperationStore, Ledger, UnfinishedStore, Protocol):
     """What is tested."""
 
 
@@ -277,6 +279,63 @@ async def test_progress_and_cancellation_at_once_end_in_one_of_the_two(store: St
         store.cancel(acme, new.operation_id),
     )
     assert set(await states(store, acme, new)) <= {FileState.SUCCEEDED, FileState.CANCELLED}
+
+
+async def unfinished(store: Store, tenants: set[str], silent_s: float = 0.0) -> set[Job]:
+    return {job for job in await store.unfinished(silent_s) if job.tenant in tenants}
+
+
+async def test_what_is_not_done_is_found_for_all_tenants(store: Store, acme: str) -> None:
+    new, theirs = new_operation(files=5), new_operation()
+    await store.add(acme, new, [])
+    await store.add(f"{acme}-beta", theirs, [])
+    for place in (1, 2, 3):
+        await store.begin(job(acme, new, place))
+    await store.succeed(job(acme, new, 2))
+    await store.fail(job(acme, new, 3), UNDECODABLE)
+    tenants = {acme, f"{acme}-beta"}
+    queued, running, other = (job(acme, new, place, 0) for place in (0, 1, 4))
+    assert await unfinished(store, tenants) == {queued, running, other, job(f"{acme}-beta", theirs, 0, 0)}
+    assert await unfinished(store, tenants, silent_s=1000.0) == set()
+    await store.cancel(acme, new.operation_id)
+    assert await unfinished(store, {acme}) == set()
+
+
+async def test_a_file_is_asked_for_again_while_it_is_not_done_and_nobody_has_been_faster(
+    store: Store, acme: str
+) -> None:
+    new = new_operation()
+    asked = Event(str(uuid.uuid4()), "transcription.requested", new.recording_ids[0], b"asked", "")
+    await store.add(acme, new, [])
+    (file,) = await unfinished(store, {acme})
+    assert not await store.ask_again(file, 1000.0, [asked])
+    assert asked.payload not in [told.payload for told in await store.untold()]
+    assert await store.ask_again(file, 0.0, [asked])
+    assert not await store.ask_again(file, 1000.0, [asked])
+    assert [told for told in await store.untold() if told.payload == b"asked"] == [Told(asked.subject, b"asked")]
+    (queued,) = (await operation_of(store, acme, new)).files
+    assert (queued.state, queued.tries, queued.attempt) == (FileState.QUEUED, 0, 0)
+    await store.begin(job(acme, new))
+    await store.succeed(job(acme, new))
+    assert not await store.ask_again(file, 0.0, [asked])
+
+
+async def test_the_server_sees_no_operation_itself_and_nobody_else_may_ask(postgres: PostgresServer, acme: str) -> None:
+    async with connected(postgres.app()) as database:
+        await PostgresOperations(database).add(acme, new_operation(), [])
+        async with database.transaction(None) as connection:
+            await connection.execute("SELECT * FROM unfinished_files('0')")
+            await connection.execute(
+                "SELECT set_config('ai2text.naming', 'unfinished files', true)"
+            )  # the owner's alone
+            for table in ("operations", "operation_files"):
+                cursor = await connection.execute(f"SELECT count(*) FROM {table}")
+                assert await cursor.fetchone() == (0,)
+    with psycopg.connect(postgres.owner()) as owner:
+        granted = owner.execute("SELECT proacl::text FROM pg_proc WHERE proname = 'unfinished_files'").fetchone()
+    assert granted is not None
+    assert "ai2text_app=X" in granted[0]
+    assert not granted[0].startswith("{=X")
 
 
 async def outbox(server: PostgresServer, recording_ids: list[str]) -> list[tuple[str, str, bytes, str]]:

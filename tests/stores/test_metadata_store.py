@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Protocol
 
 import pytest
@@ -160,6 +161,26 @@ async def test_transcripts(store: Store, acme: str) -> None:
     assert await store.transcript(acme, made[0].transcript_id) == made[0]
     other = NewTranscript(made[0].transcript_id, recording.recording_id, "another model")
     assert await store.add_transcript(acme, other) == made[0]
+
+
+async def test_what_is_incomplete_is_complete_once_the_same_is_kept_again(store: Store, acme: str) -> None:
+    recording = await recording_in(store, acme)
+    new = NewTranscript(str(uuid.uuid4()), recording.recording_id, "whisper-base", 1)
+
+    async def kept(content: NewTranscript, incomplete: bool) -> bool:
+        stored = await store.add_transcript(acme, content, incomplete)
+        assert stored is not None
+        return stored.incomplete
+
+    assert await kept(new, True)
+    assert await kept(new, True)
+    assert await kept(replace(new, model="another model"), True)
+    assert await kept(replace(new, model="another model"), False)
+    listed = await store.transcripts(acme, recording.recording_id, 9)
+    assert [transcript.incomplete for transcript in listed] == [True]
+    assert not await kept(new, False)
+    assert not await kept(new, True)
+    assert not (await transcript_in(store, acme, recording)).incomplete
 
 
 async def test_another_tenant_sees_no_transcript(store: Store, acme: str) -> None:

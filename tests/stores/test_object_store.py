@@ -139,6 +139,18 @@ async def test_parts_that_anybody_puts_to_presigned_addresses_are_joined(store: 
     assert await store.unfinished("incoming/") == []
 
 
+async def test_unfinished_uploads_are_found_over_several_pages(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(objects, "UPLOADS_A_PAGE", 2)
+    keys = [f"incoming/acme/{number}" for number in range(5)]
+    begun = {(key, await store.create_multipart(key)) for key in [*keys, keys[0]]}
+    await store.create_multipart("elsewhere/a")
+    found = await store.unfinished("incoming/")
+    assert {(upload.key, upload.multipart_id) for upload in found} == begun
+    assert len(found) == 6
+
+
 async def test_an_aborted_upload_leaves_nothing(store: ObjectStore) -> None:
     multipart_id = await store.create_multipart("incoming/acme/u")
     await store.abort_multipart("incoming/acme/u", multipart_id)

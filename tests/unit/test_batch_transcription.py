@@ -223,6 +223,19 @@ async def test_silence_succeeds_with_a_transcript_without_segments(world: World)
     assert world.shelf.segments == {}
 
 
+async def test_a_transcript_is_complete_when_its_file_is_done_and_not_before(world: World) -> None:
+    def broken(number: int) -> None:
+        if number == 4:
+            raise AudioUndecodable("no more audio")
+
+    world.recognizer.before = broken
+    with pytest.raises(InvalidInput):
+        await world.transcriber().transcribe(JOB)
+    assert (len(world.shelf.segments), world.shelf.complete) == (3, [])
+    await world.transcriber().transcribe(JOB)
+    assert world.shelf.complete == [transcript_of(JOB.operation_id, RECORDING)]
+
+
 async def test_what_is_done_is_not_done_again(world: World) -> None:
     await world.transcriber().transcribe(JOB)
     count = len(world.recognizer.asked)

@@ -7,10 +7,12 @@ import uvloop
 from servers.asr import vad
 from servers.asr.batch import announcement, consumers, service
 from servers.asr.batch.arrivals import Arrivals
+from servers.asr.batch.backlog import BusBacklog
 from servers.asr.batch.hearing import Hearing
 from servers.asr.batch.library import RemoteLibrary
 from servers.asr.batch.media import StoredMedia
 from servers.asr.batch.operations import Operations
+from servers.asr.batch.reminders import Reminders
 from servers.asr.batch.settings import Settings
 from servers.asr.batch.store import PostgresOperations
 from servers.asr.batch.transcription import Tools, Transcriber
@@ -43,11 +45,12 @@ async def main(settings: Settings) -> None:
         arrivals = Arrivals(store, transcriber.transcribe)
         operations = Operations(store, announcement.requested, library.check, LANGUAGES)
         jobs = consumers.jobs(bus, arrivals, settings.files_at_once, settings.file_timeout_s)
+        reminders = Reminders(store, BusBacklog(bus), announcement.named, announcement.requested)
         await lifecycle.run(
             settings,
             mounts=[service.speech(operations), service.long_running(operations)],
             needs={"postgres": store.check, "nats": bus.check},
-            jobs=jobs,
+            jobs=jobs | {"reminders": reminders.run},
             drain=lambda: transcriber.drain(settings.round_drain_s),
         )
 

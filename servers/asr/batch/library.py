@@ -62,13 +62,11 @@ class RemoteLibrary:
 
     async def create_transcript(self, job: Job, transcript_id: str) -> int:
         """See Library."""
-        request = transcript_service_pb2.CreateTranscriptRequest(
-            recording_id=job.recording_id, transcript_id=transcript_id, model=self._model
-        )
-        caller = Caller(job.tenant, job.subject, frozenset({"recordings.write"}))
-        create = self._transcripts.CreateTranscript
-        answer = await self._call("create_transcript", create, request, caller, job.recording_id)
-        return int(answer.transcript.segment_count)
+        return int((await self._create("create_transcript", job, transcript_id, True)).segment_count)
+
+    async def complete_transcript(self, job: Job, transcript_id: str) -> None:
+        """See Library."""
+        await self._create("complete_transcript", job, transcript_id, False)
 
     async def append(self, job: Job, transcript_id: str, segments: Sequence[Segment]) -> None:
         """See Library."""
@@ -77,6 +75,16 @@ class RemoteLibrary:
             some = [_message(segment) for segment in segments[begin : begin + MOST_SEGMENTS]]
             request = transcript_service_pb2.AppendSegmentsRequest(transcript_id=transcript_id, segments=some)
             await self._call("append", self._transcripts.AppendSegments, request, caller, job.recording_id)
+
+    async def _create(
+        self, operation: str, job: Job, transcript_id: str, incomplete: bool
+    ) -> transcript_pb2.Transcript:
+        request = transcript_service_pb2.CreateTranscriptRequest(
+            recording_id=job.recording_id, transcript_id=transcript_id, model=self._model, incomplete=incomplete
+        )
+        caller = Caller(job.tenant, job.subject, frozenset({"recordings.write"}))
+        create = self._transcripts.CreateTranscript
+        return (await self._call(operation, create, request, caller, job.recording_id)).transcript
 
     async def _recording(self, tenant: str, subject: str, recording_id: str) -> recording_pb2.Recording:
         request = recording_service_pb2.GetRecordingRequest(recording_id=recording_id)

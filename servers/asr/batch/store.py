@@ -9,7 +9,8 @@ from typing import Any
 from servers.asr.batch.operations import NewOperation
 from servers.asr.batch.pages import Place
 from servers.asr.batch.progress import Failure, File, FileState, Job, Operation, Progress, TakenOver
-from servers.common import outbox, status
+from servers.asr.batch.reminders import Told
+from servers.common import outbox, status, streams
 from servers.common.errors import Ai2TextError
 from servers.common.outbox import Event
 from servers.common.postgres import Connection, Database
@@ -50,7 +51,7 @@ _TOUCH = "UPDATE operations SET update_time = clock_timestamp() WHERE operation_
 
 
 class PostgresOperations:
-    """An OperationStore and a Ledger."""
+    """An OperationStore, a Ledger and an UnfinishedStore."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -170,6 +171,39 @@ class PostgresOperations:
     async def put_back(self, job: Job, counted: bool) -> None:
         """See Ledger."""
         await self._change(job, f"state = 'queued', tries = tries - {0 if counted else 1}", ())
+
+    async def unfinished(self, silent_s: float) -> Sequence[Job]:
+        """See UnfinishedStore."""
+        async with self._database.transaction(None) as connection:
+            cursor = await connection.execute(
+                "SELECT tenant, subject, operation_id::text, recording_id::text"
+                " FROM unfinished_files(make_interval(secs => %s))",
+                (silent_s,),
+            )
+            return [Job(*row) for row in await cursor.fetchall()]
+
+    async def untold(self) -> Sequence[Told]:
+        """See UnfinishedStore."""
+        async with self._database.transaction(None) as connection:
+            cursor = await connection.execute(
+                "SELECT subject, payload FROM outbox WHERE subject = ANY(%s)",
+                ([streams.RECORDING_UPLOADED, streams.TRANSCRIPTION_REQUESTED],),
+            )
+            return [Told(*row) for row in await cursor.fetchall()]
+
+    async def ask_again(self, job: Job, silent_s: float, events: Sequence[Event]) -> bool:
+        """See UnfinishedStore."""
+        async with self._database.transaction(job.tenant) as connection:
+            await connection.execute(_TOUCH, (job.operation_id,))
+            noted = await connection.execute(
+                "UPDATE operation_files SET update_time = clock_timestamp() WHERE operation_id = %s"
+                f" AND recording_id = %s AND {_UNFINISHED}"
+                " AND update_time < clock_timestamp() - make_interval(secs => %s)",
+                (job.operation_id, job.recording_id, silent_s),
+            )
+            if noted.rowcount:
+                await outbox.add(connection, job.tenant, events)
+            return noted.rowcount > 0
 
     async def _change(self, job: Job, assignments: str, values: tuple[Any, ...]) -> bool:
         """Change a file that this try transcribes: False when there is nothing left to transcribe. TakenOver."""

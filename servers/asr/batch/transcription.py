@@ -92,6 +92,9 @@ class Library(Protocol):
     async def create_transcript(self, job: Job, transcript_id: str) -> int:
         """How many segments it has: it may have been there before."""
 
+    async def complete_transcript(self, job: Job, transcript_id: str) -> None:
+        """All its segments are there. Until then an older one stands before it."""
+
     async def append(self, job: Job, transcript_id: str, segments: Sequence[Segment]) -> None:
         """A segment whose index is there already stays as it is."""
 
@@ -221,6 +224,7 @@ class Transcriber:
         stored = await tools.library.create_transcript(job, progress.transcript_id)
         async with tools.media.opened(recording.object_key) as pieces:
             if await self._all_rounds(job, progress, stored, pieces, language):
+                await tools.library.complete_transcript(job, progress.transcript_id)
                 await tools.ledger.succeed(job)
                 FILES.add(1, {"outcome": "succeeded"})
 

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$ai2text/metadata/v1/transcript.proto\x12\x13\x61i2text.metadata.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe6\x01\n\nTranscript\x12#\n\rtranscript_id\x18\x01 \x01(\tR\x0ctranscriptId\x12!\n\x0crecording_id\x18\x02 \x01(\tR\x0brecordingId\x12\x14\n\x05model\x18\x03 \x01(\tR\x05model\x12#\n\rsegment_count\x18\x04 \x01(\x03R\x0csegmentCount\x12;\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12\x18\n\x07\x63hannel\x18\x06 \x01(\rR\x07\x63hannel\"\xab\x02\n\x07Segment\x12\x1d\n\nsegment_id\x18\x01 \x01(\tR\tsegmentId\x12#\n\rsegment_index\x18\x02 \x01(\rR\x0csegmentIndex\x12\x12\n\x04text\x18\x03 \x01(\tR\x04text\x12\x19\n\x08start_ms\x18\x04 \x01(\x03R\x07startMs\x12\x15\n\x06\x65nd_ms\x18\x05 \x01(\x03R\x05\x65ndMs\x12#\n\rlanguage_code\x18\x06 \x01(\tR\x0clanguageCode\x12\x1e\n\nconfidence\x18\x07 \x01(\x02R\nconfidence\x12\x36\n\x05words\x18\x08 \x03(\x0b\x32 .ai2text.metadata.v1.SegmentWordR\x05words\x12\x19\n\x08raw_text\x18\t \x01(\tR\x07rawText\"s\n\x0bSegmentWord\x12\x12\n\x04text\x18\x01 \x01(\tR\x04text\x12\x19\n\x08start_ms\x18\x02 \x01(\x03R\x07startMs\x12\x15\n\x06\x65nd_ms\x18\x03 \x01(\x03R\x05\x65ndMs\x12\x1e\n\nconfidence\x18\x04 \x01(\x02R\nconfidenceb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$ai2text/metadata/v1/transcript.proto\x12\x13\x61i2text.metadata.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x86\x02\n\nTranscript\x12#\n\rtranscript_id\x18\x01 \x01(\tR\x0ctranscriptId\x12!\n\x0crecording_id\x18\x02 \x01(\tR\x0brecordingId\x12\x14\n\x05model\x18\x03 \x01(\tR\x05model\x12#\n\rsegment_count\x18\x04 \x01(\x03R\x0csegmentCount\x12;\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12\x18\n\x07\x63hannel\x18\x06 \x01(\rR\x07\x63hannel\x12\x1e\n\nincomplete\x18\x07 \x01(\x08R\nincomplete\"\xab\x02\n\x07Segment\x12\x1d\n\nsegment_id\x18\x01 \x01(\tR\tsegmentId\x12#\n\rsegment_index\x18\x02 \x01(\rR\x0csegmentIndex\x12\x12\n\x04text\x18\x03 \x01(\tR\x04text\x12\x19\n\x08start_ms\x18\x04 \x01(\x03R\x07startMs\x12\x15\n\x06\x65nd_ms\x18\x05 \x01(\x03R\x05\x65ndMs\x12#\n\rlanguage_code\x18\x06 \x01(\tR\x0clanguageCode\x12\x1e\n\nconfidence\x18\x07 \x01(\x02R\nconfidence\x12\x36\n\x05words\x18\x08 \x03(\x0b\x32 .ai2text.metadata.v1.SegmentWordR\x05words\x12\x19\n\x08raw_text\x18\t \x01(\tR\x07rawText\"s\n\x0bSegmentWord\x12\x12\n\x04text\x18\x01 \x01(\tR\x04text\x12\x19\n\x08start_ms\x18\x02 \x01(\x03R\x07startMs\x12\x15\n\x06\x65nd_ms\x18\x03 \x01(\x03R\x05\x65ndMs\x12\x1e\n\nconfidence\x18\x04 \x01(\x02R\nconfidenceb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,9 +33,9 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ai2text.metadata.v1.transcr
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_TRANSCRIPT']._serialized_start=95
-  _globals['_TRANSCRIPT']._serialized_end=325
-  _globals['_SEGMENT']._serialized_start=328
-  _globals['_SEGMENT']._serialized_end=627
-  _globals['_SEGMENTWORD']._serialized_start=629
-  _globals['_SEGMENTWORD']._serialized_end=744
+  _globals['_TRANSCRIPT']._serialized_end=357
+  _globals['_SEGMENT']._serialized_start=360
+  _globals['_SEGMENT']._serialized_end=659
+  _globals['_SEGMENTWORD']._serialized_start=661
+  _globals['_SEGMENTWORD']._serialized_end=776
 # @@protoc_insertion_point(module_scope)

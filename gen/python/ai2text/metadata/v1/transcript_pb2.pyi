@@ -10,20 +10,22 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Transcript(_message.Message):
-    __slots__ = ("transcript_id", "recording_id", "model", "segment_count", "create_time", "channel")
+    __slots__ = ("transcript_id", "recording_id", "model", "segment_count", "create_time", "channel", "incomplete")
     TRANSCRIPT_ID_FIELD_NUMBER: _ClassVar[int]
     RECORDING_ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     SEGMENT_COUNT_FIELD_NUMBER: _ClassVar[int]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     CHANNEL_FIELD_NUMBER: _ClassVar[int]
+    INCOMPLETE_FIELD_NUMBER: _ClassVar[int]
     transcript_id: str
     recording_id: str
     model: str
     segment_count: int
     create_time: _timestamp_pb2.Timestamp
     channel: int
-    def __init__(self, transcript_id: _Optional[str] = ..., recording_id: _Optional[str] = ..., model: _Optional[str] = ..., segment_count: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., channel: _Optional[int] = ...) -> None: ...
+    incomplete: bool
+    def __init__(self, transcript_id: _Optional[str] = ..., recording_id: _Optional[str] = ..., model: _Optional[str] = ..., segment_count: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., channel: _Optional[int] = ..., incomplete: _Optional[bool] = ...) -> None: ...
 
 class Segment(_message.Message):
     __slots__ = ("segment_id", "segment_index", "text", "start_ms", "end_ms", "language_code", "confidence", "words", "raw_text")

@@ -26,7 +26,7 @@ from ai2text.metadata.v1 import transcript_pb2 as ai2text_dot_metadata_dot_v1_do
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,ai2text/metadata/v1/transcript_service.proto\x12\x13\x61i2text.metadata.v1\x1a$ai2text/metadata/v1/transcript.proto\x1a\x1cgoogle/api/annotations.proto\"\x91\x01\n\x17\x43reateTranscriptRequest\x12!\n\x0crecording_id\x18\x01 \x01(\tR\x0brecordingId\x12#\n\rtranscript_id\x18\x02 \x01(\tR\x0ctranscriptId\x12\x14\n\x05model\x18\x03 \x01(\tR\x05model\x12\x18\n\x07\x63hannel\x18\x04 \x01(\rR\x07\x63hannel\"[\n\x18\x43reateTranscriptResponse\x12?\n\ntranscript\x18\x01 \x01(\x0b\x32\x1f.ai2text.metadata.v1.TranscriptR\ntranscript\";\n\x16ListTranscriptsRequest\x12!\n\x0crecording_id\x18\x01 \x01(\tR\x0brecordingId\"\\\n\x17ListTranscriptsResponse\x12\x41\n\x0btranscripts\x18\x01 \x03(\x0b\x32\x1f.ai2text.metadata.v1.TranscriptR\x0btranscripts\"v\n\x15\x41ppendSegmentsRequest\x12#\n\rtranscript_id\x18\x01 \x01(\tR\x0ctranscriptId\x12\x38\n\x08segments\x18\x02 \x03(\x0b\x32\x1c.ai2text.metadata.v1.SegmentR\x08segments\"?\n\x16\x41ppendSegmentsResponse\x12%\n\x0e\x61ppended_count\x18\x01 \x01(\rR\rappendedCount\"v\n\x13ListSegmentsRequest\x12#\n\rtranscript_id\x18\x01 \x01(\tR\x0ctranscriptId\x12\x1b\n\tpage_size\x18\x02 \x01(\rR\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\"x\n\x14ListSegmentsResponse\x12\x38\n\x08segments\x18\x01 \x03(\x0b\x32\x1c.ai2text.metadata.v1.SegmentR\x08segments\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa2\x01\n\x17\x45xportTranscriptRequest\x12!\n\x0crecording_id\x18\x01 \x01(\tR\x0brecordingId\x12\x39\n\x06\x66ormat\x18\x02 \x01(\x0e\x32!.ai2text.metadata.v1.ExportFormatR\x06\x66ormat\x12\x1d\n\x07\x63hannel\x18\x03 \x01(\rH\x00R\x07\x63hannel\x88\x01\x01\x42\n\n\x08_channel\".\n\x18\x45xportTranscriptResponse\x12\x12\n\x04text\x18\x01 \x01(\tR\x04text*\x8a\x01\n\x0c\x45xportFormat\x12\x1d\n\x19\x45XPORT_FORMAT_UNSPECIFIED\x10\x00\x12\x15\n\x11\x45XPORT_FORMAT_SRT\x10\x01\x12\x15\n\x11\x45XPORT_FORMAT_VTT\x10\x02\x12\x16\n\x12\x45XPORT_FORMAT_JSON\x10\x03\x12\x15\n\x11\x45XPORT_FORMAT_TXT\x10\x04\x32\xbf\x06\n\x11TranscriptService\x12\xa5\x01\n\x10\x43reateTranscript\x12,.ai2text.metadata.v1.CreateTranscriptRequest\x1a-.ai2text.metadata.v1.CreateTranscriptResponse\"4\x82\xd3\xe4\x93\x02.\")/v1/recordings/{recording_id}/transcripts:\x01*\x12\x9f\x01\n\x0fListTranscripts\x12+.ai2text.metadata.v1.ListTranscriptsRequest\x1a,.ai2text.metadata.v1.ListTranscriptsResponse\"1\x82\xd3\xe4\x93\x02+\x12)/v1/recordings/{recording_id}/transcripts\x12\xa5\x01\n\x0e\x41ppendSegments\x12*.ai2text.metadata.v1.AppendSegmentsRequest\x1a+.ai2text.metadata.v1.AppendSegmentsResponse\":\x82\xd3\xe4\x93\x02\x34\"//v1/transcripts/{transcript_id}/segments:append:\x01*\x12\x95\x01\n\x0cListSegments\x12(.ai2text.metadata.v1.ListSegmentsRequest\x1a).ai2text.metadata.v1.ListSegmentsResponse\"0\x82\xd3\xe4\x93\x02*\x12(/v1/transcripts/{transcript_id}/segments\x12\x9f\x01\n\x10\x45xportTranscript\x12,.ai2text.metadata.v1.ExportTranscriptRequest\x1a-.ai2text.metadata.v1.ExportTranscriptResponse\",\x82\xd3\xe4\x93\x02&\x12$/v1/recordings/{recording_id}:export0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,ai2text/metadata/v1/transcript_service.proto\x12\x13\x61i2text.metadata.v1\x1a$ai2text/metadata/v1/transcript.proto\x1a\x1cgoogle/api/annotations.proto\"\xb1\x01\n\x17\x43reateTranscriptRequest\x12!\n\x0crecording_id\x18\x01 \x01(\tR\x0brecordingId\x12#\n\rtranscript_id\x18\x02 \x01(\tR\x0ctranscriptId\x12\x14\n\x05model\x18\x03 \x01(\tR\x05model\x12\x18\n\x07\x63hannel\x18\x04 \x01(\rR\x07\x63hannel\x12\x1e\n\nincomplete\x18\x05 \x01(\x08R\nincomplete\"[\n\x18\x43reateTranscriptResponse\x12?\n\ntranscript\x18\x01 \x01(\x0b\x32\x1f.ai2text.metadata.v1.TranscriptR\ntranscript\";\n\x16ListTranscriptsRequest\x12!\n\x0crecording_id\x18\x01 \x01(\tR\x0brecordingId\"\\\n\x17ListTranscriptsResponse\x12\x41\n\x0btranscripts\x18\x01 \x03(\x0b\x32\x1f.ai2text.metadata.v1.TranscriptR\x0btranscripts\"v\n\x15\x41ppendSegmentsRequest\x12#\n\rtranscript_id\x18\x01 \x01(\tR\x0ctranscriptId\x12\x38\n\x08segments\x18\x02 \x03(\x0b\x32\x1c.ai2text.metadata.v1.SegmentR\x08segments\"?\n\x16\x41ppendSegmentsResponse\x12%\n\x0e\x61ppended_count\x18\x01 \x01(\rR\rappendedCount\"v\n\x13ListSegmentsRequest\x12#\n\rtranscript_id\x18\x01 \x01(\tR\x0ctranscriptId\x12\x1b\n\tpage_size\x18\x02 \x01(\rR\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\"x\n\x14ListSegmentsResponse\x12\x38\n\x08segments\x18\x01 \x03(\x0b\x32\x1c.ai2text.metadata.v1.SegmentR\x08segments\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa2\x01\n\x17\x45xportTranscriptRequest\x12!\n\x0crecording_id\x18\x01 \x01(\tR\x0brecordingId\x12\x39\n\x06\x66ormat\x18\x02 \x01(\x0e\x32!.ai2text.metadata.v1.ExportFormatR\x06\x66ormat\x12\x1d\n\x07\x63hannel\x18\x03 \x01(\rH\x00R\x07\x63hannel\x88\x01\x01\x42\n\n\x08_channel\".\n\x18\x45xportTranscriptResponse\x12\x12\n\x04text\x18\x01 \x01(\tR\x04text*\x8a\x01\n\x0c\x45xportFormat\x12\x1d\n\x19\x45XPORT_FORMAT_UNSPECIFIED\x10\x00\x12\x15\n\x11\x45XPORT_FORMAT_SRT\x10\x01\x12\x15\n\x11\x45XPORT_FORMAT_VTT\x10\x02\x12\x16\n\x12\x45XPORT_FORMAT_JSON\x10\x03\x12\x15\n\x11\x45XPORT_FORMAT_TXT\x10\x04\x32\xbf\x06\n\x11TranscriptService\x12\xa5\x01\n\x10\x43reateTranscript\x12,.ai2text.metadata.v1.CreateTranscriptRequest\x1a-.ai2text.metadata.v1.CreateTranscriptResponse\"4\x82\xd3\xe4\x93\x02.\")/v1/recordings/{recording_id}/transcripts:\x01*\x12\x9f\x01\n\x0fListTranscripts\x12+.ai2text.metadata.v1.ListTranscriptsRequest\x1a,.ai2text.metadata.v1.ListTranscriptsResponse\"1\x82\xd3\xe4\x93\x02+\x12)/v1/recordings/{recording_id}/transcripts\x12\xa5\x01\n\x0e\x41ppendSegments\x12*.ai2text.metadata.v1.AppendSegmentsRequest\x1a+.ai2text.metadata.v1.AppendSegmentsResponse\":\x82\xd3\xe4\x93\x02\x34\"//v1/transcripts/{transcript_id}/segments:append:\x01*\x12\x95\x01\n\x0cListSegments\x12(.ai2text.metadata.v1.ListSegmentsRequest\x1a).ai2text.metadata.v1.ListSegmentsResponse\"0\x82\xd3\xe4\x93\x02*\x12(/v1/transcripts/{transcript_id}/segments\x12\x9f\x01\n\x10\x45xportTranscript\x12,.ai2text.metadata.v1.ExportTranscriptRequest\x1a-.ai2text.metadata.v1.ExportTranscriptResponse\",\x82\xd3\xe4\x93\x02&\x12$/v1/recordings/{recording_id}:export0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,28 +43,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TRANSCRIPTSERVICE'].methods_by_name['ListSegments']._serialized_options = b'\202\323\344\223\002*\022(/v1/transcripts/{transcript_id}/segments'
   _globals['_TRANSCRIPTSERVICE'].methods_by_name['ExportTranscript']._loaded_options = None
   _globals['_TRANSCRIPTSERVICE'].methods_by_name['ExportTranscript']._serialized_options = b'\202\323\344\223\002&\022$/v1/recordings/{recording_id}:export'
-  _globals['_EXPORTFORMAT']._serialized_start=1174
-  _globals['_EXPORTFORMAT']._serialized_end=1312
+  _globals['_EXPORTFORMAT']._serialized_start=1206
+  _globals['_EXPORTFORMAT']._serialized_end=1344
   _globals['_CREATETRANSCRIPTREQUEST']._serialized_start=138
-  _globals['_CREATETRANSCRIPTREQUEST']._serialized_end=283
-  _globals['_CREATETRANSCRIPTRESPONSE']._serialized_start=285
-  _globals['_CREATETRANSCRIPTRESPONSE']._serialized_end=376
-  _globals['_LISTTRANSCRIPTSREQUEST']._serialized_start=378
-  _globals['_LISTTRANSCRIPTSREQUEST']._serialized_end=437
-  _globals['_LISTTRANSCRIPTSRESPONSE']._serialized_start=439
-  _globals['_LISTTRANSCRIPTSRESPONSE']._serialized_end=531
-  _globals['_APPENDSEGMENTSREQUEST']._serialized_start=533
-  _globals['_APPENDSEGMENTSREQUEST']._serialized_end=651
-  _globals['_APPENDSEGMENTSRESPONSE']._serialized_start=653
-  _globals['_APPENDSEGMENTSRESPONSE']._serialized_end=716
-  _globals['_LISTSEGMENTSREQUEST']._serialized_start=718
-  _globals['_LISTSEGMENTSREQUEST']._serialized_end=836
-  _globals['_LISTSEGMENTSRESPONSE']._serialized_start=838
-  _globals['_LISTSEGMENTSRESPONSE']._serialized_end=958
-  _globals['_EXPORTTRANSCRIPTREQUEST']._serialized_start=961
-  _globals['_EXPORTTRANSCRIPTREQUEST']._serialized_end=1123
-  _globals['_EXPORTTRANSCRIPTRESPONSE']._serialized_start=1125
-  _globals['_EXPORTTRANSCRIPTRESPONSE']._serialized_end=1171
-  _globals['_TRANSCRIPTSERVICE']._serialized_start=1315
-  _globals['_TRANSCRIPTSERVICE']._serialized_end=2146
+  _globals['_CREATETRANSCRIPTREQUEST']._serialized_end=315
+  _globals['_CREATETRANSCRIPTRESPONSE']._serialized_start=317
+  _globals['_CREATETRANSCRIPTRESPONSE']._serialized_end=408
+  _globals['_LISTTRANSCRIPTSREQUEST']._serialized_start=410
+  _globals['_LISTTRANSCRIPTSREQUEST']._serialized_end=469
+  _globals['_LISTTRANSCRIPTSRESPONSE']._serialized_start=471
+  _globals['_LISTTRANSCRIPTSRESPONSE']._serialized_end=563
+  _globals['_APPENDSEGMENTSREQUEST']._serialized_start=565
+  _globals['_APPENDSEGMENTSREQUEST']._serialized_end=683
+  _globals['_APPENDSEGMENTSRESPONSE']._serialized_start=685
+  _globals['_APPENDSEGMENTSRESPONSE']._serialized_end=748
+  _globals['_LISTSEGMENTSREQUEST']._serialized_start=750
+  _globals['_LISTSEGMENTSREQUEST']._serialized_end=868
+  _globals['_LISTSEGMENTSRESPONSE']._serialized_start=870
+  _globals['_LISTSEGMENTSRESPONSE']._serialized_end=990
+  _globals['_EXPORTTRANSCRIPTREQUEST']._serialized_start=993
+  _globals['_EXPORTTRANSCRIPTREQUEST']._serialized_end=1155
+  _globals['_EXPORTTRANSCRIPTRESPONSE']._serialized_start=1157
+  _globals['_EXPORTTRANSCRIPTRESPONSE']._serialized_end=1203
+  _globals['_TRANSCRIPTSERVICE']._serialized_start=1347
+  _globals['_TRANSCRIPTSERVICE']._serialized_end=2178
 # @@protoc_insertion_point(module_scope)

@@ -23,16 +23,18 @@ EXPORT_FORMAT_JSON: ExportFormat
 EXPORT_FORMAT_TXT: ExportFormat
 
 class CreateTranscriptRequest(_message.Message):
-    __slots__ = ("recording_id", "transcript_id", "model", "channel")
+    __slots__ = ("recording_id", "transcript_id", "model", "channel", "incomplete")
     RECORDING_ID_FIELD_NUMBER: _ClassVar[int]
     TRANSCRIPT_ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     CHANNEL_FIELD_NUMBER: _ClassVar[int]
+    INCOMPLETE_FIELD_NUMBER: _ClassVar[int]
     recording_id: str
     transcript_id: str
     model: str
     channel: int
-    def __init__(self, recording_id: _Optional[str] = ..., transcript_id: _Optional[str] = ..., model: _Optional[str] = ..., channel: _Optional[int] = ...) -> None: ...
+    incomplete: bool
+    def __init__(self, recording_id: _Optional[str] = ..., transcript_id: _Optional[str] = ..., model: _Optional[str] = ..., channel: _Optional[int] = ..., incomplete: _Optional[bool] = ...) -> None: ...
 
 class CreateTranscriptResponse(_message.Message):
     __slots__ = ("transcript",)

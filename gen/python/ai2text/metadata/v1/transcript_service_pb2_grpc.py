@@ -67,14 +67,16 @@ class TranscriptServiceServicer:
     """
 
     def CreateTranscript(self, request, context):
-        """CreateTranscript begins a transcript. Needs the scope `recordings.write`.
+        """CreateTranscript begins a transcript, or says that one which was begun `incomplete` is complete. Needs the scope
+        `recordings.write`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListTranscripts(self, request, context):
-        """ListTranscripts returns the transcripts of a recording, the newest first. Needs the scope `recordings.read`.
+        """ListTranscripts returns the transcripts of a recording, the newest first, be they complete or not. Needs the scope
+        `recordings.read`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -34,9 +34,13 @@ class TranscriptServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> TranscriptServiceAsyncStub: ...
     CreateTranscript: _grpc.UnaryUnaryMultiCallable[_transcript_service_pb2.CreateTranscriptRequest, _transcript_service_pb2.CreateTranscriptResponse]
-    """CreateTranscript begins a transcript. Needs the scope `recordings.write`."""
+    """CreateTranscript begins a transcript, or says that one which was begun `incomplete` is complete. Needs the scope
+    `recordings.write`.
+    """
     ListTranscripts: _grpc.UnaryUnaryMultiCallable[_transcript_service_pb2.ListTranscriptsRequest, _transcript_service_pb2.ListTranscriptsResponse]
-    """ListTranscripts returns the transcripts of a recording, the newest first. Needs the scope `recordings.read`."""
+    """ListTranscripts returns the transcripts of a recording, the newest first, be they complete or not. Needs the scope
+    `recordings.read`.
+    """
     AppendSegments: _grpc.UnaryUnaryMultiCallable[_transcript_service_pb2.AppendSegmentsRequest, _transcript_service_pb2.AppendSegmentsResponse]
     """AppendSegments adds segments to a transcript, each at most once: a segment whose index is already stored is left
     as it is. Each new segment is announced by the event `transcript.finalized`. Needs the scope `recordings.write`.
@@ -54,9 +58,13 @@ class TranscriptServiceAsyncStub(TranscriptServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateTranscript: _aio.UnaryUnaryMultiCallable[_transcript_service_pb2.CreateTranscriptRequest, _transcript_service_pb2.CreateTranscriptResponse]  # type: ignore[assignment]
-    """CreateTranscript begins a transcript. Needs the scope `recordings.write`."""
+    """CreateTranscript begins a transcript, or says that one which was begun `incomplete` is complete. Needs the scope
+    `recordings.write`.
+    """
     ListTranscripts: _aio.UnaryUnaryMultiCallable[_transcript_service_pb2.ListTranscriptsRequest, _transcript_service_pb2.ListTranscriptsResponse]  # type: ignore[assignment]
-    """ListTranscripts returns the transcripts of a recording, the newest first. Needs the scope `recordings.read`."""
+    """ListTranscripts returns the transcripts of a recording, the newest first, be they complete or not. Needs the scope
+    `recordings.read`.
+    """
     AppendSegments: _aio.UnaryUnaryMultiCallable[_transcript_service_pb2.AppendSegmentsRequest, _transcript_service_pb2.AppendSegmentsResponse]  # type: ignore[assignment]
     """AppendSegments adds segments to a transcript, each at most once: a segment whose index is already stored is left
     as it is. Each new segment is announced by the event `transcript.finalized`. Needs the scope `recordings.write`.
@@ -77,7 +85,9 @@ class TranscriptServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _transcript_service_pb2.CreateTranscriptRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_transcript_service_pb2.CreateTranscriptResponse, _abc.Awaitable[_transcript_service_pb2.CreateTranscriptResponse]]:
-        """CreateTranscript begins a transcript. Needs the scope `recordings.write`."""
+        """CreateTranscript begins a transcript, or says that one which was begun `incomplete` is complete. Needs the scope
+        `recordings.write`.
+        """
 
     @_abc_1.abstractmethod
     def ListTranscripts(
@@ -85,7 +95,9 @@ class TranscriptServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _transcript_service_pb2.ListTranscriptsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_transcript_service_pb2.ListTranscriptsResponse, _abc.Awaitable[_transcript_service_pb2.ListTranscriptsResponse]]:
-        """ListTranscripts returns the transcripts of a recording, the newest first. Needs the scope `recordings.read`."""
+        """ListTranscripts returns the transcripts of a recording, the newest first, be they complete or not. Needs the scope
+        `recordings.read`.
+        """
 
     @_abc_1.abstractmethod
     def AppendSegments(

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ai2text/metadata/v1/transcript.proto.
  */
 export const file_ai2text_metadata_v1_transcript: GenFile = /*@__PURE__*/
-  fileDesc("CiRhaTJ0ZXh0L21ldGFkYXRhL3YxL3RyYW5zY3JpcHQucHJvdG8SE2FpMnRleHQubWV0YWRhdGEudjEioQEKClRyYW5zY3JpcHQSFQoNdHJhbnNjcmlwdF9pZBgBIAEoCRIUCgxyZWNvcmRpbmdfaWQYAiABKAkSDQoFbW9kZWwYAyABKAkSFQoNc2VnbWVudF9jb3VudBgEIAEoAxIvCgtjcmVhdGVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHY2hhbm5lbBgGIAEoDSLSAQoHU2VnbWVudBISCgpzZWdtZW50X2lkGAEgASgJEhUKDXNlZ21lbnRfaW5kZXgYAiABKA0SDAoEdGV4dBgDIAEoCRIQCghzdGFydF9tcxgEIAEoAxIOCgZlbmRfbXMYBSABKAMSFQoNbGFuZ3VhZ2VfY29kZRgGIAEoCRISCgpjb25maWRlbmNlGAcgASgCEi8KBXdvcmRzGAggAygLMiAuYWkydGV4dC5tZXRhZGF0YS52MS5TZWdtZW50V29yZBIQCghyYXdfdGV4dBgJIAEoCSJRCgtTZWdtZW50V29yZBIMCgR0ZXh0GAEgASgJEhAKCHN0YXJ0X21zGAIgASgDEg4KBmVuZF9tcxgDIAEoAxISCgpjb25maWRlbmNlGAQgASgCYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("CiRhaTJ0ZXh0L21ldGFkYXRhL3YxL3RyYW5zY3JpcHQucHJvdG8SE2FpMnRleHQubWV0YWRhdGEudjEitQEKClRyYW5zY3JpcHQSFQoNdHJhbnNjcmlwdF9pZBgBIAEoCRIUCgxyZWNvcmRpbmdfaWQYAiABKAkSDQoFbW9kZWwYAyABKAkSFQoNc2VnbWVudF9jb3VudBgEIAEoAxIvCgtjcmVhdGVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHY2hhbm5lbBgGIAEoDRISCgppbmNvbXBsZXRlGAcgASgIItIBCgdTZWdtZW50EhIKCnNlZ21lbnRfaWQYASABKAkSFQoNc2VnbWVudF9pbmRleBgCIAEoDRIMCgR0ZXh0GAMgASgJEhAKCHN0YXJ0X21zGAQgASgDEg4KBmVuZF9tcxgFIAEoAxIVCg1sYW5ndWFnZV9jb2RlGAYgASgJEhIKCmNvbmZpZGVuY2UYByABKAISLwoFd29yZHMYCCADKAsyIC5haTJ0ZXh0Lm1ldGFkYXRhLnYxLlNlZ21lbnRXb3JkEhAKCHJhd190ZXh0GAkgASgJIlEKC1NlZ21lbnRXb3JkEgwKBHRleHQYASABKAkSEAoIc3RhcnRfbXMYAiABKAMSDgoGZW5kX21zGAMgASgDEhIKCmNvbmZpZGVuY2UYBCABKAJiBnByb3RvMw", [file_google_protobuf_timestamp]);
 
 /**
  * What was said in a recording, as one run of one model wrote it.
@@ -61,6 +61,14 @@ export type Transcript = Message<"ai2text.metadata.v1.Transcript"> & {
    * @generated from field: uint32 channel = 6;
    */
   channel: number;
+
+  /**
+   * Whether its writer is still at work, or has given up before the end. What a live session writes, sentence by
+   * sentence, is never called incomplete.
+   *
+   * @generated from field: bool incomplete = 7;
+   */
+  incomplete: boolean;
 };
 
 /**

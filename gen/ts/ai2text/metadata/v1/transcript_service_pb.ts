@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ai2text/metadata/v1/transcript_service.proto.
  */
 export const file_ai2text_metadata_v1_transcript_service: GenFile = /*@__PURE__*/
-  fileDesc("CixhaTJ0ZXh0L21ldGFkYXRhL3YxL3RyYW5zY3JpcHRfc2VydmljZS5wcm90bxITYWkydGV4dC5tZXRhZGF0YS52MSJmChdDcmVhdGVUcmFuc2NyaXB0UmVxdWVzdBIUCgxyZWNvcmRpbmdfaWQYASABKAkSFQoNdHJhbnNjcmlwdF9pZBgCIAEoCRINCgVtb2RlbBgDIAEoCRIPCgdjaGFubmVsGAQgASgNIk8KGENyZWF0ZVRyYW5zY3JpcHRSZXNwb25zZRIzCgp0cmFuc2NyaXB0GAEgASgLMh8uYWkydGV4dC5tZXRhZGF0YS52MS5UcmFuc2NyaXB0Ii4KFkxpc3RUcmFuc2NyaXB0c1JlcXVlc3QSFAoMcmVjb3JkaW5nX2lkGAEgASgJIk8KF0xpc3RUcmFuc2NyaXB0c1Jlc3BvbnNlEjQKC3RyYW5zY3JpcHRzGAEgAygLMh8uYWkydGV4dC5tZXRhZGF0YS52MS5UcmFuc2NyaXB0Il4KFUFwcGVuZFNlZ21lbnRzUmVxdWVzdBIVCg10cmFuc2NyaXB0X2lkGAEgASgJEi4KCHNlZ21lbnRzGAIgAygLMhwuYWkydGV4dC5tZXRhZGF0YS52MS5TZWdtZW50IjAKFkFwcGVuZFNlZ21lbnRzUmVzcG9uc2USFgoOYXBwZW5kZWRfY291bnQYASABKA0iUwoTTGlzdFNlZ21lbnRzUmVxdWVzdBIVCg10cmFuc2NyaXB0X2lkGAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoDRISCgpwYWdlX3Rva2VuGAMgASgJIl8KFExpc3RTZWdtZW50c1Jlc3BvbnNlEi4KCHNlZ21lbnRzGAEgAygLMhwuYWkydGV4dC5tZXRhZGF0YS52MS5TZWdtZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKEAQoXRXhwb3J0VHJhbnNjcmlwdFJlcXVlc3QSFAoMcmVjb3JkaW5nX2lkGAEgASgJEjEKBmZvcm1hdBgCIAEoDjIhLmFpMnRleHQubWV0YWRhdGEudjEuRXhwb3J0Rm9ybWF0EhQKB2NoYW5uZWwYAyABKA1IAIgBAUIKCghfY2hhbm5lbCIoChhFeHBvcnRUcmFuc2NyaXB0UmVzcG9uc2USDAoEdGV4dBgBIAEoCSqKAQoMRXhwb3J0Rm9ybWF0Eh0KGUVYUE9SVF9GT1JNQVRfVU5TUEVDSUZJRUQQABIVChFFWFBPUlRfRk9STUFUX1NSVBABEhUKEUVYUE9SVF9GT1JNQVRfVlRUEAISFgoSRVhQT1JUX0ZPUk1BVF9KU09OEAMSFQoRRVhQT1JUX0ZPUk1BVF9UWFQQBDK/BgoRVHJhbnNjcmlwdFNlcnZpY2USpQEKEENyZWF0ZVRyYW5zY3JpcHQSLC5haTJ0ZXh0Lm1ldGFkYXRhLnYxLkNyZWF0ZVRyYW5zY3JpcHRSZXF1ZXN0Gi0uYWkydGV4dC5tZXRhZGF0YS52MS5DcmVhdGVUcmFuc2NyaXB0UmVzcG9uc2UiNILT5JMCLjoBKiIpL3YxL3JlY29yZGluZ3Mve3JlY29yZGluZ19pZH0vdHJhbnNjcmlwdHMSnwEKD0xpc3RUcmFuc2NyaXB0cxIrLmFpMnRleHQubWV0YWRhdGEudjEuTGlzdFRyYW5zY3JpcHRzUmVxdWVzdBosLmFpMnRleHQubWV0YWRhdGEudjEuTGlzdFRyYW5zY3JpcHRzUmVzcG9uc2UiMYLT5JMCKxIpL3YxL3JlY29yZGluZ3Mve3JlY29yZGluZ19pZH0vdHJhbnNjcmlwdHMSpQEKDkFwcGVuZFNlZ21lbnRzEiouYWkydGV4dC5tZXRhZGF0YS52MS5BcHBlbmRTZWdtZW50c1JlcXVlc3QaKy5haTJ0ZXh0Lm1ldGFkYXRhLnYxLkFwcGVuZFNlZ21lbnRzUmVzcG9uc2UiOoLT5JMCNDoBKiIvL3YxL3RyYW5zY3JpcHRzL3t0cmFuc2NyaXB0X2lkfS9zZWdtZW50czphcHBlbmQSlQEKDExpc3RTZWdtZW50cxIoLmFpMnRleHQubWV0YWRhdGEudjEuTGlzdFNlZ21lbnRzUmVxdWVzdBopLmFpMnRleHQubWV0YWRhdGEudjEuTGlzdFNlZ21lbnRzUmVzcG9uc2UiMILT5JMCKhIoL3YxL3RyYW5zY3JpcHRzL3t0cmFuc2NyaXB0X2lkfS9zZWdtZW50cxKfAQoQRXhwb3J0VHJhbnNjcmlwdBIsLmFpMnRleHQubWV0YWRhdGEudjEuRXhwb3J0VHJhbnNjcmlwdFJlcXVlc3QaLS5haTJ0ZXh0Lm1ldGFkYXRhLnYxLkV4cG9ydFRyYW5zY3JpcHRSZXNwb25zZSIsgtPkkwImEiQvdjEvcmVjb3JkaW5ncy97cmVjb3JkaW5nX2lkfTpleHBvcnQwAWIGcHJvdG8z", [file_ai2text_metadata_v1_transcript, file_google_api_annotations]);
+  fileDesc("CixhaTJ0ZXh0L21ldGFkYXRhL3YxL3RyYW5zY3JpcHRfc2VydmljZS5wcm90bxITYWkydGV4dC5tZXRhZGF0YS52MSJ6ChdDcmVhdGVUcmFuc2NyaXB0UmVxdWVzdBIUCgxyZWNvcmRpbmdfaWQYASABKAkSFQoNdHJhbnNjcmlwdF9pZBgCIAEoCRINCgVtb2RlbBgDIAEoCRIPCgdjaGFubmVsGAQgASgNEhIKCmluY29tcGxldGUYBSABKAgiTwoYQ3JlYXRlVHJhbnNjcmlwdFJlc3BvbnNlEjMKCnRyYW5zY3JpcHQYASABKAsyHy5haTJ0ZXh0Lm1ldGFkYXRhLnYxLlRyYW5zY3JpcHQiLgoWTGlzdFRyYW5zY3JpcHRzUmVxdWVzdBIUCgxyZWNvcmRpbmdfaWQYASABKAkiTwoXTGlzdFRyYW5zY3JpcHRzUmVzcG9uc2USNAoLdHJhbnNjcmlwdHMYASADKAsyHy5haTJ0ZXh0Lm1ldGFkYXRhLnYxLlRyYW5zY3JpcHQiXgoVQXBwZW5kU2VnbWVudHNSZXF1ZXN0EhUKDXRyYW5zY3JpcHRfaWQYASABKAkSLgoIc2VnbWVudHMYAiADKAsyHC5haTJ0ZXh0Lm1ldGFkYXRhLnYxLlNlZ21lbnQiMAoWQXBwZW5kU2VnbWVudHNSZXNwb25zZRIWCg5hcHBlbmRlZF9jb3VudBgBIAEoDSJTChNMaXN0U2VnbWVudHNSZXF1ZXN0EhUKDXRyYW5zY3JpcHRfaWQYASABKAkSEQoJcGFnZV9zaXplGAIgASgNEhIKCnBhZ2VfdG9rZW4YAyABKAkiXwoUTGlzdFNlZ21lbnRzUmVzcG9uc2USLgoIc2VnbWVudHMYASADKAsyHC5haTJ0ZXh0Lm1ldGFkYXRhLnYxLlNlZ21lbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIoQBChdFeHBvcnRUcmFuc2NyaXB0UmVxdWVzdBIUCgxyZWNvcmRpbmdfaWQYASABKAkSMQoGZm9ybWF0GAIgASgOMiEuYWkydGV4dC5tZXRhZGF0YS52MS5FeHBvcnRGb3JtYXQSFAoHY2hhbm5lbBgDIAEoDUgAiAEBQgoKCF9jaGFubmVsIigKGEV4cG9ydFRyYW5zY3JpcHRSZXNwb25zZRIMCgR0ZXh0GAEgASgJKooBCgxFeHBvcnRGb3JtYXQSHQoZRVhQT1JUX0ZPUk1BVF9VTlNQRUNJRklFRBAAEhUKEUVYUE9SVF9GT1JNQVRfU1JUEAESFQoRRVhQT1JUX0ZPUk1BVF9WVFQQAhIWChJFWFBPUlRfRk9STUFUX0pTT04QAxIVChFFWFBPUlRfRk9STUFUX1RYVBAEMr8GChFUcmFuc2NyaXB0U2VydmljZRKlAQoQQ3JlYXRlVHJhbnNjcmlwdBIsLmFpMnRleHQubWV0YWRhdGEudjEuQ3JlYXRlVHJhbnNjcmlwdFJlcXVlc3QaLS5haTJ0ZXh0Lm1ldGFkYXRhLnYxLkNyZWF0ZVRyYW5zY3JpcHRSZXNwb25zZSI0gtPkkwIuOgEqIikvdjEvcmVjb3JkaW5ncy97cmVjb3JkaW5nX2lkfS90cmFuc2NyaXB0cxKfAQoPTGlzdFRyYW5zY3JpcHRzEisuYWkydGV4dC5tZXRhZGF0YS52MS5MaXN0VHJhbnNjcmlwdHNSZXF1ZXN0GiwuYWkydGV4dC5tZXRhZGF0YS52MS5MaXN0VHJhbnNjcmlwdHNSZXNwb25zZSIxgtPkkwIrEikvdjEvcmVjb3JkaW5ncy97cmVjb3JkaW5nX2lkfS90cmFuc2NyaXB0cxKlAQoOQXBwZW5kU2VnbWVudHMSKi5haTJ0ZXh0Lm1ldGFkYXRhLnYxLkFwcGVuZFNlZ21lbnRzUmVxdWVzdBorLmFpMnRleHQubWV0YWRhdGEudjEuQXBwZW5kU2VnbWVudHNSZXNwb25zZSI6gtPkkwI0OgEqIi8vdjEvdHJhbnNjcmlwdHMve3RyYW5zY3JpcHRfaWR9L3NlZ21lbnRzOmFwcGVuZBKVAQoMTGlzdFNlZ21lbnRzEiguYWkydGV4dC5tZXRhZGF0YS52MS5MaXN0U2VnbWVudHNSZXF1ZXN0GikuYWkydGV4dC5tZXRhZGF0YS52MS5MaXN0U2VnbWVudHNSZXNwb25zZSIwgtPkkwIqEigvdjEvdHJhbnNjcmlwdHMve3RyYW5zY3JpcHRfaWR9L3NlZ21lbnRzEp8BChBFeHBvcnRUcmFuc2NyaXB0EiwuYWkydGV4dC5tZXRhZGF0YS52MS5FeHBvcnRUcmFuc2NyaXB0UmVxdWVzdBotLmFpMnRleHQubWV0YWRhdGEudjEuRXhwb3J0VHJhbnNjcmlwdFJlc3BvbnNlIiyC0+STAiYSJC92MS9yZWNvcmRpbmdzL3tyZWNvcmRpbmdfaWR9OmV4cG9ydDABYgZwcm90bzM", [file_ai2text_metadata_v1_transcript, file_google_api_annotations]);
 
 /**
  * CreateTranscriptRequest describes a transcript.
@@ -48,6 +48,15 @@ export type CreateTranscriptRequest = Message<"ai2text.metadata.v1.CreateTranscr
    * @generated from field: uint32 channel = 4;
    */
   channel: number;
+
+  /**
+   * Whether segments are to follow without which it is not to stand before an older transcript of its channel. Once
+   * they are there, the same call without this makes it complete; nothing makes it incomplete again. Default: it stands
+   * first from the beginning.
+   *
+   * @generated from field: bool incomplete = 5;
+   */
+  incomplete: boolean;
 };
 
 /**
@@ -239,8 +248,9 @@ export const ListSegmentsResponseSchema: GenMessage<ListSegmentsResponse> = /*@_
  */
 export type ExportTranscriptRequest = Message<"ai2text.metadata.v1.ExportTranscriptRequest"> & {
   /**
-   * The recording whose newest transcript is exported. Where its channels were heard apart, that is the newest of each:
-   * all of them are in one file, by the times when their segments begin, each segment marked with its channel. Required.
+   * The recording whose newest complete transcript is exported; where there is none, the newest. Where its channels were
+   * heard apart, that is one of each: all of them are in one file, by the times when their segments begin, each segment
+   * marked with its channel. Required.
    *
    * @generated from field: string recording_id = 1;
    */
@@ -254,7 +264,7 @@ export type ExportTranscriptRequest = Message<"ai2text.metadata.v1.ExportTranscr
   format: ExportFormat;
 
   /**
-   * Only the newest transcript of this channel, 0 to 7. Default: of every channel.
+   * Only the transcript of this channel, 0 to 7. Default: of every channel.
    *
    * @generated from field: optional uint32 channel = 3;
    */
@@ -344,7 +354,8 @@ export const ExportFormatSchema: GenEnum<ExportFormat> = /*@__PURE__*/
  */
 export const TranscriptService: GenService<{
   /**
-   * CreateTranscript begins a transcript. Needs the scope `recordings.write`.
+   * CreateTranscript begins a transcript, or says that one which was begun `incomplete` is complete. Needs the scope
+   * `recordings.write`.
    *
    * @generated from rpc ai2text.metadata.v1.TranscriptService.CreateTranscript
    */
@@ -354,7 +365,8 @@ export const TranscriptService: GenService<{
     output: typeof CreateTranscriptResponseSchema;
   },
   /**
-   * ListTranscripts returns the transcripts of a recording, the newest first. Needs the scope `recordings.read`.
+   * ListTranscripts returns the transcripts of a recording, the newest first, be they complete or not. Needs the scope
+   * `recordings.read`.
    *
    * @generated from rpc ai2text.metadata.v1.TranscriptService.ListTranscripts
    */
