@@ -55,8 +55,9 @@ def lose_index(running: RunningMesh) -> None:
 
 def lose(running: RunningMesh, part: str, folder: Path) -> None:
     """Remove what a part keeps; it is there again, with nothing, when this returns."""
-    shutil.rmtree(folder)
+    lost = folder.rename(folder.with_name(f"{folder.name}-lost"))  # in one step, for it is being written in
     killed = running.kill(part)
+    shutil.rmtree(lost)
     eventually(running.parts, lambda parts: parts[part]["well"] and int(parts[part]["pid"]) != killed, 90)
 
 
