@@ -1,24 +1,17 @@
 """The stream DLQ as the Graveyard of the domain."""
 
 import contextlib
-import uuid
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from datetime import UTC, datetime
 
 from nats.js import JetStreamContext
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError, ServerError
 from opentelemetry import propagate, trace
 
 from servers.admin.dead_letters import DeadLetter, Fate
-from servers.common import dead_letters, events, streams
+from servers.common import dead_letters, events, rereading, streams
 from servers.common.errors import DependencyUnavailable
 
-AT_ONCE = 256
-"""How many headers are fetched in one request."""
-
-_FETCH_S = 1.0
-_FORGOTTEN_AFTER_S = 30.0
 _NO_SUCH_MESSAGE = 10057
 
 
@@ -42,35 +35,13 @@ class DeadLetterStream:
         """See Graveyard. Reads with a consumer that lasts for as long as the iteration."""
         with _away():
             jetstream = await self._bus.jetstream()
-            config = ConsumerConfig(
-                name=f"admin-{uuid.uuid4().hex}",
-                deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
-                opt_start_seq=after + 1,
-                ack_policy=AckPolicy.NONE,
-                filter_subject=f"{streams.DEAD_LETTERS}.{subject or '>'}",
-                headers_only=True,
-                inactive_threshold=_FORGOTTEN_AFTER_S,
-                mem_storage=True,
-            )
-            consumer = await jetstream.add_consumer(streams.DLQ, config)
-            subscription = await jetstream.pull_subscribe_bind(consumer.name, streams.DLQ)
-            left = consumer.num_pending or 0
-            try:
-                while left:
-                    try:
-                        messages = await subscription.fetch(min(AT_ONCE, left), timeout=_FETCH_S)
-                    except TimeoutError:  # what was left has been removed meanwhile
-                        left = (await jetstream.consumer_info(streams.DLQ, consumer.name)).num_pending or 0
-                        continue
-                    for message in messages:
-                        place, headers = message.metadata, message.headers or {}
-                        left = place.num_pending
-                        size = int(headers.get("Nats-Msg-Size", 0))
-                        yield _letter(place.sequence.stream, message.subject, headers, place.timestamp, size)
-            finally:
-                with contextlib.suppress(*events.RETRYABLE):
-                    await subscription.unsubscribe()
-                    await jetstream.delete_consumer(streams.DLQ, consumer.name)
+            subjects = [f"{streams.DEAD_LETTERS}.{subject or '>'}"]
+            reading = rereading.messages_after(jetstream, streams.DLQ, after, subjects, headers_only=True)
+            async with contextlib.aclosing(reading) as messages:
+                async for message in messages:
+                    place, headers = message.metadata, message.headers or {}
+                    size = int(headers.get("Nats-Msg-Size", 0))
+                    yield _letter(place.sequence.stream, message.subject, headers, place.timestamp, size)
 
     async def find(self, sequence: int) -> tuple[DeadLetter, bytes] | None:
         """See Graveyard."""

@@ -210,7 +210,7 @@ async def publish(bus: Bus, subject: str, event_id: str, payload: bytes, headers
     PUBLISHED.count(subject)
 
 
-def _end_if_cancelled() -> None:
+def end_if_cancelled() -> None:
     """A cancellation that comes in the moment in which an answer does can get lost in `asyncio.wait_for` (Python 3.11),
     which the client of NATS waits with for what it has asked: whoever cancelled would wait for ever."""
     task = asyncio.current_task()
@@ -308,7 +308,7 @@ class Consumer(Generic[E]):
 
         await pull.begin()
         while True:
-            _end_if_cancelled()
+            end_if_cancelled()
             if self.limit_s is not None:  # what is taken and has to wait here is kept from other replicas
                 await slots.acquire()
                 slots.release()

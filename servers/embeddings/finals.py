@@ -1,22 +1,18 @@
 """Embeds every final segment: `transcript.finalized` in, `embedding.created` out."""
 
-import asyncio
 import hashlib
 import uuid
 from collections.abc import Awaitable, Callable
 
 from ai2text.events.v1 import embedding_events_pb2, transcript_events_pb2
 
-from servers.common.errors import FieldInvalid, Overloaded
+from servers.common.errors import FieldInvalid
 from servers.common.events import EMBEDDING_CREATED
+from servers.common.patience import LONGEST_S, patience
 from servers.embeddings.embedding import Embedder, Kind, ModelFailed, Vector, normalised
 
 Publish = Callable[[str, str, bytes], Awaitable[None]]
 """Stores an event: its subject, its id, its bytes."""
-
-LONGEST_S = 20.0
-"""So long a final may wait for its turn at the model, and for its vector; then it waits anew. Its consumer gives it up
-for the time being after 30 s, too, but takes that for a fault of the final's, and so many of those for poison."""
 
 
 class NotEmbedded(Exception):
@@ -30,6 +26,7 @@ class Finals:
     """
 
     def __init__(self, embedder: Embedder, publish: Publish, longest_s: float = LONGEST_S) -> None:
+        """`longest_s`: how long a final may wait for its turn at the model, and for its vector."""
         self._embedder = embedder
         self._publish = publish
         self._longest_s = longest_s
@@ -46,12 +43,10 @@ class Finals:
 
     async def _vector(self, tenant: str, text: str) -> Vector:
         try:
-            async with asyncio.timeout(self._longest_s):
+            async with patience(self._longest_s, "too many texts wait to be embedded, or they take too long"):
                 return await self._embedder.embed(tenant, text, Kind.PASSAGE)
         except ModelFailed as error:
             raise NotEmbedded("the model failed at the text") from error
-        except TimeoutError as error:
-            raise Overloaded("too many texts wait to be embedded, or they take too long") from error
 
 
 def created_id(told_by: str, segment_id: str, model: str, text: str) -> str:

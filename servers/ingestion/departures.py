@@ -1,22 +1,18 @@
 """Recordings that are deleted: their files go too, unless another recording has the same bytes."""
 
-import asyncio
-
 from ai2text.events.v1 import recording_events_pb2
 
-from servers.common.errors import InvalidInput, Overloaded
+from servers.common.errors import InvalidInput
+from servers.common.patience import LONGEST_S, patience
 from servers.ingestion.deposits import Deposits
 from servers.ingestion.files import AUDIO
-
-LONGEST_S = 20.0
-"""So long a removal may take, and wait for an upload of the same bytes; then it waits anew. Its consumer gives it up
-for the time being after 30 s, too, but takes that for a fault of the event's, and so many of those for poison."""
 
 
 class Departures:
     """Handles `recording.deleted`; the same event twice does no harm."""
 
     def __init__(self, deposits: Deposits, longest_s: float = LONGEST_S) -> None:
+        """`longest_s`: how long a removal may take, and wait for an upload of the same bytes."""
         self._deposits = deposits
         self._longest_s = longest_s
 
@@ -27,8 +23,5 @@ class Departures:
             return
         if not event.object_key.startswith(f"{AUDIO}{event.tenant}/"):
             raise InvalidInput("the event names a file that does not belong to its tenant")
-        try:
-            async with asyncio.timeout(self._longest_s):
-                await self._deposits.release(event.tenant, event.object_key)
-        except TimeoutError as error:
-            raise Overloaded("the file could not be removed in time") from error
+        async with patience(self._longest_s, "the file could not be removed in time"):
+            await self._deposits.release(event.tenant, event.object_key)

@@ -6,6 +6,7 @@ what players agree on. WebVTT: https://www.w3.org/TR/webvtt1/
 
 import heapq
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from enum import Enum
 from typing import Any, Protocol
@@ -50,7 +51,7 @@ def writer(format: Format, recording: Recording, transcripts: Sequence[Transcrip
             return PlainText(len(transcripts) > 1)
 
 
-class _Subtitles:
+class _Subtitles(ABC):
     """Cues by the times when they begin, as WebVTT demands, where segments overlap, too."""
 
     head = ""
@@ -86,9 +87,9 @@ class _Subtitles:
             written.append(self._cue(channel, cue))
         return "".join(written)
 
+    @abstractmethod
     def _cue(self, channel: str, cue: Cue) -> str:
         """As the format writes it; `channel` is empty where there is one."""
-        raise NotImplementedError
 
 
 class SubRip(_Subtitles):

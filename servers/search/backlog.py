@@ -42,7 +42,7 @@ class Backlog:
             while True:
                 self._waiting = await self._bus.waiting("EMBEDDINGS", self._durable)
                 self._told_again = await _is_told_again(await self._bus.jetstream())
-                _end_if_cancelled()
+                events.end_if_cancelled()
                 await asyncio.sleep(LOOK_EVERY_S)
         except events.RETRYABLE as error:
             raise DependencyUnavailable("nats") from error
@@ -51,16 +51,8 @@ class Backlog:
 async def taken_in(bus: events.Bus, stream: str, durable: str) -> None:
     """Returns when a consumer has done with all that there is for it; DependencyUnavailable when NATS is away."""
     while await bus.waiting(stream, durable):
-        _end_if_cancelled()
+        events.end_if_cancelled()
         await asyncio.sleep(CATCHES_UP_S)
-
-
-def _end_if_cancelled() -> None:
-    """A cancellation can get lost in the client of NATS, which uses `asyncio.wait_for` (Python 3.11), in the moment in
-    which an answer comes: whoever cancelled would wait for ever."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
 
 
 async def _is_told_again(jetstream: JetStreamContext) -> bool:

@@ -1,14 +1,13 @@
 """The durable consumers of the search server; each index has its own, for it begins with the first event there is."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from ai2text.events.v1 import embedding_events_pb2, recording_events_pb2
 
 from servers.common import events
-from servers.common.errors import Overloaded
 from servers.common.lifecycle import Job
+from servers.common.patience import LONGEST_S, patience
 from servers.search import backlog
 from servers.search.arrivals import Arrivals
 from servers.search.deletions import Deletions
@@ -17,23 +16,15 @@ from servers.search.intake import Intake
 from servers.search.recordings import Recordings
 from servers.search.shelves import Catalogue, Shelves
 
-LONGEST_S = 20.0
-"""So long what an event tells of may wait for the disk, or for an index that is being opened; then it waits anew. Its
-consumer gives it up for the time being after 30 s, too, but takes that for a fault of the event's, and so many of those
-for poison."""
-
 E = TypeVar("E")
 
 
 def patient(handle: Callable[[E], Awaitable[None]], longest_s: float = LONGEST_S) -> Callable[[E], Awaitable[None]]:
-    """The same, but Overloaded when it takes too long."""
+    """The same, but Overloaded when it waits for too long for the disk, or for an index that is being opened."""
 
     async def handled(event: E) -> None:
-        try:
-            async with asyncio.timeout(longest_s):
-                await handle(event)
-        except TimeoutError as error:
-            raise Overloaded("the index does not take it in in time") from error
+        async with patience(longest_s, "the index does not take it in in time"):
+            await handle(event)
 
     return handled
 

@@ -223,7 +223,7 @@ async def test_a_dead_letter_that_was_sent_back_waits_too(ground: Ground) -> Non
 
 
 async def test_what_lies_behind_a_long_backlog_is_seen(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("servers.asr.batch.backlog.AT_ONCE", 3)
+    monkeypatch.setattr("servers.common.rereading.AT_ONCE", 3)
     new = await ground.requested(files=10)
     assert await ground.look() == 0
     assert len(await BusBacklog(ground.bus).waiting()) == 10

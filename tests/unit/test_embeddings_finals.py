@@ -7,8 +7,9 @@ from ai2text.events.v1 import transcript_events_pb2
 
 from servers.common.errors import Ai2TextError, Overloaded
 from servers.common.events import Consumer
+from servers.common.patience import LONGEST_S
 from servers.embeddings.embedding import Kind, ModelFailed, Vector
-from servers.embeddings.finals import LONGEST_S, Finals, NotEmbedded
+from servers.embeddings.finals import Finals, NotEmbedded
 from tests.rpc.embeddings_server import LetterCounter, embedder
 
 EVENT = transcript_events_pb2.TranscriptFinalized(

@@ -8,7 +8,8 @@ from ai2text.events.v1 import recording_events_pb2
 
 from servers.common.errors import Overloaded
 from servers.common.events import Consumer
-from servers.ingestion.departures import LONGEST_S, Departures
+from servers.common.patience import LONGEST_S
+from servers.ingestion.departures import Departures
 
 EVENT = recording_events_pb2.RecordingDeleted(tenant="acme", object_key="audio/acme/00")
 

@@ -6,7 +6,8 @@ import pytest
 
 from servers.common.errors import FieldInvalid, Overloaded
 from servers.common.events import Consumer
-from servers.search.consumers import LONGEST_S, patient
+from servers.common.patience import LONGEST_S
+from servers.search.consumers import patient
 
 
 async def test_an_event_that_waits_too_long_for_the_index_may_wait_again() -> None:
