@@ -5,14 +5,15 @@ from collections.abc import AsyncGenerator, Iterator, Mapping
 from datetime import UTC, datetime
 
 from nats.js import JetStreamContext
-from nats.js.errors import NotFoundError, ServerError
+from nats.js.errors import APIError, NotFoundError
 from opentelemetry import propagate, trace
 
 from servers.admin.dead_letters import DeadLetter, Fate
 from servers.common import dead_letters, events, rereading, streams
 from servers.common.errors import DependencyUnavailable
 
-_NO_SUCH_MESSAGE = 10057
+# What the server says of a message that is gone: when it looks for it, and when another deletion was a moment faster.
+_GONE = frozenset({10057, 10043})
 
 
 class DeadLetterStream:
@@ -98,8 +99,8 @@ async def _stream_of(jetstream: JetStreamContext, letter: DeadLetter) -> str | N
 async def _remove(jetstream: JetStreamContext, letter: DeadLetter) -> bool:
     try:
         return await jetstream.delete_msg(streams.DLQ, letter.sequence)
-    except ServerError as error:
-        if error.err_code == _NO_SUCH_MESSAGE:
+    except APIError as error:
+        if error.err_code in _GONE:
             return False
         raise
 

@@ -17,9 +17,10 @@ from ai2text.admin.v1.dead_letter_service_pb2 import (
 )
 from ai2text.events.v1 import transcript_events_pb2
 from nats.js.api import ConsumerConfig
+from nats.js.errors import APIError
 
 from servers.admin import backlogs
-from servers.admin.dead_letters import DeadLetters, Filters, Replayed
+from servers.admin.dead_letters import DeadLetters, Fate, Filters, Replayed
 from servers.admin.graveyard import DeadLetterStream
 from servers.common import events, streams
 from servers.common.errors import DependencyUnavailable, FieldInvalid
@@ -136,6 +137,32 @@ async def test_replays_at_the_same_time_deliver_once(bus: Bus) -> None:
     assert await letters.page(Filters(), 0, "") == await letters.page(Filters(), 0, "")
     assert (await letters.page(Filters(), 0, "")).total == 0
     await messages(bus, streams.replay_subject("embeddings", SUBJECT), 5)
+
+
+async def test_removals_at_the_same_time_find_a_letter_once(bus: Bus) -> None:
+    letters, graveyard = DeadLetters(DeadLetterStream(bus)), DeadLetterStream(bus)
+    async with job(consumer(bus, Handler(FieldInvalid("text", "is empty"))).run):
+        for n in range(20):
+            await tell(bus, f"e{n}")
+        for letter in await buried(letters, 20):
+            removed = await asyncio.gather(*(graveyard.remove(letter) for _ in range(16)))
+            assert sorted(removed) == [False] * 15 + [True]
+
+
+@pytest.mark.parametrize("code", [10043, 10057])
+async def test_a_letter_that_the_server_no_longer_finds_is_gone(
+    bus: Bus, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    async def gone(*_: object) -> bool:
+        raise APIError(code=400, err_code=code, description="it was a moment ago")
+
+    letters, graveyard = DeadLetters(DeadLetterStream(bus)), DeadLetterStream(bus)
+    async with job(consumer(bus, Handler(FieldInvalid("text", "is empty"))).run):
+        await tell(bus)
+        (letter,) = await buried(letters, 1)
+    monkeypatch.setattr(await bus.jetstream(), "delete_msg", gone)
+    assert not await graveyard.remove(letter)
+    assert await graveyard.replay(letter) is Fate.GONE
 
 
 async def test_a_letter_stays_when_its_consumer_is_gone(bus: Bus) -> None:
