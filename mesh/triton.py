@@ -181,7 +181,8 @@ def command(installation: Installation, home: Home, ports: Ports) -> list[str]:
 def environment(installation: Installation, home: Home, environ: Mapping[str, str]) -> dict[str, str]:
     """`environ` with the library path, the environment's Python first, and the models as full paths.
 
-    Whisper is given all its cuts that the models folder has, unless AI2TEXT_WHISPER_CUTS names others or, empty, none.
+    Whisper is given all its cuts that the models folder has, unless AI2TEXT_WHISPER_CUTS names others or, empty, none;
+    so it is with AI2TEXT_WHISPER_ONNX, what ONNX Runtime takes of it.
     """
 
     def model(variable: str, default: str) -> Path:
@@ -189,6 +190,7 @@ def environment(installation: Installation, home: Home, environ: Mapping[str, st
 
     whisper = model("AI2TEXT_WHISPER_MODEL", "whisper-base")
     cuts = ":".join(sorted(map(str, home.models.glob(f"{whisper.name}-cut-*"))))
+    exported = whisper.with_name(f"{whisper.name}-onnx")
     paths = [*installation.library_path, *filter(None, [environ.get("LD_LIBRARY_PATH")])]
     return {
         **{name: value for name, value in environ.items() if name not in ("PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV")},
@@ -196,6 +198,7 @@ def environment(installation: Installation, home: Home, environ: Mapping[str, st
         "PATH": f"{installation.venv / 'bin'}:{environ.get('PATH', os.defpath)}",
         "AI2TEXT_WHISPER_MODEL": str(whisper),
         "AI2TEXT_WHISPER_CUTS": environ.get("AI2TEXT_WHISPER_CUTS", cuts),
+        "AI2TEXT_WHISPER_ONNX": environ.get("AI2TEXT_WHISPER_ONNX", str(exported) if exported.is_dir() else ""),
         "AI2TEXT_EMBEDDER_MODEL": str(model("AI2TEXT_EMBEDDER_MODEL", "multilingual-e5-small")),
         # Whisper and the embedder share the cores: threads that spin while they wait slow each other twentyfold.
         "OMP_WAIT_POLICY": "PASSIVE",

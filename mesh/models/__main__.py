@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from mesh.home import Home
-from mesh.models import accents, e5, speech, whisper, whisper_cut, whisper_tiny
+from mesh.models import accents, e5, speech, whisper, whisper_cut, whisper_onnx, whisper_tiny
 from mesh.models.assembly import assemble, is_assembled
 from mesh.models.wheels import ModelError, sha256_of
 
@@ -30,31 +30,33 @@ def products(home: Home, *, speech_too: bool, tiny_too: bool, own_models: Sequen
     Raises ModelError when one of `own_models`, folders in the models folder or full paths, is no faster-whisper model.
     """
     yield Product(home.models / whisper.NAME, whisper.RECIPE, whisper.fill, "133 MB to download")
-    yield from cuts(home, home.models / whisper.NAME, whisper.RECIPE, list(whisper_cut.SHARES))
+    yield from derived(home, home.models / whisper.NAME, whisper.RECIPE, list(whisper_cut.SHARES))
     yield Product(home.models / e5.NAME, e5.RECIPE, e5.fill, "91 MB to download, then about 40 s to convert and verify")
     yield Product(home.models / accents.NAME, accents.RECIPE, accents.fill, "65 MB to download")
     if tiny_too:
         yield Product(home.models / whisper_tiny.NAME, whisper_tiny.RECIPE, whisper_tiny.fill, "71 MB to download")
-        yield from cuts(home, home.models / whisper_tiny.NAME, whisper_tiny.RECIPE, [whisper_cut.ENGLISH])
+        yield from derived(home, home.models / whisper_tiny.NAME, whisper_tiny.RECIPE, [whisper_cut.ENGLISH])
     for name in own_models:
         model = home.models / name
         languages = whisper_cut.languages(model)
-        yield from cuts(home, model, f"{model.name} of sha256 {sha256_of(model / 'model.bin')}", languages)
+        yield from derived(home, model, f"{model.name} of sha256 {sha256_of(model / 'model.bin')}", languages)
     if speech_too:
         yield Product(home.root / speech.NAME, speech.RECIPE, speech.fill, "7 MB to download")
 
 
-def cuts(home: Home, model: Path, origin: str, languages: Sequence[str]) -> list[Product]:
-    """The cuts of one Whisper; `origin` names its weights."""
-    return [
-        Product(
-            home.models / whisper_cut.name(model.name, language),
-            whisper_cut.recipe(origin, language),
-            partial(whisper_cut.fill, model, language),
-            "57 MB to download, once for all cuts, then about 5 s",
-        )
-        for language in languages
-    ]
+def derived(home: Home, model: Path, origin: str, languages: Sequence[str]) -> Iterator[Product]:
+    """The cuts of one Whisper, and what ONNX Runtime takes of all of them; `origin` names its weights."""
+    folders = {language: home.models / whisper_cut.name(model.name, language) for language in languages}
+    recipes = {language: whisper_cut.recipe(origin, language) for language in languages}
+    for language, folder in folders.items():
+        effort = "57 MB to download, once for all cuts, then about 5 s"
+        yield Product(folder, recipes[language], partial(whisper_cut.fill, model, language), effort)
+    yield Product(
+        home.models / whisper_onnx.name(model.name),
+        whisper_onnx.recipe(origin, recipes),
+        partial(whisper_onnx.fill, model, folders),
+        "1 MB to download, then about 20 s",
+    )
 
 
 def make(product: Product, cache: Path) -> None:
@@ -85,7 +87,7 @@ def main() -> int:
     parser.add_argument("--speech", action="store_true", help="also fetch short clips of speech for demos and tests")
     parser.add_argument("--tiny", action="store_true", help=f"also assemble {whisper_tiny.NAME}, for English alone")
     parser.add_argument(
-        "--cut", metavar="MODEL", action="append", default=[], help="also cut this faster-whisper model"
+        "--cut", metavar="MODEL", action="append", default=[], help="also prepare this faster-whisper model"
     )
     asked = parser.parse_args()
     home = Home.from_env()

@@ -177,7 +177,7 @@ def test_clips_get_plain_names_and_a_manifest(tmp_path: Path) -> None:
     ]
 
 
-def test_cuts_follow_the_model_that_they_are_cut_from(tmp_path: Path) -> None:
+def test_cuts_and_exports_follow_the_model_that_they_are_made_of(tmp_path: Path) -> None:
     home = Home(tmp_path, tmp_path / "models")
     own = tmp_path / "own.en"
     own.mkdir()
@@ -185,13 +185,15 @@ def test_cuts_follow_the_model_that_they_are_cut_from(tmp_path: Path) -> None:
     (own / "model.bin").write_bytes(b"weights")
     wanted = list(products(home, speech_too=False, tiny_too=True, own_models=[str(own)]))
     assert [product.folder.relative_to(home.models).name for product in wanted] == [
-        "whisper-base", "whisper-base-cut-vi", "whisper-base-cut-en", "multilingual-e5-small", "accents-vi",
-        "whisper-tiny.en", "whisper-tiny.en-cut-en", "own.en-cut-en",
+        "whisper-base", "whisper-base-cut-vi", "whisper-base-cut-en", "whisper-base-onnx", "multilingual-e5-small",
+        "accents-vi", "whisper-tiny.en", "whisper-tiny.en-cut-en", "whisper-tiny.en-onnx", "own.en-cut-en",
+        "own.en-onnx",
     ]  # fmt: skip
     assert len({product.recipe for product in wanted}) == len(wanted)
     (own / "model.bin").write_bytes(b"other weights")
-    *_, cut = products(home, speech_too=False, tiny_too=False, own_models=[str(own)])
-    assert cut.recipe != wanted[-1].recipe
+    *_, cut, exported = products(home, speech_too=False, tiny_too=False, own_models=[str(own)])
+    assert cut.recipe != wanted[-2].recipe
+    assert exported.recipe != wanted[-1].recipe
 
 
 def test_a_model_to_cut_that_is_none_is_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -65,6 +65,17 @@ def test_whisper_is_given_its_cuts_unless_the_settings_name_others(installation:
     assert cuts(AI2TEXT_WHISPER_MODEL="whisper-large") == cuts(AI2TEXT_WHISPER_CUTS="") == ""
 
 
+def test_whisper_is_given_what_onnx_runtime_takes_of_it_where_that_is(installation: Installation, home: Home) -> None:
+    (home.models / "whisper-base-onnx").mkdir(parents=True)
+
+    def exported(**settings: str) -> str:
+        return environment(installation, home, settings)["AI2TEXT_WHISPER_ONNX"]
+
+    assert exported() == f"{home.models}/whisper-base-onnx"
+    assert exported(AI2TEXT_WHISPER_MODEL="whisper-large") == exported(AI2TEXT_WHISPER_ONNX="") == ""
+    assert exported(AI2TEXT_WHISPER_ONNX="/else/where") == "/else/where"
+
+
 def test_settings_change_a_models_configuration_and_nothing_else(tmp_path: Path) -> None:
     source = (model_repository.SOURCE / "whisper" / "config.pbtxt").read_text()
     assert model_repository.configured(source, "whisper", {}) == source

@@ -9,13 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobs import Hypothesis, Job
-from loops import compression_ratio
+from loops import compression_ratio, token_room
 from vocabulary import Vocabulary
-from waveform import FRAMES_PER_SECOND, SAMPLE_RATE
+from waveform import FRAMES_PER_SECOND
 from words import Piece, time_words
 
-TOKENS_PER_SECOND = 8
-SPARE_TOKENS = 16
 LONGEST_DECODE = 448
 
 Floats = NDArray[np.float32]
@@ -51,11 +49,6 @@ class Clip:
     decoder: "Decoder"
     prompt: list[int]
 
-    @property
-    def duration(self) -> float:
-        """How long the audio itself lasts, in seconds."""
-        return self.job.samples.size / SAMPLE_RATE
-
 
 class Decoder:
     """Whisper's decoder on CTranslate2. Holds nothing between calls."""
@@ -86,7 +79,7 @@ class Decoder:
             self._stacked(clips),
             self.vocabulary.language(clips[0].language).sot_sequence,
             [each.tokens for each in found],
-            [min(clip.seconds * FRAMES_PER_SECOND, math.ceil(clip.duration * FRAMES_PER_SECOND)) for clip in clips],
+            [min(clip.seconds * FRAMES_PER_SECOND, math.ceil(clip.job.duration * FRAMES_PER_SECOND)) for clip in clips],
         )
         return [self._timed(*each) for each in zip(clips, found, paths, strict=True)]
 
@@ -115,14 +108,9 @@ class Decoder:
         pieces = [Piece(text, len(its_tokens)) for text, its_tokens in zip(texts, tokens, strict=True)]
         return replace(
             found,
-            words=time_words(pieces, path.text_token_probs, path.alignments, clip.duration),
+            words=time_words(pieces, path.text_token_probs, path.alignments, clip.job.duration),
             token_logprobs=[math.log(max(probability, 1e-10)) for probability in path.text_token_probs],
         )
-
-
-def token_room(sample_count: int) -> int:
-    """More tokens than anybody says in so many samples: 8 a second, and 16."""
-    return SPARE_TOKENS + math.ceil(TOKENS_PER_SECOND * sample_count / SAMPLE_RATE)
 
 
 def length_limit(sample_count: int, prompt_length: int) -> int:

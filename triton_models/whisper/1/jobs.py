@@ -5,7 +5,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from waveform import Samples, context_seconds
+from waveform import SAMPLE_RATE, Samples, context_seconds
 from words import Word
 
 LARGEST_BEAM = 10
@@ -28,6 +28,11 @@ class Job:
     word_times: bool = False
     beam_size: int = 1
     hotwords: str = ""
+
+    @property
+    def duration(self) -> float:
+        """How long the clip lasts, in seconds."""
+        return self.samples.size / SAMPLE_RATE
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,27 @@
 """Signs that the decoder got stuck and repeats itself."""
 
+import math
 import zlib
 from collections.abc import Sequence
+
+from waveform import SAMPLE_RATE
 
 HIGHEST_COMPRESSION = 2.4
 LONGEST_PERIOD = 24
 FEWEST_REPEATS = 3
 SHORTEST_LOOP = 10
+TOKENS_PER_SECOND = 8
+SPARE_TOKENS = 16
+
+
+def token_room(sample_count: int) -> int:
+    """More tokens than anybody says in so many samples: 8 a second, and 16."""
+    return SPARE_TOKENS + math.ceil(TOKENS_PER_SECOND * sample_count / SAMPLE_RATE)
+
+
+def is_stuck(text: str, tokens: Sequence[int], sample_count: int) -> bool:
+    """Whether the decoder loops, or went on until it ran out of room."""
+    return len(tokens) >= token_room(sample_count) or is_looping(text, tokens)
 
 
 def compression_ratio(text: str) -> float:

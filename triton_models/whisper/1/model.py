@@ -1,4 +1,4 @@
-"""Whisper behind Triton: tensors in, tensors out. The work is done in `recogniser`.
+"""Whisper behind Triton: tensors in, tensors out. The work is done in `onnx_recogniser` or `recogniser`.
 
 Inputs, one clip a request (Triton makes the batches):
 
@@ -22,6 +22,7 @@ INTERNAL; the others of its batch are not touched.
 import os
 import time
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import ctranslate2
@@ -30,8 +31,10 @@ import triton_python_backend_utils as pb_utils
 from faster_whisper import WhisperModel
 from numpy.typing import NDArray
 
+import onnx_whisper
 from decoder import Decoder
 from jobs import Hypothesis, Job
+from onnx_recogniser import OnnxRecogniser
 from recogniser import Recogniser
 from vocabulary import Vocabulary
 from waveform import UnusableRequest
@@ -44,32 +47,23 @@ class TritonPythonModel:
     """One instance: its models in memory, one batch at a time."""
 
     def initialize(self, args: dict[str, str]) -> None:
-        """Loads AI2TEXT_WHISPER_MODEL, a faster-whisper folder, and AI2TEXT_WHISPER_CUTS, folders that were cut from it
+        """Loads AI2TEXT_WHISPER_ONNX, a folder that mesh/models/whisper_onnx.py made, for live speech on a CPU.
+
+        Recordings, of which many clips are decoded at a time, GPUs, and Whispers without such a folder take CTranslate2
+        with AI2TEXT_WHISPER_MODEL, a faster-whisper folder, and AI2TEXT_WHISPER_CUTS, folders that were cut from it
         (see mesh/models/whisper_cut.py) with `:` between them. Instances of `whisper-background` and `whisper-batch`
         make way on the CPU for all others (SCHED_IDLE)."""
         name = args["model_name"]
         if name.endswith(("-background", "-batch")):
             os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))  # before there are threads, which inherit it
-        on_gpu = args["model_instance_kind"] == "GPU"
-        load = partial(
-            WhisperModel,
-            device="cuda" if on_gpu else "cpu",
-            device_index=int(args["model_instance_device_id"]) if on_gpu else 0,
-            compute_type=os.environ.get("AI2TEXT_WHISPER_COMPUTE_TYPE") or ("float16" if on_gpu else "int8"),
-            cpu_threads=_threads(name),
-            local_files_only=True,
-        )
-        whisper = load(os.environ["AI2TEXT_WHISPER_MODEL"])
-        cuts = [load(folder) for folder in os.environ.get("AI2TEXT_WHISPER_CUTS", "").split(":") if folder]
-        multilingual = whisper.model.is_multilingual
-        self._recogniser = Recogniser(
-            whisper.model,
-            full=_decoder(whisper, multilingual),
-            cuts=[_decoder(cut, multilingual) for cut in cuts],
-            mel=whisper.feature_extractor,
-            to_view=_view,
-            encoded_together=TOGETHER_ON_GPU if on_gpu else 1,
-        )
+        exported = os.environ.get("AI2TEXT_WHISPER_ONNX", "")
+        gpu = int(args["model_instance_device_id"]) if args["model_instance_kind"] == "GPU" else None
+        if gpu is None and exported and not name.endswith("-batch"):
+            self._recogniser: Recogniser | OnnxRecogniser = OnnxRecogniser(
+                *onnx_whisper.load(Path(exported), _threads(name))
+            )
+        else:
+            self._recogniser = _on_ctranslate2(gpu, _threads(name))
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Answers one batch, in order. Requests that their callers have given up are not worked on."""
@@ -85,6 +79,28 @@ def _threads(model: str) -> int:
     if model.endswith("-batch"):
         return int(os.environ.get("AI2TEXT_WHISPER_BATCH_THREADS") or THREADS_OF_BATCH)
     return int(os.environ.get("AI2TEXT_WHISPER_THREADS") or 1)
+
+
+def _on_ctranslate2(gpu: int | None, threads: int) -> Recogniser:
+    load = partial(
+        WhisperModel,
+        device="cpu" if gpu is None else "cuda",
+        device_index=gpu or 0,
+        compute_type=os.environ.get("AI2TEXT_WHISPER_COMPUTE_TYPE") or ("int8" if gpu is None else "float16"),
+        cpu_threads=threads,
+        local_files_only=True,
+    )
+    whisper = load(os.environ["AI2TEXT_WHISPER_MODEL"])
+    cuts = [load(folder) for folder in os.environ.get("AI2TEXT_WHISPER_CUTS", "").split(":") if folder]
+    multilingual = whisper.model.is_multilingual
+    return Recogniser(
+        whisper.model,
+        full=_decoder(whisper, multilingual),
+        cuts=[_decoder(cut, multilingual) for cut in cuts],
+        mel=whisper.feature_extractor,
+        to_view=_view,
+        encoded_together=1 if gpu is None else TOGETHER_ON_GPU,
+    )
 
 
 def _decoder(whisper: WhisperModel, multilingual: bool) -> Decoder:

@@ -1,4 +1,4 @@
-"""Speech into text: encode clips, decode them together, decode again what looped, time the words."""
+"""Speech into text with CTranslate2: encode clips, decode them together, what looped again, time the words."""
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from decoder import Clip, Decoder, Engine, Floats, token_room
+from decoder import Clip, Decoder, Engine, Floats
 from jobs import LARGEST_BEAM, Batch, Hypothesis, Job, grouped, plan
-from loops import is_looping
+from loops import is_stuck
 from waveform import FRAMES_PER_SECOND, LONGEST_SECONDS, Samples, UnusableRequest, check
 
 AVOID_REPETITION = {"repetition_penalty": 1.1, "no_repeat_ngram_size": 3}
@@ -143,5 +143,4 @@ def _timed(settled: list[tuple[Clip, Hypothesis]]) -> list[Hypothesis]:
 
 
 def _stuck(found: Hypothesis, clip: Clip) -> bool:
-    """Whether the decoder loops, or went on until it ran out of room."""
-    return len(found.tokens) >= token_room(clip.job.samples.size) or is_looping(found.text, found.tokens)
+    return is_stuck(found.text, found.tokens, clip.job.samples.size)

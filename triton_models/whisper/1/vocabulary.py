@@ -11,6 +11,7 @@ from waveform import UnusableRequest
 PROMPT_STEP = 8
 LONGEST_PROMPT = 96
 LONGEST_HOTWORDS = 48
+_LANGUAGE = re.compile(r"<\|([a-z]{2,3})\|>")
 
 
 class Vocabulary:
@@ -38,6 +39,17 @@ class Vocabulary:
             except ValueError:
                 raise UnusableRequest(f"LANGUAGE {code!r} is not one of Whisper's codes, such as vi or en") from None
         return self._languages[code]
+
+    @property
+    def start(self) -> int:
+        """The token behind which the decoder names the language."""
+        return int(self._plain.sot)
+
+    def language_marks(self) -> tuple[list[str], list[int]]:
+        """The codes of all languages that this model can write, and their tokens."""
+        marks = ((_LANGUAGE.fullmatch(token), number) for token, number in self._pairs.get_vocab().items())
+        known = sorted((mark[1], number) for mark, number in marks if mark)
+        return [code for code, _ in known], [number for _, number in known]
 
     def candidates(self, listed: str) -> tuple[str, ...]:
         """The codes among which the language is to be found: those listed, commas between them; none means any.

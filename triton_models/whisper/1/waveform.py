@@ -10,6 +10,9 @@ FRAMES_PER_SECOND = 100
 LONGEST_SECONDS = 30
 SHORTEST_CONTEXT_SECONDS = 8
 CONTEXT_MARGIN_SECONDS = 2
+LONGEST_ALONE_SECONDS = 12
+SILENCE_SECONDS = 0.75
+STEP_SAMPLES = 1280
 LOUDEST = 8.0
 
 Samples = NDArray[np.float32]
@@ -45,3 +48,15 @@ def context_seconds(sample_count: int) -> int:
     """
     wanted = math.ceil(sample_count / SAMPLE_RATE + CONTEXT_MARGIN_SECONDS)
     return min(LONGEST_SECONDS, max(SHORTEST_CONTEXT_SECONDS, wanted))
+
+
+def followed(samples: Samples) -> Samples:
+    """The clip as an encoder gets to see it behind whose output silence is put: with some of its own.
+
+    Without it last words are lost. Whole steps of .08 s, in which that silence lies; at least 1 s. Clips of which there
+    would be next to nothing behind are given back as they are.
+    """
+    if samples.size > LONGEST_ALONE_SECONDS * SAMPLE_RATE:
+        return samples
+    wanted = max(SAMPLE_RATE, samples.size + round(SILENCE_SECONDS * SAMPLE_RATE))
+    return np.pad(samples, (0, math.ceil(wanted / STEP_SAMPLES) * STEP_SAMPLES - samples.size))

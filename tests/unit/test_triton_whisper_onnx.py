@@ -1,0 +1,218 @@
+"""Whisper in ONNX Runtime over scripted sessions: what the networks are given, second tries, faults of one clip."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from jobs import Hypothesis, Job
+from onnx_recogniser import OnnxRecogniser
+from onnx_whisper import SILENT_ODDS, Ears, Writer
+from tests.unit.test_triton_whisper_recogniser import CONTROLS, bytes_tokenizer, clip, heard
+from vocabulary import Vocabulary
+from waveform import SAMPLE_RATE, UnusableRequest
+
+LAYERS, HEADS, WIDTH = 1, 2, 3
+POOLED, TAIL = 4, 20
+SURE = -0.01
+
+
+@dataclass
+class Encoder:
+    """Remembers how many frames it was given."""
+
+    frames: list[int] = field(default_factory=list)
+    fault: Exception | None = None
+
+    def get_inputs(self) -> list[Any]:
+        return []
+
+    def get_outputs(self) -> list[Any]:
+        return [SimpleNamespace(name="keys0"), SimpleNamespace(name="values0")]
+
+    def run(self, names: Sequence[str] | None, given: Mapping[str, Any]) -> list[Any]:
+        if self.fault:
+            raise self.fault
+        self.frames.append(given["mel"].shape[2])
+        positions = given["positions"].size
+        assert positions == given["mel"].shape[2] // 2
+        return [np.ones((HEADS, WIDTH, positions), np.float32), np.ones((HEADS, positions, WIDTH), np.float32)]
+
+
+class Decoder:
+    """Says each of its texts in turn, whatever it hears; a second hypothesis says nothing but spaces.
+
+    Its memory holds the tokens themselves, so that a hypothesis that was given another's is noticed.
+    """
+
+    def __init__(self, *texts: str, controls: Sequence[str] = CONTROLS, silent: float = 0.2) -> None:
+        self.tokenizer = bytes_tokenizer(list(controls))
+        self.prompts: list[list[int]] = []
+        self.heard: list[Mapping[str, Any]] = []
+        self._silent = silent
+        self._script = [[*self._ids(text), self._id("<|endoftext|>")] for text in texts]
+        self._space = self._ids(" ")[0]
+
+    def get_inputs(self) -> list[Any]:
+        past = [("past0", ["h", HEADS, "before", WIDTH]), ("past1", ["h", HEADS, "before", WIDTH])]
+        return [SimpleNamespace(name=name, shape=shape) for name, shape in (*past, ("banned", [1, self._size]))]
+
+    def get_outputs(self) -> list[Any]:
+        return []
+
+    @property
+    def _size(self) -> int:
+        return self.tokenizer.get_vocab_size()
+
+    def _id(self, control: str) -> int:
+        return int(self.tokenizer.token_to_id(control))
+
+    def _ids(self, text: str) -> list[int]:
+        return list(self.tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def run(self, names: Sequence[str] | None, given: Mapping[str, Any]) -> list[Any]:
+        assert list(names or []) == ["scores", "likeliest", "asked_scores", "attention", "present0", "present1"]
+        assert given["keys0"].shape[2] == given["values0"].shape[1] == given["bias"].size
+        self.heard.append(given)
+        tokens, past = given["tokens"], given["past0"]
+        known = past[:, 0, :, 0].astype(int)
+        whole = np.concatenate([np.broadcast_to(known, (len(tokens), known.shape[1])), tokens], axis=1)
+        if past.shape[2] == 0 and tokens.shape[1] > 1 and given["count"][0] > 1:
+            self.prompts.append([int(token) for token in tokens[0]])
+        scores = np.stack([self._scores(whole, tokens, int(row)) for row in given["rows"]]) + given["banned"]
+        likeliest = np.argsort(-scores, axis=1, kind="stable")[:, : given["count"][0]]
+        present = np.broadcast_to(whole[:, np.newaxis, :, np.newaxis], (len(tokens), HEADS, whole.shape[1], WIDTH))
+        attention = np.full((1, tokens.size, given["bias"].size), 1 / given["bias"].size, np.float32)
+        asked = np.take_along_axis(scores, given["asked"], 1)
+        return [
+            np.take_along_axis(scores, likeliest, 1),
+            likeliest,
+            asked,
+            attention,
+            *[present.astype(np.float32)] * 2,
+        ]
+
+    def _scores(self, whole: np.ndarray, tokens: np.ndarray, row: int) -> np.ndarray:
+        text, place = divmod(row, tokens.shape[1])
+        said = [int(token) for token in whole[text, : whole.shape[1] - tokens.shape[1] + place + 1]]
+        scores = np.full(self._size, -20, np.float32)
+        scores[self._space] = -5
+        scores[self._id("<|nospeech|>")] = np.log(self._silent)
+        if said == [self._id("<|startoftranscript|>")] and self.tokenizer.token_to_id("<|zh|>"):
+            scores[[self._id("<|zh|>"), self._id("<|vi|>")]] = -1, -2
+        if self.prompts and said[: len(self.prompts[-1])] == self.prompts[-1]:
+            script, at = self._script[min(len(self.prompts), len(self._script)) - 1], len(said) - len(self.prompts[-1])
+            if said[len(self.prompts[-1]) :] == script[:at]:
+                scores[script[at]] = SURE
+        return scores
+
+
+class Speakable(Vocabulary):
+    """A vocabulary of bytes, in which a space is no mark of music."""
+
+    unspeakable: list[int] = []  # noqa: RUF012
+
+
+def tail() -> dict[str, np.ndarray]:
+    return {
+        "keys0": np.zeros((HEADS, WIDTH, TAIL), np.float32),
+        "values0": np.zeros((HEADS, TAIL, WIDTH), np.float32),
+        "bias": np.full(TAIL, 1.5, np.float32),
+    }
+
+
+def whisper(whole: Decoder, *cuts: Decoder) -> tuple[OnnxRecogniser, Encoder]:
+    encoder = Encoder()
+
+    def mel(samples: np.ndarray) -> np.ndarray:
+        return np.ones((80, samples.size // 160 + 1), np.float32)
+
+    writers = [Writer(each, Speakable(each.tokenizer, multilingual=True)) for each in (whole, *cuts)]
+    return OnnxRecogniser(Ears(encoder, mel, tail(), POOLED), writers[0], writers[1:]), encoder
+
+
+def recognised(recogniser: OnnxRecogniser, job: Job) -> Hypothesis:
+    return heard(recogniser.recognise([job])[0])
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+def test_a_clip_is_encoded_with_little_silence_and_heard_with_more(beam: int) -> None:
+    decoder = Decoder("xin chao")
+    recogniser, encoder = whisper(decoder)
+    answer = recognised(recogniser, Job(clip(0.4), "vi", beam_size=beam))
+    assert (answer.text, answer.language, answer.language_prob) == ("xin chao", "vi", 1.0)
+    assert encoder.frames == [120]  # .4 s and .75 s, in steps of .08 s
+    assert answer.context_seconds == 2
+    behind = decoder.heard[0]
+    assert behind["bias"].tolist() == [0.0] * 60 + [1.5] * (TAIL - 60 // POOLED)
+    assert behind["keys0"][0, 0].tolist() == [1.0] * 60 + [0.0] * (TAIL - 60 // POOLED)
+
+
+def test_a_long_clip_brings_its_own_silence() -> None:
+    recogniser, encoder = whisper(Decoder("xin chao"))
+    assert recognised(recogniser, Job(clip(14), "vi")).context_seconds == 16
+    assert encoder.frames == [1600]
+
+
+def test_the_mean_log_probability_counts_the_end_of_the_text() -> None:
+    recogniser, _ = whisper(Decoder("abc"))
+    assert recognised(recogniser, Job(clip(), "en", beam_size=3)).avg_logprob == pytest.approx(SURE, abs=1e-3)
+
+
+def test_silence_from_elsewhere_makes_it_no_likelier_that_nobody_spoke() -> None:
+    recogniser, _ = whisper(Decoder("abc", silent=0.5))
+    short = recognised(recogniser, Job(clip(0.4), "en"))
+    assert short.no_speech_prob == pytest.approx(1 / (1 + SILENT_ODDS), abs=1e-3)
+    assert recognised(recogniser, Job(clip(14), "en")).no_speech_prob == pytest.approx(0.5, abs=1e-3)
+
+
+def test_a_language_that_is_not_given_is_heard_among_those_that_may_be() -> None:
+    recogniser, _ = whisper(Decoder("xin"))
+    assert recognised(recogniser, Job(clip())).language == "zh"
+    among = recognised(recogniser, Job(clip(), "en, vi"))
+    assert among.language == "vi"
+    assert 0.9 < among.language_prob <= 1
+
+
+def test_a_language_with_a_cut_is_written_by_it_and_others_by_the_whole_model() -> None:
+    others = [each for each in CONTROLS if each not in ("<|en|>", "<|zh|>")]
+    recogniser, _ = whisper(Decoder("ni hao"), Decoder("xin", controls=others))
+    assert [recognised(recogniser, Job(clip(), code)).text for code in ("vi", "zh")] == ["xin", "ni hao"]
+
+
+def test_a_loop_is_heard_with_thirty_seconds_and_nothing_before_and_then_without_loops() -> None:
+    decoder = Decoder("ha " * 20, "ha " * 20, "ha " * 20)
+    recogniser, encoder = whisper(decoder)
+    answer = recognised(recogniser, Job(clip(3), "vi", previous_text="mot hai ba bon"))
+    assert encoder.frames == [376, 3000]
+    assert [len(prompt) for prompt in decoder.prompts] == [13, 4, 4]
+    assert answer.context_seconds == 30
+    assert answer.text.startswith("ha ha")
+    assert not any(answer.text.count(phrase) > 2 for phrase in ("ha ha ha ha",))
+
+
+def test_words_come_with_their_times_when_asked_for() -> None:
+    recogniser, _ = whisper(Decoder("xin chao"))
+    answer = recognised(recogniser, Job(clip(), "vi", word_times=True))
+    assert [word.text for word in answer.words] == ["xin", "chao"]
+    assert all(0 <= word.start <= word.end <= 3 for word in answer.words)
+    assert len(answer.token_logprobs) == len(answer.tokens) == 8
+    assert answer.token_logprobs == pytest.approx([SURE] * 8, abs=1e-3)
+    assert recognised(recogniser, Job(clip(), "vi")).words == []
+
+
+def test_what_is_wrong_with_one_clip_spoils_no_other() -> None:
+    recogniser, _ = whisper(Decoder("xin"))
+    jobs = [Job(clip(31), "vi"), Job(clip(), "xx"), Job(clip(), "vi", beam_size=11), Job(clip(), "vi")]
+    *refused, good = recogniser.recognise(jobs)
+    assert all(isinstance(fault, UnusableRequest) for fault in refused)
+    assert heard(good).text == "xin"
+
+
+def test_a_fault_of_the_engine_is_the_answer() -> None:
+    recogniser, encoder = whisper(Decoder("xin"))
+    encoder.fault = RuntimeError("out of memory")
+    assert recogniser.recognise([Job(np.zeros(SAMPLE_RATE, np.float32), "vi")]) == [encoder.fault]

@@ -1,0 +1,95 @@
+"""Speech into text with ONNX Runtime: clips one after the other, what looped again, words with their times."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from beams import Ended
+from jobs import LARGEST_BEAM, Hypothesis, Job
+from loops import compression_ratio, is_stuck, token_room
+from onnx_whisper import Ears, Heard, Writer
+from waveform import UnusableRequest, check
+from words import Piece, time_words
+
+
+class OnnxRecogniser:
+    """See `recogniser.Recogniser`. Holds nothing between calls."""
+
+    def __init__(self, ears: Ears, whole: Writer, cuts: Sequence[Writer]) -> None:
+        """A language that one of `cuts` knows is written by it, all others by `whole`, which also hears languages."""
+        self._ears = ears
+        self._whole = whole
+        self._cuts = cuts
+
+    def recognise(self, jobs: Sequence[Job]) -> list[Hypothesis | Exception]:
+        """One answer for each job, in order: what was heard, or why that job alone failed.
+
+        UnusableRequest is the caller's fault; RuntimeError and ValueError come from ONNX Runtime.
+        """
+        return [self._answer(job) for job in jobs]
+
+    def _answer(self, job: Job) -> Hypothesis | Exception:
+        try:
+            check(job.samples)
+            if not 1 <= job.beam_size <= LARGEST_BEAM:
+                raise UnusableRequest(f"BEAM_SIZE must lie in 1..{LARGEST_BEAM}, not {job.beam_size}")
+            candidates = self._whole.vocabulary.candidates(job.language)
+            return self._heard(job, candidates)
+        except (RuntimeError, ValueError) as fault:
+            return fault
+
+    def _heard(self, job: Job, candidates: tuple[str, ...]) -> Hypothesis:
+        heard = self._ears.hear(job.samples)
+        language, probability = self._language(heard, candidates)
+        writer = next((cut for cut in self._cuts if cut.vocabulary.knows(language)), self._whole)
+        prompt = writer.vocabulary.prompt(language, job.hotwords, job.previous_text)
+        found = _written(writer, heard, language, prompt, job)
+        if is_stuck(found.text, found.tokens, job.samples.size):
+            heard = self._ears.hear(job.samples, all_seconds=True)
+            prompt = writer.vocabulary.prompt(language)
+            found = _written(writer, heard, language, prompt, job)
+        if is_stuck(found.text, found.tokens, job.samples.size):
+            found = _written(writer, heard, language, prompt, job, no_loops=True)
+        found = replace(found, language_prob=probability)
+        return _timed(writer, heard, found, job) if job.word_times and found.tokens else found
+
+    def _language(self, heard: Heard, candidates: tuple[str, ...]) -> tuple[str, float]:
+        """The likeliest of `candidates`, of all languages where there are none, and its probability among them."""
+        if len(candidates) == 1:
+            return candidates[0], 1.0
+        allowed = [each for each in self._whole.languages(heard) if not candidates or each[0] in candidates]
+        total = sum(probability for _, probability in allowed)
+        return allowed[0][0], allowed[0][1] / total if total else 0.0
+
+
+def _written(
+    writer: Writer, heard: Heard, language: str, prompt: list[int], job: Job, *, no_loops: bool = False
+) -> Hypothesis:
+    said = writer.write(heard, language, prompt, job.beam_size, token_room(job.samples.size), no_loops=no_loops)
+    text = writer.vocabulary.language(language).decode(said.ended.tokens).strip()
+    return Hypothesis(
+        text=text,
+        tokens=said.ended.tokens,
+        avg_logprob=_mean(said.ended),
+        no_speech_prob=said.no_speech_prob,
+        compression_ratio=compression_ratio(text),
+        language=language,
+        language_prob=1.0,
+        context_seconds=heard.seconds,
+    )
+
+
+def _mean(ended: Ended) -> float:
+    """The mean over the tokens and the text's end, for which thresholds are known."""
+    return ended.score / (len(ended.tokens) + 1)
+
+
+def _timed(writer: Writer, heard: Heard, found: Hypothesis, job: Job) -> Hypothesis:
+    timing = writer.time(heard, found.language, found.tokens)
+    texts, tokens = writer.vocabulary.language(found.language).split_to_word_tokens(found.tokens)
+    pieces = [Piece(text, len(its_tokens)) for text, its_tokens in zip(texts, tokens, strict=True)]
+    return replace(
+        found,
+        words=time_words(pieces, timing.probabilities, timing.path, job.duration),
+        token_logprobs=[math.log(max(probability, 1e-10)) for probability in timing.probabilities],
+    )
