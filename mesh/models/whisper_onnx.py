@@ -9,7 +9,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -47,7 +47,7 @@ def fill(model: Path, cuts: Mapping[str, Path], folder: Path, cache: Path) -> No
     multilingual = whisper.tokens >= FEWEST_MULTILINGUAL
     (folder / "about.json").write_text(json.dumps({"multilingual": multilingual, "mel": mel}) + "\n")
     tail = whisper_tail.tail(folder / "encoder.onnx", FeatureExtractor(**mel), whisper_tail.speech(cache))
-    np.savez(folder / "tail.npz", allow_pickle=False, **tail)
+    np.savez(folder / "tail.npz", **cast("dict[str, Any]", tail))
     for part, source in {WHOLE: model, **cuts}.items():
         (folder / part).mkdir()
         network = Whisper(source)

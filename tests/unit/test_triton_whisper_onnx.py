@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jobs import Hypothesis, Job
+from jobs import GivenUp, Hypothesis, Job
 from onnx_recogniser import OnnxRecogniser
 from onnx_whisper import SILENT_ODDS, Ears, Writer
 from tests.unit.test_triton_whisper_recogniser import CONTROLS, bytes_tokenizer, clip, heard
@@ -210,6 +210,20 @@ def test_what_is_wrong_with_one_clip_spoils_no_other() -> None:
     *refused, good = recogniser.recognise(jobs)
     assert all(isinstance(fault, UnusableRequest) for fault in refused)
     assert heard(good).text == "xin"
+
+
+def test_what_nobody_waits_for_any_more_is_not_written_to_its_end() -> None:
+    decoder = Decoder("xin chao")
+    asked: list[int] = []
+
+    def given_up() -> bool:
+        asked.append(len(decoder.heard))
+        return len(asked) == 3
+
+    (answer,) = whisper(decoder)[0].recognise([Job(clip(), "vi", given_up=given_up)])
+    assert isinstance(answer, GivenUp)
+    assert asked == [1, 2, 3]
+    assert len(decoder.heard) == 3
 
 
 def test_a_fault_of_the_engine_is_the_answer() -> None:

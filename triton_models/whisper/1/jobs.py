@@ -14,12 +14,17 @@ WIDEST_SPREAD_SECONDS = 4
 T = TypeVar("T")
 
 
+class GivenUp(Exception):
+    """Nobody waits for the answer any more."""
+
+
 @dataclass(frozen=True)
 class Job:
     """One clip: mono samples at 16 kHz, and what its caller knows of them.
 
     `language` is a Whisper code, or several with commas between of which the likeliest is taken, or "" for any.
-    `hotwords` are terms that may be spoken, with commas or line ends between them.
+    `hotwords` are terms that may be spoken, with commas or line ends between them. `given_up` says whether the caller
+    has gone: a third of what is decoded at a pause is void a moment later.
     """
 
     samples: Samples
@@ -28,6 +33,7 @@ class Job:
     word_times: bool = False
     beam_size: int = 1
     hotwords: str = ""
+    given_up: Callable[[], bool] = lambda: False
 
     @property
     def duration(self) -> float:

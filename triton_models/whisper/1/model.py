@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 import onnx_whisper
 from decoder import Decoder
-from jobs import Hypothesis, Job
+from jobs import GivenUp, Hypothesis, Job
 from onnx_recogniser import OnnxRecogniser
 from recogniser import Recogniser
 from vocabulary import Vocabulary
@@ -124,6 +124,7 @@ def _job(request: Any) -> Job:
         word_times=bool(first("WORD_TIMES", False)),
         beam_size=int(first("BEAM_SIZE", 0)) or 1,
         hotwords=first("HOTWORDS", b"").decode(errors="replace"),
+        given_up=request.is_cancelled,
     )
 
 
@@ -134,6 +135,8 @@ def _given_up() -> Any:
 def _response(answer: Hypothesis | Exception, seconds: float) -> Any:
     if isinstance(answer, UnusableRequest):
         return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(answer), pb_utils.TritonError.INVALID_ARG))
+    if isinstance(answer, GivenUp):
+        return _given_up()
     if isinstance(answer, Exception):
         pb_utils.Logger.log_error(f"whisper failed: {answer!r}")
         return pb_utils.InferenceResponse(error=pb_utils.TritonError("whisper failed", pb_utils.TritonError.INTERNAL))

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from beams import Ended
-from jobs import LARGEST_BEAM, Hypothesis, Job
-from loops import compression_ratio, is_stuck, token_room
+from jobs import LARGEST_BEAM, GivenUp, Hypothesis, Job
+from loops import compression_ratio, is_stuck
 from onnx_whisper import Ears, Heard, Writer
 from waveform import UnusableRequest, check
 from words import Piece, time_words
@@ -24,7 +24,7 @@ class OnnxRecogniser:
     def recognise(self, jobs: Sequence[Job]) -> list[Hypothesis | Exception]:
         """One answer for each job, in order: what was heard, or why that job alone failed.
 
-        UnusableRequest is the caller's fault; RuntimeError and ValueError come from ONNX Runtime.
+        UnusableRequest is the caller's fault; RuntimeError and ValueError come from ONNX Runtime. GivenUp is nobody's.
         """
         return [self._answer(job) for job in jobs]
 
@@ -35,7 +35,7 @@ class OnnxRecogniser:
                 raise UnusableRequest(f"BEAM_SIZE must lie in 1..{LARGEST_BEAM}, not {job.beam_size}")
             candidates = self._whole.vocabulary.candidates(job.language)
             return self._heard(job, candidates)
-        except (RuntimeError, ValueError) as fault:
+        except (GivenUp, RuntimeError, ValueError) as fault:
             return fault
 
     def _heard(self, job: Job, candidates: tuple[str, ...]) -> Hypothesis:
@@ -65,7 +65,7 @@ class OnnxRecogniser:
 def _written(
     writer: Writer, heard: Heard, language: str, prompt: list[int], job: Job, *, no_loops: bool = False
 ) -> Hypothesis:
-    said = writer.write(heard, language, prompt, job.beam_size, token_room(job.samples.size), no_loops=no_loops)
+    said = writer.write(heard, language, prompt, job, no_loops=no_loops)
     text = writer.vocabulary.language(language).decode(said.ended.tokens).strip()
     return Hypothesis(
         text=text,

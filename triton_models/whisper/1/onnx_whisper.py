@@ -20,6 +20,8 @@ from tokenizers import Tokenizer
 
 from alignment import path
 from beams import Choices, Ended, repeated, search
+from jobs import GivenUp, Job
+from loops import token_room
 from vocabulary import Vocabulary
 from waveform import FRAMES_PER_SECOND, LONGEST_SECONDS, SAMPLE_RATE, Samples, context_seconds, followed
 
@@ -139,10 +141,9 @@ class Writer:
         ranked = np.argsort(-chances)
         return [(codes[at], float(chances[at] / chances.sum())) for at in ranked]
 
-    def write(
-        self, heard: Heard, language: str, prompt: list[int], beam: int, room: int, *, no_loops: bool = False
-    ) -> Said:
-        """The likeliest text behind `prompt`, of `room` tokens at most."""
+    def write(self, heard: Heard, language: str, prompt: list[int], job: Job, *, no_loops: bool = False) -> Said:
+        """The likeliest text of the job's clip behind `prompt`. Raises GivenUp when its caller goes."""
+        beam = job.beam_size
         spoken = self.vocabulary.language(language)
         banned = self._banned(spoken.eot)
         at_start = banned.copy()
@@ -154,6 +155,8 @@ class Writer:
 
         def step(texts: Sequence[Sequence[int]], parents: Sequence[int]) -> Choices:
             nonlocal remembered
+            if job.given_up():
+                raise GivenUp
             if list(parents) != list(range(len(remembered[0]))):
                 remembered = [each[list(parents)] for each in remembered]
             bans = self._without_loops(texts, banned) if no_loops else banned[np.newaxis]
@@ -164,7 +167,7 @@ class Writer:
             return ran.choices
 
         first = Choices(ran.choices.scores[1:], ran.choices.tokens[1:])
-        ended = search(first, step, beam=beam, room=room, end=spoken.eot)
+        ended = search(first, step, beam=beam, room=token_room(job.samples.size), end=spoken.eot)
         silent = float(np.exp(ran.asked[0, 0]))
         return Said(ended, silent / (silent + SILENT_ODDS * (1 - silent)) if heard.followed else silent)
 
