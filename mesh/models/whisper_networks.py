@@ -6,50 +6,10 @@ can put something behind the clip (see whisper_tail.py). `bias` is added to the 
 position count as n.
 """
 
-import re
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 
-from mesh.models import ctranslate2_weights
-from mesh.models.onnx_graph import FLOAT, INT64, Floats, Graph, Tensor
-from mesh.models.wheels import ModelError
-
-NUMBERS: dict[int, np.dtype[Any]] = {0: np.dtype("<f4"), 2: np.dtype("<i2"), 4: np.dtype("<f2")}
-"""CTranslate2's numbers for types of elements."""
-
-
-class Whisper:
-    """The weights of one model, and the sizes that its graphs need."""
-
-    def __init__(self, folder: Path) -> None:
-        """Raises ModelError when `folder` holds no Whisper in 16 or 32 bits."""
-        weights = ctranslate2_weights.read(folder / "model.bin")
-        self._variables = {each.name: each for each in weights.variables}
-        if "decoder/embeddings/weight" not in self._variables:
-            raise ModelError(f"{folder} is no Whisper: it has no embeddings of tokens")
-        self.tokens, self.width = map(int, self["decoder/embeddings/weight"].shape)
-        self.bands = self["encoder/conv1/weight"].shape[1]
-        self.heads = int(self["decoder/num_heads"])
-
-    def __getitem__(self, name: str) -> Floats:
-        """A variable in 32 bits."""
-        variable = self._variables[name]
-        if variable.kind not in NUMBERS:
-            raise ModelError(f"{name} is neither in 16 nor in 32 bits; Whisper cannot be written as ONNX from that")
-        values = np.frombuffer(variable.data, NUMBERS[variable.kind]).reshape(variable.shape)
-        return np.asarray(values, np.float32)
-
-    def layers(self, side: str) -> int:
-        """How many layers the `encoder` or the `decoder` has."""
-        found = (re.match(rf"{side}/layer_(\d+)/", name) for name in self._variables)
-        return 1 + max(int(match[1]) for match in found if match)
-
-    @property
-    def per_head(self) -> int:
-        """The width of one head."""
-        return int(self.width // self.heads)
+from mesh.models.onnx_graph import FLOAT, INT64, Graph, Tensor
+from mesh.models.whisper_weights import Whisper
 
 
 def encoder(whisper: Whisper) -> bytes:

@@ -15,6 +15,7 @@ import numpy as np
 
 from mesh.models import speech
 from mesh.models.whisper_cut import FEWEST_MULTILINGUAL
+from mesh.models.whisper_weights import Whisper
 
 WHOLE = "whole"
 _MEL = ("feature_size", "sampling_rate", "hop_length", "chunk_length", "n_fft")
@@ -39,7 +40,7 @@ def fill(model: Path, cuts: Mapping[str, Path], folder: Path, cache: Path) -> No
     from faster_whisper.feature_extractor import FeatureExtractor  # here, as onnx, which Triton's environment has
 
     from mesh.models import whisper_tail
-    from mesh.models.whisper_networks import Whisper, decoder, encoder
+    from mesh.models.whisper_networks import decoder, encoder
 
     whisper = Whisper(model)
     (folder / "encoder.onnx").write_bytes(encoder(whisper))
@@ -52,7 +53,7 @@ def fill(model: Path, cuts: Mapping[str, Path], folder: Path, cache: Path) -> No
         (folder / part).mkdir()
         network = Whisper(source)
         (folder / part / "decoder.onnx").write_bytes(
-            decoder(network, _alignment_heads(source, network.layers("decoder"), network.heads))
+            decoder(network, alignment_heads(source, network.layers("decoder"), network.heads))
         )
         shutil.copy(source / "tokenizer.json", folder / part)
 
@@ -66,7 +67,7 @@ def _preprocessor(model: Path) -> dict[str, Any]:
     return {name: said[name] for name in _MEL if name in said}
 
 
-def _alignment_heads(model: Path, layers: int, heads: int) -> list[tuple[int, int]]:
+def alignment_heads(model: Path, layers: int, heads: int) -> list[tuple[int, int]]:
     """The heads whose attention tells when words are said: those that the model names, else the later half of all."""
     named = json.loads((model / "config.json").read_text()).get("alignment_heads")
     default = [(layer, head) for layer in range(layers // 2, layers) for head in range(heads)]

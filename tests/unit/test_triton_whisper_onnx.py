@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from jobs import GivenUp, Hypothesis, Job
-from onnx_recogniser import OnnxRecogniser
+from onnx_recogniser import ByCare, OnnxRecogniser
 from onnx_whisper import SILENT_ODDS, Ears, Writer
 from tests.unit.test_triton_whisper_recogniser import CONTROLS, bytes_tokenizer, clip, heard
 from vocabulary import Vocabulary
@@ -183,15 +183,22 @@ def test_a_language_with_a_cut_is_written_by_it_and_others_by_the_whole_model() 
     assert [recognised(recogniser, Job(clip(), code)).text for code in ("vi", "zh")] == ["xin", "ni hao"]
 
 
-def test_a_loop_is_heard_with_thirty_seconds_and_nothing_before_and_then_without_loops() -> None:
+def test_a_loop_is_heard_with_more_context_and_nothing_before_and_then_without_loops() -> None:
     decoder = Decoder("ha " * 20, "ha " * 20, "ha " * 20)
     recogniser, encoder = whisper(decoder)
     answer = recognised(recogniser, Job(clip(3), "vi", previous_text="mot hai ba bon"))
-    assert encoder.frames == [376, 3000]
+    assert encoder.frames == [376, 800]
     assert [len(prompt) for prompt in decoder.prompts] == [13, 4, 4]
-    assert answer.context_seconds == 30
+    assert answer.context_seconds == 8
     assert answer.text.startswith("ha ha")
     assert not any(answer.text.count(phrase) > 2 for phrase in ("ha ha ha ha",))
+
+
+def test_a_loop_in_a_long_clip_is_heard_with_all_that_whisper_was_trained_on() -> None:
+    recogniser, encoder = whisper(Decoder("ha " * 60, "xin chao"))
+    answer = recognised(recogniser, Job(clip(14), "vi"))
+    assert (answer.text, answer.context_seconds) == ("xin chao", 30)
+    assert encoder.frames == [1600, 3000]
 
 
 def test_words_come_with_their_times_when_asked_for() -> None:
@@ -224,6 +231,12 @@ def test_what_nobody_waits_for_any_more_is_not_written_to_its_end() -> None:
     assert isinstance(answer, GivenUp)
     assert asked == [1, 2, 3]
     assert len(decoder.heard) == 3
+
+
+def test_what_is_to_be_soon_and_what_is_to_be_right_go_their_ways() -> None:
+    soon, right = whisper(Decoder("soon"))[0], whisper(Decoder("right"))[0]
+    jobs = [Job(clip(), "en", beam_size=beam) for beam in (1, 5, 1)]
+    assert [heard(answer).text for answer in ByCare(soon, right).recognise(jobs)] == ["soon", "right", "soon"]
 
 
 def test_a_fault_of_the_engine_is_the_answer() -> None:

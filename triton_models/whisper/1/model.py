@@ -34,11 +34,12 @@ from numpy.typing import NDArray
 import onnx_whisper
 from decoder import Decoder
 from jobs import GivenUp, Hypothesis, Job
-from onnx_recogniser import OnnxRecogniser
+from onnx_recogniser import ByCare, OnnxRecogniser, Recognises
 from recogniser import Recogniser
 from vocabulary import Vocabulary
 from waveform import UnusableRequest
 
+BACKGROUND, BATCH = "-background", "-batch"
 TOGETHER_ON_GPU = 32
 THREADS_OF_BATCH = 2
 
@@ -49,21 +50,22 @@ class TritonPythonModel:
     def initialize(self, args: dict[str, str]) -> None:
         """Loads AI2TEXT_WHISPER_ONNX, a folder that mesh/models/whisper_onnx.py made, for live speech on a CPU.
 
-        Recordings, of which many clips are decoded at a time, GPUs, and Whispers without such a folder take CTranslate2
-        with AI2TEXT_WHISPER_MODEL, a faster-whisper folder, and AI2TEXT_WHISPER_CUTS, folders that were cut from it
-        (see mesh/models/whisper_cut.py) with `:` between them. Instances of `whisper-background` and `whisper-batch`
-        make way on the CPU for all others (SCHED_IDLE)."""
+        Recordings, of which many clips are decoded at a time, refinements, which are to be right, GPUs, and Whispers
+        without such a folder take CTranslate2 with AI2TEXT_WHISPER_MODEL, a faster-whisper folder, and
+        AI2TEXT_WHISPER_CUTS, folders that were cut from it (see mesh/models/whisper_cut.py) with `:` between them.
+        Instances of `whisper-background` and `whisper-batch` make way on the CPU for all others (SCHED_IDLE)."""
         name = args["model_name"]
-        if name.endswith(("-background", "-batch")):
+        if name.endswith((BACKGROUND, BATCH)):
             os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))  # before there are threads, which inherit it
-        exported = os.environ.get("AI2TEXT_WHISPER_ONNX", "")
         gpu = int(args["model_instance_device_id"]) if args["model_instance_kind"] == "GPU" else None
-        if gpu is None and exported and not name.endswith("-batch"):
-            self._recogniser: Recogniser | OnnxRecogniser = OnnxRecogniser(
-                *onnx_whisper.load(Path(exported), _threads(name))
-            )
-        else:
+        exported = os.environ.get("AI2TEXT_WHISPER_ONNX", "")
+        self._recogniser: Recognises
+        if gpu is not None or not exported or name.endswith(BATCH):
             self._recogniser = _on_ctranslate2(gpu, _threads(name))
+        else:
+            self._recogniser = OnnxRecogniser(*onnx_whisper.load(Path(exported), _threads(name)))
+            if name.endswith(BACKGROUND):
+                self._recogniser = ByCare(self._recogniser, _on_ctranslate2(gpu, _threads(name)))
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Answers one batch, in order. Requests that their callers have given up are not worked on."""
@@ -76,7 +78,7 @@ class TritonPythonModel:
 
 def _threads(model: str) -> int:
     """A second thread makes the beam of one clip slower, and that of many at once faster."""
-    if model.endswith("-batch"):
+    if model.endswith(BATCH):
         return int(os.environ.get("AI2TEXT_WHISPER_BATCH_THREADS") or THREADS_OF_BATCH)
     return int(os.environ.get("AI2TEXT_WHISPER_THREADS") or 1)
 

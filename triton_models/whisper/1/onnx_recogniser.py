@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from beams import Ended
 from jobs import LARGEST_BEAM, GivenUp, Hypothesis, Job
@@ -45,7 +46,7 @@ class OnnxRecogniser:
         prompt = writer.vocabulary.prompt(language, job.hotwords, job.previous_text)
         found = _written(writer, heard, language, prompt, job)
         if is_stuck(found.text, found.tokens, job.samples.size):
-            heard = self._ears.hear(job.samples, all_seconds=True)
+            heard = self._ears.hear(job.samples, again=True)
             prompt = writer.vocabulary.prompt(language)
             found = _written(writer, heard, language, prompt, job)
         if is_stuck(found.text, found.tokens, job.samples.size):
@@ -60,6 +61,27 @@ class OnnxRecogniser:
         allowed = [each for each in self._whole.languages(heard) if not candidates or each[0] in candidates]
         total = sum(probability for _, probability in allowed)
         return allowed[0][0], allowed[0][1] / total if total else 0.0
+
+
+class Recognises(Protocol):
+    """What OnnxRecogniser and Recogniser have in common."""
+
+    def recognise(self, jobs: Sequence[Job]) -> list[Hypothesis | Exception]:
+        """One answer for each job, in order."""
+        ...
+
+
+class ByCare:
+    """Greedy jobs go to one recogniser, those with a beam to another. For what nobody waits for: partials want to be
+    soon, and refinements right, for which the loss of ONNX Runtime's integers is a point of word errors too much."""
+
+    def __init__(self, soon: Recognises, right: Recognises) -> None:
+        self._soon = soon
+        self._right = right
+
+    def recognise(self, jobs: Sequence[Job]) -> list[Hypothesis | Exception]:
+        """One answer for each job, in order."""
+        return [(self._right if job.beam_size > 1 else self._soon).recognise([job])[0] for job in jobs]
 
 
 def _written(

@@ -86,15 +86,16 @@ class Ears:
         self._pooled = pooled
         self._names = [each.name for each in session.get_outputs()]
 
-    def hear(self, samples: Samples, *, all_seconds: bool = False) -> Heard:
-        """The clip and the silence behind it; with `all_seconds` the encoder is given 30 s, as it was in training."""
-        given = samples if all_seconds else followed(samples)
-        if all_seconds:
-            frames = LONGEST_SECONDS * FRAMES_PER_SECOND
-        elif given is samples:
-            frames = context_seconds(samples.size) * FRAMES_PER_SECOND
-        else:
+    def hear(self, samples: Samples, *, again: bool = False) -> Heard:
+        """The clip and the silence behind it. With `again`, where that made no sense: with 8 s of context, or with the
+        30 s of Whisper's training where the clip had as much already."""
+        given = samples if again else followed(samples)
+        if given is not samples:
             frames = given.size * FRAMES_PER_SECOND // SAMPLE_RATE
+        elif again and followed(samples) is samples:
+            frames = LONGEST_SECONDS * FRAMES_PER_SECOND
+        else:
+            frames = context_seconds(samples.size) * FRAMES_PER_SECOND
         mel = self._mel(given)[:, :frames]
         features = np.zeros((1, mel.shape[0], frames), np.float32)
         features[0, :, : mel.shape[1]] = mel
