@@ -41,12 +41,12 @@ class Both:
     """The same weights on both runtimes."""
 
     def __init__(self, models: Path, speech: Path) -> None:
-        self._models = models
+        self.models = models
         self._speech = speech
 
     @cached_property
     def onnx(self) -> OnnxRecogniser:
-        return OnnxRecogniser(*onnx_whisper.load(self._models / "whisper-base-onnx", threads=2))
+        return OnnxRecogniser(*onnx_whisper.load(self.models / "whisper-base-onnx", threads=2))
 
     @cached_property
     def ctranslate2(self) -> Recogniser:
@@ -57,7 +57,7 @@ class Both:
         return Recogniser(whole.model, decoders[0], decoders[1:], whole.feature_extractor, view, 1)
 
     def _model(self, name: str) -> WhisperModel:
-        return WhisperModel(str(self._models / name), device="cpu", compute_type="int8", local_files_only=True)
+        return WhisperModel(str(self.models / name), device="cpu", compute_type="int8", local_files_only=True)
 
     @cached_property
     def clips(self) -> list[Spoken]:
@@ -140,6 +140,12 @@ def test_the_text_before_is_taken_after(both: Both) -> None:
 def test_the_same_clip_is_heard_the_same_twice(both: Both) -> None:
     job = Job(both.clips[0].samples, both.clips[0].language, word_times=True, beam_size=3)
     assert heard(both.onnx, job) == heard(both.onnx, job)
+
+
+def test_a_failure_inside_the_network_is_an_error_of_that_clip(both: Both) -> None:
+    network = onnx_whisper.Network(both.models / "whisper-base-onnx" / "encoder.onnx", 1)
+    with pytest.raises(RuntimeError, match="mel"):
+        network.run(None, {"mel": np.zeros((1, 7, 16), np.float32), "positions": np.arange(8)})
 
 
 def test_noise_of_half_a_minute_is_answered(both: Both) -> None:
