@@ -3,13 +3,13 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
 import ctranslate2
-import jiwer
 import numpy as np
 import pytest
 from faster_whisper import WhisperModel
@@ -90,18 +90,19 @@ def heard(recogniser: OnnxRecogniser | Recogniser, job: Job) -> Hypothesis:
     return answer
 
 
+def same_words(one: Hypothesis, other: Hypothesis) -> Iterator[float]:
+    """How many seconds apart the words begin that both have, in order."""
+    spoken = [[normalised(word.text) for word in each.words] for each in (one, other)]
+    for block in SequenceMatcher(None, *spoken, autojunk=False).get_matching_blocks():
+        for at in range(block.size):
+            yield abs(one.words[block.a + at].start - other.words[block.b + at].start)
+
+
 def test_both_hear_the_same_words_at_the_same_time(both: Both) -> None:
     jobs = [Job(clip.samples, clip.language, word_times=True, beam_size=3) for clip in both.clips]
     new, old = ([heard(recogniser, job) for job in jobs] for recogniser in (both.onnx, both.ctranslate2))
-    texts = [[normalised(each.text) for each in answers] for answers in (old, new)]
-    assert jiwer.wer(*texts) < 0.15
-    alike = [
-        pair
-        for pair in zip(old, new, strict=True)
-        if [w.text for w in pair[0].words] == [w.text for w in pair[1].words]
-    ]
-    apart = [abs(a.start - b.start) for one, other in alike for a, b in zip(one.words, other.words, strict=True)]
-    assert len(apart) >= 20
+    apart = [apart for pair in zip(old, new, strict=True) for apart in same_words(*pair)]
+    assert len(apart) > 0.7 * sum(len(answer.words) for answer in old)
     assert median(apart) <= 0.04
     assert sorted(apart)[round(len(apart) * 0.9)] <= 0.2
     for answer, job in zip(new, jobs, strict=True):
