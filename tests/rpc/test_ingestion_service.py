@@ -437,12 +437,12 @@ async def test_a_file_of_unknown_size_is_refused_when_the_disk_fills_while_it_gr
     server: Served, store: MemoryObjects
 ) -> None:
     async def growing() -> AsyncIterator[Any]:
-        chunks = [*[bytes(1 << 20)] * 16, bytes(1)]  # grpc.aio loses the status while it sends
+        server.room[0] = 18 << 20  # enough for one step, and for the reserve
+        chunks = [*[bytes(1 << 20)] * 16, bytes(1)]
         async for message in stream(UploadFile(request_id=request_id(), title="x"), *chunks):
+            if len(message.chunk) == 1:  # not before: grpc.aio loses the status while it sends
+                server.room[0] = 2 << 20
             yield message
-            server.room[0] = min(server.room[0], 18 << 20)  # enough for one step, and for the reserve
-            if message.chunk:
-                server.room[0] -= len(message.chunk)
         await asyncio.Event().wait()
 
     told = await refusal(server.uploads.UploadRecording(growing(), metadata=headers()))

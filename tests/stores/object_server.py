@@ -1,6 +1,7 @@
 """A real SeaweedFS for tests, as the mesh starts it, in a folder and on ports of its own; and a bad line to it."""
 
 import io
+import os
 import random
 import shutil
 import subprocess
@@ -51,7 +52,9 @@ class ObjectServer:
         keys.mkdir(exist_ok=True)
         objects.ensure_credentials(keys)
         command = objects.command(data, keys, self.ports)
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        # Each test has a bucket of its own; seven volumes for each are more than 30 GB of disk have room for.
+        few = os.environ | {"WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"}
+        self.process = subprocess.Popen(command, env=few, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + START_TIMEOUT_S
         while not self._takes_files():
             assert self.process.poll() is None, "SeaweedFS ended while it started"
