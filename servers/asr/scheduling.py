@@ -1,6 +1,6 @@
 """One queue to the model: finals before speculations before partials before refinements, few of them in flight.
 
-Triton batches what is in flight. Its own priority levels stall dynamic batching, so priorities live here.
+On a GPU Triton batches what is in flight. Its own priority levels stall dynamic batching, so priorities live here.
 """
 
 import asyncio
@@ -40,7 +40,8 @@ class Errand:
 
 @dataclass(frozen=True)
 class Lanes:
-    """How many inferences may be in flight at once. Finals beyond the model's instances are batched."""
+    """How many inferences may be in flight at once. Finals beyond the model's instances wait in front of
+    them, so that none is idle for a moment, or are batched on a GPU."""
 
     final: int = 3
     """A final goes out while fewer than so many finals and speculations are in flight."""

@@ -153,4 +153,5 @@ def test_noise_of_half_a_minute_is_answered(both: Both) -> None:
     noise = np.random.default_rng(0).normal(0, 0.1, 30 * SAMPLE_RATE).astype(np.float32)
     answer = heard(both.onnx, Job(noise, "en", word_times=True))
     assert answer.context_seconds == 30
-    assert answer.no_speech_prob > 0.05 or answer.avg_logprob < -0.3
+    assert len(answer.tokens) < token_room(noise.size)
+    assert all(0 <= word.start <= word.end <= 30 for word in answer.words)

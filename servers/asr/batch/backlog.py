@@ -1,5 +1,6 @@
 """The events of files that the consumers of the batch server have not done with, as JetStream has them."""
 
+import contextlib
 from collections.abc import AsyncIterator, Sequence
 
 from nats.js import JetStreamContext
@@ -37,8 +38,9 @@ async def _not_done_with(jetstream: JetStreamContext, subject: str, stream: str,
     """Read what lies behind the place to which the durable has done with everything, replays to it included."""
     after = await _done(jetstream, stream, durable)
     subjects = [subject, streams.replay_subject(durable, subject)]
-    async for message in rereading.messages_after(jetstream, stream, after, subjects):
-        yield Told(streams.original_subject(message.subject), message.data)
+    async with contextlib.aclosing(rereading.messages_after(jetstream, stream, after, subjects)) as messages:
+        async for message in messages:
+            yield Told(streams.original_subject(message.subject), message.data)
 
 
 async def _done(jetstream: JetStreamContext, stream: str, durable: str) -> int:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,7 +12,6 @@ from jobs import Hypothesis, Job
 from loops import compression_ratio, token_room
 from vocabulary import Vocabulary
 from waveform import FRAMES_PER_SECOND
-from words import Piece, time_words
 
 LONGEST_DECODE = 448
 
@@ -104,13 +103,8 @@ class Decoder:
         )
 
     def _timed(self, clip: Clip, found: Hypothesis, path: Any) -> Hypothesis:
-        texts, tokens = self.vocabulary.language(clip.language).split_to_word_tokens(found.tokens)
-        pieces = [Piece(text, len(its_tokens)) for text, its_tokens in zip(texts, tokens, strict=True)]
-        return replace(
-            found,
-            words=time_words(pieces, path.text_token_probs, path.alignments, clip.job.duration),
-            token_logprobs=[math.log(max(probability, 1e-10)) for probability in path.text_token_probs],
-        )
+        pieces = self.vocabulary.pieces(clip.language, found.tokens)
+        return found.timed(pieces, path.text_token_probs, path.alignments, clip.job.duration)
 
 
 def length_limit(sample_count: int, prompt_length: int) -> int:

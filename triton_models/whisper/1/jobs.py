@@ -1,12 +1,13 @@
 """What is asked of Whisper, what it answers, and which questions can be answered together."""
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from waveform import SAMPLE_RATE, Samples, context_seconds
-from words import Word
+from waveform import SAMPLE_RATE, Samples, UnusableRequest, check, context_seconds
+from words import Piece, Word, time_words
 
 LARGEST_BEAM = 10
 WIDEST_SPREAD_SECONDS = 4
@@ -40,6 +41,12 @@ class Job:
         """How long the clip lasts, in seconds."""
         return self.samples.size / SAMPLE_RATE
 
+    def check(self) -> None:
+        """Raises UnusableRequest when no recogniser can serve it."""
+        check(self.samples)
+        if not 1 <= self.beam_size <= LARGEST_BEAM:
+            raise UnusableRequest(f"BEAM_SIZE must lie in 1..{LARGEST_BEAM}, not {self.beam_size}")
+
 
 @dataclass(frozen=True)
 class Hypothesis:
@@ -55,6 +62,17 @@ class Hypothesis:
     context_seconds: int
     token_logprobs: list[float] = field(default_factory=list)
     words: list[Word] = field(default_factory=list)
+
+    def timed(
+        self,
+        pieces: Sequence[Piece],
+        probabilities: Sequence[float],
+        alignment: Sequence[tuple[int, int]],
+        duration: float,
+    ) -> "Hypothesis":
+        """The same with words and log-probabilities. See `time_words`."""
+        words = time_words(pieces, probabilities, alignment, duration)
+        return replace(self, words=words, token_logprobs=[math.log(max(each, 1e-10)) for each in probabilities])
 
 
 @dataclass(frozen=True)

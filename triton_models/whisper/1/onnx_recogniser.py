@@ -1,16 +1,13 @@
 """Speech into text with ONNX Runtime: clips one after the other, what looped again, words with their times."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from beams import Ended
-from jobs import LARGEST_BEAM, GivenUp, Hypothesis, Job
+from jobs import GivenUp, Hypothesis, Job
 from loops import compression_ratio, is_stuck
 from onnx_whisper import Ears, Heard, Writer
-from waveform import UnusableRequest, check
-from words import Piece, time_words
+from vocabulary import likeliest
 
 
 class OnnxRecogniser:
@@ -31,11 +28,8 @@ class OnnxRecogniser:
 
     def _answer(self, job: Job) -> Hypothesis | Exception:
         try:
-            check(job.samples)
-            if not 1 <= job.beam_size <= LARGEST_BEAM:
-                raise UnusableRequest(f"BEAM_SIZE must lie in 1..{LARGEST_BEAM}, not {job.beam_size}")
-            candidates = self._whole.vocabulary.candidates(job.language)
-            return self._heard(job, candidates)
+            job.check()
+            return self._heard(job, self._whole.vocabulary.candidates(job.language))
         except (GivenUp, RuntimeError, ValueError) as fault:
             return fault
 
@@ -58,9 +52,7 @@ class OnnxRecogniser:
         """The likeliest of `candidates`, of all languages where there are none, and its probability among them."""
         if len(candidates) == 1:
             return candidates[0], 1.0
-        allowed = [each for each in self._whole.languages(heard) if not candidates or each[0] in candidates]
-        total = sum(probability for _, probability in allowed)
-        return allowed[0][0], allowed[0][1] / total if total else 0.0
+        return likeliest(self._whole.languages(heard), candidates)
 
 
 class Recognises(Protocol):
@@ -92,7 +84,8 @@ def _written(
     return Hypothesis(
         text=text,
         tokens=said.ended.tokens,
-        avg_logprob=_mean(said.ended),
+        # Over the tokens and the text's end, for which thresholds are known.
+        avg_logprob=said.ended.score / (len(said.ended.tokens) + 1),
         no_speech_prob=said.no_speech_prob,
         compression_ratio=compression_ratio(text),
         language=language,
@@ -101,17 +94,7 @@ def _written(
     )
 
 
-def _mean(ended: Ended) -> float:
-    """The mean over the tokens and the text's end, for which thresholds are known."""
-    return ended.score / (len(ended.tokens) + 1)
-
-
 def _timed(writer: Writer, heard: Heard, found: Hypothesis, job: Job) -> Hypothesis:
     timing = writer.time(heard, found.language, found.tokens)
-    texts, tokens = writer.vocabulary.language(found.language).split_to_word_tokens(found.tokens)
-    pieces = [Piece(text, len(its_tokens)) for text, its_tokens in zip(texts, tokens, strict=True)]
-    return replace(
-        found,
-        words=time_words(pieces, timing.probabilities, timing.path, job.duration),
-        token_logprobs=[math.log(max(probability, 1e-10)) for probability in timing.probabilities],
-    )
+    pieces = writer.vocabulary.pieces(found.language, found.tokens)
+    return found.timed(pieces, timing.probabilities, timing.path, job.duration)

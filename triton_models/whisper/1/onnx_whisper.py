@@ -91,10 +91,11 @@ class Ears:
     def hear(self, samples: Samples, *, again: bool = False) -> Heard:
         """The clip and the silence behind it. With `again`, where that made no sense: with 8 s of context, or with the
         30 s of Whisper's training where the clip had as much already."""
-        given = samples if again else followed(samples)
+        short = followed(samples)
+        given = samples if again else short
         if given is not samples:
             frames = given.size * FRAMES_PER_SECOND // SAMPLE_RATE
-        elif again and followed(samples) is samples:
+        elif again and short is samples:
             frames = LONGEST_SECONDS * FRAMES_PER_SECOND
         else:
             frames = context_seconds(samples.size) * FRAMES_PER_SECOND

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from decoder import Clip, Decoder, Engine, Floats
-from jobs import LARGEST_BEAM, Batch, Hypothesis, Job, grouped, plan
+from jobs import Batch, Hypothesis, Job, grouped, plan
 from loops import is_stuck
-from waveform import FRAMES_PER_SECOND, LONGEST_SECONDS, Samples, UnusableRequest, check
+from vocabulary import likeliest
+from waveform import FRAMES_PER_SECOND, LONGEST_SECONDS, Samples, UnusableRequest
 
 AVOID_REPETITION = {"repetition_penalty": 1.1, "no_repeat_ngram_size": 3}
 
@@ -55,9 +56,7 @@ class Recogniser:
 
     def _check(self, job: Job) -> None:
         """Raises UnusableRequest when the job cannot be served."""
-        check(job.samples)
-        if not 1 <= job.beam_size <= LARGEST_BEAM:
-            raise UnusableRequest(f"BEAM_SIZE must lie in 1..{LARGEST_BEAM}, not {job.beam_size}")
+        job.check()
         self._full.vocabulary.candidates(job.language)
 
     def _kind(self, job: Job) -> Hashable:
@@ -97,10 +96,7 @@ class Recogniser:
         if len(candidates) == 1:
             return candidates[0], 1.0
         ranked = self._engine.detect_language(self._to_view(encoding[np.newaxis]))[0]
-        heard = [(token.strip("<|>"), probability) for token, probability in ranked]
-        allowed = [(code, probability) for code, probability in heard if not candidates or code in candidates]
-        total = sum(probability for _, probability in allowed)
-        return allowed[0][0], allowed[0][1] / total if total else 0.0
+        return likeliest([(token.strip("<|>"), probability) for token, probability in ranked], candidates)
 
     def _encode(self, clips: Sequence[Samples], seconds: int) -> list[Floats]:
         """The encoder's output for each clip."""
@@ -122,12 +118,12 @@ class Recogniser:
     def _settled(self, clip: Clip, found: Hypothesis) -> tuple[Clip, Hypothesis]:
         """`found`, or what is heard instead where it got stuck: with all 30 s of context and nothing to go by, and if
         that does not help, with repetition forbidden."""
-        if _stuck(found, clip):
+        if is_stuck(found.text, found.tokens, clip.job.samples.size):
             encoding = self._encode([clip.job.samples], LONGEST_SECONDS)[0]
             bare = clip.decoder.vocabulary.prompt(clip.language)
             clip = replace(clip, seconds=LONGEST_SECONDS, encoding=encoding, prompt=bare)
             found = clip.decoder.decode([clip])[0]
-        if _stuck(found, clip):
+        if is_stuck(found.text, found.tokens, clip.job.samples.size):
             found = clip.decoder.decode([clip], **AVOID_REPETITION)[0]
         return clip, found
 
@@ -140,7 +136,3 @@ def _timed(settled: list[tuple[Clip, Hypothesis]]) -> list[Hypothesis]:
         clips, found = zip(*alike, strict=True)
         timed.update(zip(clips, clips[0].decoder.time(clips, found), strict=True))
     return [timed.get(clip, found) for clip, found in settled]
-
-
-def _stuck(found: Hypothesis, clip: Clip) -> bool:
-    return is_stuck(found.text, found.tokens, clip.job.samples.size)

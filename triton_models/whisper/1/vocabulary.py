@@ -1,12 +1,14 @@
 """What the decoder is told before it begins, and what it may not say."""
 
 import re
+from collections.abc import Sequence
 from functools import cached_property
 
 from faster_whisper.tokenizer import Tokenizer
 from tokenizers import Tokenizer as BytePairTokenizer
 
 from waveform import UnusableRequest
+from words import Piece
 
 PROMPT_STEP = 8
 LONGEST_PROMPT = 96
@@ -50,6 +52,11 @@ class Vocabulary:
         marks = ((_LANGUAGE.fullmatch(token), number) for token, number in self._pairs.get_vocab().items())
         known = sorted((mark[1], number) for mark, number in marks if mark)
         return [code for code, _ in known], [number for _, number in known]
+
+    def pieces(self, code: str, tokens: list[int]) -> list[Piece]:
+        """The words and marks of a text in one language, with how many of its tokens each has."""
+        texts, theirs = self.language(code).split_to_word_tokens(tokens)
+        return [Piece(text, len(some)) for text, some in zip(texts, theirs, strict=True)]
 
     def candidates(self, listed: str) -> tuple[str, ...]:
         """The codes among which the language is to be found: those listed, commas between them; none means any.
@@ -102,6 +109,14 @@ class Vocabulary:
             tokens.transcribe, tokens.translate, tokens.sot, tokens.sot_prev, tokens.sot_lm, tokens.no_speech,
         )  # fmt: skip
         return sorted({*tokens.non_speech_tokens, *(token for token in controls if token is not None)})
+
+
+def likeliest(ranked: Sequence[tuple[str, float]], candidates: Sequence[str]) -> tuple[str, float]:
+    """The first of `ranked`, languages with their probabilities, that is among `candidates`, or of all where there are
+    none; and its probability among them."""
+    allowed = [each for each in ranked if not candidates or each[0] in candidates]
+    total = sum(probability for _, probability in allowed)
+    return allowed[0][0], allowed[0][1] / total if total else 0.0
 
 
 def _sentence(terms: list[str]) -> str:
