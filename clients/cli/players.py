@@ -1,6 +1,7 @@
 """Players of sound and video that may be installed, and how each is told where to begin."""
 
 import shutil
+import signal
 import subprocess
 import webbrowser
 from collections.abc import Callable, Sequence
@@ -64,13 +65,22 @@ def browse(address: str, graphical: bool) -> bool:
 
 
 def _finished(command: Sequence[str]) -> tuple[int, bool]:
-    """The exit code, and whether Ctrl-C was pressed, which the player hears too; it is ended by the second."""
+    """The exit code, and whether Ctrl-C was pressed, which the player hears too; it is ended by the second.
+
+    Counted by a handler: an exception could come between any two lines, also before there is a process to wait for.
+    """
     interrupts = 0
-    with subprocess.Popen(command) as process:
-        while True:
-            try:
-                return process.wait(), interrupts > 0
-            except KeyboardInterrupt:
-                interrupts += 1
-                if interrupts > 1:
-                    process.terminate()
+    process: subprocess.Popen[bytes] | None = None
+
+    def interrupted(*_: object) -> None:
+        nonlocal interrupts
+        interrupts += 1
+        if interrupts > 1 and process:
+            process.terminate()
+
+    before = signal.signal(signal.SIGINT, interrupted)
+    try:
+        process = subprocess.Popen(command)
+        return process.wait(), interrupts > 0
+    finally:
+        signal.signal(signal.SIGINT, before)
