@@ -20,7 +20,7 @@ from yarl import URL
 from mesh import objects
 from mesh.ports import Ports
 from servers.common.objects import StoreAddress
-from tests.stores.postgres_server import free_port
+from tests.free_ports import free_port
 
 START_TIMEOUT_S = 40.0
 

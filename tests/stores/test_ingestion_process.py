@@ -17,12 +17,12 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from servers.common import events, objects
 from servers.common.objects import ObjectStore
 from tests.fakes import media
+from tests.free_ports import free_port
 from tests.rpc import metadata_server
 from tests.rpc.ingestion_server import announced, stream
 from tests.rpc.metadata_server import headers
 from tests.stores.nats_server import NatsServer
 from tests.stores.object_server import ObjectServer
-from tests.stores.postgres_server import free_port
 
 SERVICE = "ai2text.ingestion.v1.IngestionService"
 SERVING = health_pb2.HealthCheckResponse.SERVING

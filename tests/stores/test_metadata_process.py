@@ -18,8 +18,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from servers.common import events
 from servers.common.identity import Caller
+from tests.free_ports import free_port
 from tests.stores.nats_server import NatsServer
-from tests.stores.postgres_server import PostgresServer, free_port
+from tests.stores.postgres_server import PostgresServer
 
 SERVICE = "ai2text.metadata.v1.TranscriptService"
 SERVING = health_pb2.HealthCheckResponse.SERVING

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mesh import wheels
-from tests.stores.postgres_server import free_port
+from tests.free_ports import free_port
 
 START_TIMEOUT_S = 20.0
 

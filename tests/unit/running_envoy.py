@@ -1,6 +1,5 @@
 """A real Envoy for a test: on free ports, in front of whatever the test serves."""
 
-import random
 import subprocess
 import sys
 import time
@@ -11,16 +10,6 @@ from pathlib import Path
 import httpx
 
 from mesh.edge import Edge, render
-from mesh.ports import Ports
-from mesh.processes import holders
-
-
-def free_ports() -> Ports:
-    """Below the range from which the kernel takes ports for outgoing connections."""
-    while True:
-        ports = Ports.from_base(random.randrange(12000, 30000))
-        if not holders(ports.names().values()):
-            return ports
 
 
 @contextmanager

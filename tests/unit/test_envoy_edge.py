@@ -33,7 +33,8 @@ from mesh.edge import AWAY, Edge, Endpoint
 from mesh.home import Home
 from mesh.keys import Keys
 from mesh.ports import Ports
-from tests.unit.running_envoy import free_ports, running
+from tests.free_ports import free_ports
+from tests.unit.running_envoy import running
 
 SERVICES = ("ai2text.asr.v1.SpeechService", "ai2text.search.v1.SearchService", "ai2text.metadata.v1.TranscriptService")
 ORIGIN = "http://localhost:5173"

@@ -27,7 +27,8 @@ from mesh.edge import Edge, Endpoint
 from mesh.home import Home
 from mesh.keys import Keys
 from mesh.ports import Ports
-from tests.unit.running_envoy import free_ports, running
+from tests.free_ports import free_ports
+from tests.unit.running_envoy import running
 
 Headers = dict[str, str]
 SERVER, VERSION = "x-ai2text-server", "x-ai2text-version"

@@ -8,7 +8,7 @@ from rich.console import Console
 from mesh import canary, edge
 from mesh.home import Home
 from mesh.lifecycle import Mesh, MeshError
-from tests.unit.running_envoy import free_ports
+from tests.free_ports import free_ports
 
 
 @pytest.fixture

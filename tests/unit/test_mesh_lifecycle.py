@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import signal
 import socket
 import subprocess
@@ -19,6 +18,7 @@ from mesh import processes
 from mesh.home import REPOSITORY, Home
 from mesh.ports import Ports
 from mesh.supervision import Supervisor, SupervisorRefused
+from tests.free_ports import free_ports
 
 
 class Commands:
@@ -52,9 +52,7 @@ class Commands:
 
 @pytest.fixture(scope="module")
 def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
-    bases = (random.randrange(12000, 30000) for _ in range(100))  # below the kernel's range for outgoing connections
-    base = next(base for base in bases if not processes.holders(Ports.from_base(base).names().values()))
-    commands = Commands(tmp_path_factory.mktemp("mesh"), base)
+    commands = Commands(tmp_path_factory.mktemp("mesh"), free_ports().edge)
     yield commands
     commands.run("down")
     assert processes.ours(commands.home) == []
