@@ -86,6 +86,11 @@ class Load:
         pressure = max(self.pressure, self._background_queue_s / UNHURRIED_S)
         return 1 if pressure < 0.5 else min(16, 2 ** math.ceil(math.log2(2 * pressure)))
 
+    @property
+    def at_ease(self) -> bool:
+        """Whether there is time for more than what somebody waits for."""
+        return self.slowdown == 1
+
     def note(self, waited_s: float, worked_s: float) -> None:
         """A final, or what may become one, waited and was worked on for so long."""
         self._fade()

@@ -16,7 +16,8 @@ from servers.asr.utterance import PADDING, Manner, Utterance
 GAP_MS = 700
 """Utterances with a shorter pause between them are parts of one passage."""
 LONGEST_S = 18.0
-"""A passage gets no longer: to hear it again would take too much of the model's time."""
+"""No utterance is added to a passage that would get longer, and an utterance that is longer by itself is not heard
+again: it would take too much of the model's time."""
 
 
 @dataclass
@@ -38,6 +39,11 @@ class Passage:
     def begin(self) -> int | None:
         """The position of its first sample; None while it has none."""
         return self.utterances[0].heard_from if self.utterances else None
+
+    @property
+    def seconds(self) -> float:
+        """How much audio it has, once it is closed."""
+        return 0.0 if self.heard is None else len(self.heard) / audio.SAMPLE_RATE
 
     @property
     def told(self) -> list[Final]:
@@ -79,12 +85,13 @@ class Passage:
 
 
 async def hear_again(passage: Passage, scheduler: Scheduler, manner: Manner) -> list[Refinement]:
-    """Hear a complete passage as one: a refinement of each of its finals, none when it has fewer than two.
+    """Hear a complete passage as one: a refinement of each of its finals; none where just one of several is speech.
 
     Raises DependencyUnavailable.
     """
     finals = passage.told
-    if len(finals) < 2 or len({final.language for final in finals}) > 1:
+    torn = len(passage.utterances) > 1
+    if len(finals) < 1 + torn or len({final.language for final in finals}) > 1:
         return []
     assert passage.heard is not None
     request = Request(

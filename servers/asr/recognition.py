@@ -50,6 +50,8 @@ class Request:
     """Text that was said just before."""
     hotwords: str = ""
     """Terms that are likely to be said, with commas between them."""
+    draft: str = ""
+    """What was heard in the beginning of this audio before. Where it still holds it is not searched for again."""
     careful: bool = False
     """Searched with a beam; otherwise greedily."""
     background: bool = False

@@ -1,8 +1,8 @@
 """Better texts of the finals of one channel, after they were told. The newest one counts.
 
-A final is refined by itself at once. When its passage is over, it is heard once more as a whole where that helps and
-the model has time, and each final gets its share, refined with its neighbours in view. Only what is written otherwise
-than what the client has is told.
+A final is refined by itself at once. When its passage is over, it is heard once more as a whole if the model has time,
+for one that was not torn apart plenty of it, and each final gets its share, refined with its neighbours in view. Only
+what is written otherwise than what the client has is told.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from servers.asr.passage import Passage, hear_again
+from servers.asr.passage import LONGEST_S, Passage, hear_again
 from servers.asr.results import Final, Happening, Refinement, Times
 from servers.asr.scheduling import Scheduler
 from servers.asr.utterance import Manner, seen
@@ -37,19 +37,21 @@ class Refinements:
         self._scheduler = scheduler
         self._manner = manner
         self._tell = tell
-        self._wanted = wanted
+        self.wanted = wanted
         self._tasks: set[asyncio.Task[Any]] = set()
         self._hearing = 0
 
     def of_final(self, passage: Passage, final: Final) -> None:
         """A final of the passage was told."""
-        if self._wanted:
+        if self.wanted:
             passage.shown[final.final_index] = self._begin(self._refine_final(final))
 
     def of_passage(self, passage: Passage) -> None:
         """Nothing is added to a passage any more; the finals of its last utterances may still be to come."""
-        if self._wanted:
-            again = len(passage.utterances) > 1 and not self._scheduler.load.hurried and self._hearing < MAX_HEARING
+        if self.wanted:
+            load = self._scheduler.load
+            worth_it = not load.hurried if len(passage.utterances) > 1 else load.at_ease
+            again = worth_it and passage.seconds <= LONGEST_S and self._hearing < MAX_HEARING
             self._begin(self._refine_passage(passage, again))
             self._hearing += again
 

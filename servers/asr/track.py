@@ -230,7 +230,9 @@ class Track:
         if begin is None:
             needed = self._endpointer.position - audio.samples(MEMORY_MS)
         else:
-            needed = self._open.needed_from if self._open is not None else begin - PADDING
+            needed = begin - PADDING
+            if self._open is not None:
+                needed = self._open.heard_from if self._refinements.wanted else self._open.needed_from
         if self._passage.begin is not None:
             needed = min(needed, self._passage.begin)
         self._buffer.forget_before(max(0, needed - PADDING))

@@ -32,10 +32,16 @@ FINAL_DELAY = _METER.create_histogram(
 
 PADDING = audio.samples(288)
 """Audio that goes to the model before the first and after the last voice: soft sounds are below the threshold."""
-TRIM_AFTER_S = 6.0
+TRIM_AFTER_S = 4.0
 """From this length on, what is certain is settled, and decoded no more."""
-UNTRIMMED_S = 3.0
+UNTRIMMED_S = 2.5
 """So much audio at least stays: the last words need it."""
+SHORT_S = 4.0
+"""What is longer is not searched with a beam while the model has little time: partials have heard most of it."""
+SETTLED_AT_PAUSE_S = 4.0
+"""From this length on, a pause that is no end settles all that was said before it."""
+BEHIND_PAUSE = audio.samples(48)
+"""Where what follows begins: in the middle of the shortest pause."""
 CERTAIN_LOGPROB = -0.7
 """A hypothesis below it settles nothing, and is no context for what follows."""
 
@@ -96,8 +102,8 @@ class _Decoding:
 class Utterance:
     """Decodes its audio as it grows, and with a beam whenever the speaker pauses: if that was the end, it is the final.
 
-    A long one settles its first words: where two hypotheses agree on them with room to spare, the audio up to there is
-    not decoded again, and the model is told the text instead.
+    A long one settles its first words: those before a pause, and where two hypotheses agree on them with room to spare.
+    The audio up to there is not decoded again, and the model is told the text instead.
     """
 
     def __init__(
@@ -120,8 +126,10 @@ class Utterance:
         self._channel = channel
         self._agreement = LocalAgreement()
         self._decoding: _Decoding | None = None
+        self._settling: _Decoding | None = None
         self._settled = _Settled()
         self._begin = self.heard_from = max(after, start - PADDING)
+        self._draft = ""  # what was heard last, from `_begin` on
         self._shown = start
         self._finished = 0.0
         self.start = start
@@ -129,7 +137,7 @@ class Utterance:
 
     @property
     def needed_from(self) -> int:
-        """Audio before this position is needed no more."""
+        """Audio before this position is needed no more, but to hear the whole passage again."""
         return self._begin
 
     @property
@@ -146,14 +154,15 @@ class Utterance:
                 return None
             span.begin, span.end = self._begin, self._buffer.end
             words = self._manner.partial_words or span.seconds > TRIM_AFTER_S
-            return self._request(span, self._likely_language, careful=False, word_times=words)
+            return self._request(span, self._likely_language, careful=False, word_times=words, background=True)
 
         hypothesis = await self._scheduler.run(Errand(Urgency.PARTIAL, make))
         answered = time.perf_counter()
-        if hypothesis is None or self.end is not None or span.end <= self._shown:
+        if hypothesis is None or self.end is not None or span.end <= self._shown or span.begin != self._begin:
             return None
         if not self._believed(hypothesis, span):
             return None
+        self._sketch(hypothesis, span)
         agreement = self._agreement.update(hypothesis.text)
         partial = self._partial(agreement, hypothesis, span, self._settled, answered, complete=False)
         if span.seconds > TRIM_AFTER_S and not self.pausing:
@@ -166,16 +175,24 @@ class Utterance:
         It hears no more than until `heard`, however much more audio is here already: so the text does not depend on how
         the audio came, and is the same when it is sent again.
         """
-        self.abandon()
+        if self._decoding is not None:
+            self._decoding.task.cancel()
         span = _Span(self._begin, min(end + PADDING, heard))
-        request = self._request(span, self._manner.language, careful=True, word_times=True)
+        careful = self._scheduler.load.at_ease or span.seconds < SHORT_S
+        request = self._request(span, self._manner.language, careful=careful, word_times=True)
         self._decoding = _Decoding(self._scheduler, request, span, end, self._settled)
 
     def resume(self) -> None:
-        """The speaker goes on: the decode that a pause began is void."""
-        if self._decoding is not None:
-            self.abandon()
-            self._decoding = None
+        """The speaker goes on: the decode that a pause began is void, or, where it has heard much, settles that."""
+        decoding, self._decoding = self._decoding, None
+        if decoding is None:
+            return
+        if decoding.span.seconds >= SETTLED_AT_PAUSE_S and decoding.span.begin == self._begin:
+            self._settling = decoding
+            decoding.task.add_done_callback(lambda _: self._settle_before(decoding))
+            SPECULATIONS.add(1, {"outcome": "settled"})
+        else:
+            decoding.task.cancel()
             SPECULATIONS.add(1, {"outcome": "void"})
 
     async def speculation(self) -> Partial | None:
@@ -189,6 +206,7 @@ class Utterance:
         hypothesis = decoding.task.result()
         if hypothesis is None or self.end is not None or not self._believed(hypothesis, decoding.span):
             return None
+        self._sketch(hypothesis, decoding.span)
         agreement = Agreement(hypothesis.text, "")
         return self._partial(agreement, hypothesis, decoding.span, decoding.settled, decoding.answered, complete=True)
 
@@ -231,13 +249,21 @@ class Utterance:
 
     def abandon(self) -> None:
         """Stop what is still being decoded."""
-        if self._decoding is not None:
-            self._decoding.task.cancel()
+        for decoding in (self._decoding, self._settling):
+            if decoding is not None:
+                decoding.task.cancel()
 
-    def _request(self, span: _Span, language: str, *, careful: bool, word_times: bool) -> Request:
+    def _request(
+        self, span: _Span, language: str, *, careful: bool, word_times: bool, background: bool = False
+    ) -> Request:
         heard = self._buffer.slice(span.begin, span.end)
-        context, hotwords = self._settled.context, self._manner.hotwords
-        return Request(heard, language, context, hotwords, careful, background=not careful, word_times=word_times)
+        context, hotwords, draft = self._settled.context, self._manner.hotwords, self._draft
+        return Request(heard, language, context, hotwords, draft, careful, background, word_times)
+
+    def _sketch(self, hypothesis: Hypothesis, span: _Span) -> None:
+        """What was heard now is what the next decode begins with."""
+        if span.begin == self._begin:
+            self._draft = hypothesis.text
 
     def _believed(self, hypothesis: Hypothesis, span: _Span) -> bool:
         reason = guards.rejection(hypothesis, span.seconds)
@@ -277,7 +303,7 @@ class Utterance:
     def _settle(self, agreement: Agreement, hypothesis: Hypothesis, span: _Span) -> None:
         """Settle the agreed words that end well before the newest audio, up to the widest gap between two of them."""
         words = hypothesis.words
-        if len(words) != len(hypothesis.text.split()) or hypothesis.avg_logprob < CERTAIN_LOGPROB:
+        if not _certain(hypothesis):
             return
         latest = span.seconds - UNTRIMMED_S
         agreed = [n for n in range(1, agreement.stable_words) if words[n].start_s <= latest]
@@ -285,10 +311,32 @@ class Utterance:
             return
         cut = max(agreed, key=lambda n: (words[n].start_s - words[n - 1].end_s, n))
         position = span.begin + audio.samples(500 * (words[cut - 1].end_s + words[cut].start_s))
-        settled = self._settled.words + placed(words[:cut], span.begin, self.start, position)
+        self._go_on_from(position, placed(words[:cut], span.begin, self.start, position))
+        self._draft = " ".join(word.text for word in words[cut:])
+        self._agreement.drop(cut)
+
+    def _settle_before(self, decoding: _Decoding) -> None:
+        """Settle all that was said before a pause, unless the utterance is over or went on elsewhere by now."""
+        task, span = decoding.task, decoding.span
+        if task.cancelled() or task.exception() is not None or self.end is not None or span.begin != self._begin:
+            return
+        hypothesis = task.result()
+        if hypothesis is not None and _certain(hypothesis) and self._believed(hypothesis, span):
+            position = decoding.end + BEHIND_PAUSE
+            self._go_on_from(position, placed(hypothesis.words, span.begin, self.start, decoding.end))
+            self._draft = ""
+            self._agreement = LocalAgreement()
+
+    def _go_on_from(self, position: int, words: tuple[TimedWord, ...]) -> None:
+        """These words are settled, and the audio before the position is not heard again."""
+        settled = self._settled.words + words
         self._settled = _Settled(settled, " ".join(word.text for word in settled))
         self._begin = position
-        self._agreement.drop(cut)
+
+
+def _certain(hypothesis: Hypothesis) -> bool:
+    """Whether its words can be settled."""
+    return len(hypothesis.words) == len(hypothesis.text.split()) and hypothesis.avg_logprob >= CERTAIN_LOGPROB
 
 
 def _times(hypothesis: Hypothesis, answered: float) -> Times:

@@ -45,6 +45,7 @@ def inputs(request: Request, beam: int) -> dict[str, Tensor]:
         "LANGUAGE": strings(request.language),
         "CONTEXT": strings(request.context),
         "HOTWORDS": strings(request.hotwords),
+        "DRAFT": strings(request.draft),
         "WORD_TIMES": np.array([[request.word_times]]),
         "BEAM_SIZE": np.array([[beam]], np.int32),
     }

@@ -28,6 +28,12 @@ class Channel:
         self.told: list[Refinement] = []
         self.refinements = Refinements(self.refiner, self.scheduler, Manner(), self._tell)
 
+    def no_time(self) -> None:
+        """The model is asked for so much that what was not torn apart is not heard again."""
+        self.scheduler.load.feel(0.2)
+        assert not self.scheduler.load.at_ease
+        assert not self.scheduler.load.hurried
+
     async def _tell(self, happening: Happening) -> None:
         assert isinstance(happening, Refinement)
         self.told.append(happening)
@@ -69,6 +75,7 @@ async def channel() -> AsyncIterator[Channel]:
 
 
 async def test_a_final_is_refined_by_itself_and_told_once(channel: Channel) -> None:
+    channel.no_time()
     channel.refiner.taught["Có hai mươi ba con."] = "Có 23 con."
     (final,) = channel.passage("Có hai mươi ba con.", first=7)
     channel.tell(final)
@@ -81,17 +88,20 @@ async def test_a_final_is_refined_by_itself_and_told_once(channel: Channel) -> N
 
 
 async def test_what_needs_no_better_text_gets_none(channel: Channel) -> None:
+    channel.no_time()
     channel.tell(*channel.passage("Xin chào."))
     assert await channel.texts() == []
 
 
 async def test_a_piece_is_no_sentence_until_silence_has_followed_it(channel: Channel) -> None:
+    channel.no_time()
     channel.tell(*channel.passage("xin chào"))
     await channel.texts()
     assert channel.refiner.asked == [("xin chào", False), ("xin chào", True)]
 
 
 async def test_what_was_cut_for_its_length_may_go_on(channel: Channel) -> None:
+    channel.no_time()
     channel.tell(*channel.passage("xin chào", over=False))
     await channel.texts()
     assert channel.refiner.asked == [("xin chào", False), ("xin chào", False)]
@@ -120,6 +130,7 @@ async def test_what_was_heard_again_and_reads_the_same_is_not_told(channel: Chan
 
 
 async def test_a_refiner_that_goes_away_takes_nothing_back(channel: Channel) -> None:
+    channel.no_time()
     channel.refiner.taught["mười"] = "10"
     (final,) = channel.passage("mười")
     channel.refinements.of_final(channel.said, final)
@@ -145,6 +156,15 @@ async def test_a_model_that_is_away_leaves_the_finals_own_texts(channel: Channel
     assert await channel.texts() == [(0, "10"), (1, "20")]
     assert len(channel.model.begun) == 1
     assert channel.refiner.asked[2:] == [("mười", False), ("hai mươi", False)]  # the passage is over all the same
+
+
+async def test_a_final_alone_is_heard_again_while_the_model_is_at_ease(channel: Channel) -> None:
+    (final,) = channel.passage("mười")
+    channel.tell(final)
+    await settled()
+    await channel.model.give(heard("hai mươi", word_s=0.4))
+    assert await channel.texts() == [(0, "hai mươi")]
+    assert [request.careful and request.background for request in channel.model.begun] == [True]
 
 
 async def test_few_passages_wait_to_be_heard_again(channel: Channel) -> None:

@@ -288,10 +288,34 @@ async def test_what_reads_as_before_is_not_told_again(echo: Listener) -> None:
     assert len(echo.model.begun) == 3
 
 
-async def test_a_final_that_stands_alone_is_not_heard_again(echo: Listener) -> None:
-    await echo.hear((1.0, 0.5), ((GAP_MS + 100) / 1000, 0.0), (1.0, 0.5), (1.0, 0.0))
+async def test_a_final_that_stands_alone_is_heard_again_only_when_there_is_time(echo: Listener) -> None:
+    alone = ((1.0, 0.5), ((GAP_MS + 100) / 1000, 0.0), (1.0, 0.5), (1.0, 0.0))
+    echo.load.feel(0.5)
+    await echo.hear(*alone)
     assert await refined(echo) == {}
     assert len(echo.model.begun) == 2
+    echo.begin()
+    await echo.hear(*alone)
+    await refined(echo)
+    assert sorted(request.background for request in echo.model.begun[2:]) == [False, False, True, True]
+
+
+@pytest.mark.parametrize("more", [(), ((0.55, 0.0), (1.0, 0.5))])
+async def test_what_was_settled_in_the_middle_is_heard_again_from_its_beginning(
+    echo: Listener, more: tuple[tuple[float, float], ...]
+) -> None:
+    await echo.hear((1.0, 0.0), (6.0, 0.5), (0.2, 0.0), (3.0, 0.5), *more)
+    assert (await refined(echo))[0] == "v0 v1"
+    assert "w0" in [request.context for request in echo.model.begun]
+    last = echo.model.begun[-1]
+    assert len(last.audio) / SAMPLE_RATE == pytest.approx(
+        9.2 + sum(s for s, _ in more) + 2 * PADDING / SAMPLE_RATE, abs=0.2
+    )
+
+
+async def test_what_lasts_longer_than_any_passage_is_not_heard_again(echo: Listener) -> None:
+    await echo.hear((LONGEST_S + 1, 0.5))
+    assert await refined(echo) == {}
 
 
 async def test_what_would_be_too_long_to_be_heard_again_is_divided(echo: Listener) -> None:

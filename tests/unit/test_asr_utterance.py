@@ -13,7 +13,17 @@ from servers.asr.load import Load, LoadLimits
 from servers.asr.recognition import Hypothesis, Word
 from servers.asr.results import Final, Partial
 from servers.asr.scheduling import Lanes, Scheduler
-from servers.asr.utterance import CERTAIN_LOGPROB, PADDING, TRIM_AFTER_S, UNTRIMMED_S, Manner, Utterance
+from servers.asr.utterance import (
+    BEHIND_PAUSE,
+    CERTAIN_LOGPROB,
+    PADDING,
+    SETTLED_AT_PAUSE_S,
+    SHORT_S,
+    TRIM_AFTER_S,
+    UNTRIMMED_S,
+    Manner,
+    Utterance,
+)
 from servers.common.errors import DependencyUnavailable
 from tests.fakes.recognizers import GatedRecognizer, heard, settled
 
@@ -28,6 +38,7 @@ class Speaker:
     model: GatedRecognizer
     buffer: SampleBuffer
     utterance: Utterance
+    load: Load
 
     def speaks(self, seconds: float) -> None:
         self.buffer.append(np.full(audio.samples(1000 * seconds), 0.5, np.float32))
@@ -65,9 +76,10 @@ async def speaker(manner: Manner) -> AsyncIterator[Speaker]:
     model = GatedRecognizer()
     buffer = SampleBuffer()
     buffer.append(np.zeros(START, np.float32))
-    scheduler = Scheduler(model, Lanes(), Load(LoadLimits()), retry_s=0.0)
+    load = Load(LoadLimits())
+    scheduler = Scheduler(model, Lanes(), load, retry_s=0.0)
     utterance = Utterance(scheduler, buffer, START, manner, likely_language="", channel=3)
-    yield Speaker(model, buffer, utterance)
+    yield Speaker(model, buffer, utterance, load)
     utterance.abandon()
     await settled()
 
@@ -440,3 +452,115 @@ async def test_a_very_long_utterance_is_trimmed_again_and_again(speaker: Speaker
     final = await speaker.final(" ".join(numbers[heard_until:26]))
     assert final is not None
     assert final.text.split() == numbers[:26]
+
+
+# What was said before a pause that was no end.
+
+
+async def go_on_after_a_pause(speaker: Speaker, answer: Hypothesis, *, first_s: float = SETTLED_AT_PAUSE_S + 1) -> int:
+    """Speak, pause, and go on before the model has answered; where the pause began."""
+    speaker.speaks(first_s)
+    end = speaker.pauses()
+    await settled()
+    speaker.utterance.resume()
+    await speaker.model.give(answer)
+    return end
+
+
+async def test_a_pause_settles_all_that_a_long_utterance_has_said(speaker: Speaker) -> None:
+    end = await go_on_after_a_pause(speaker, heard("một hai ba bốn năm"))
+    speaker.speaks(1.0)
+    assert shown(await speaker.partial("sáu")) == ("một hai ba bốn năm", " sáu")
+    last = speaker.model.begun[-1]
+    assert (last.context, last.draft) == ("một hai ba bốn năm", "")
+    assert len(last.audio) == speaker.buffer.end - end - BEHIND_PAUSE
+    speaker.utterance.finish(speaker.pauses(), speaker.buffer.end)
+    final = await speaker.final("sáu bảy")
+    assert final is not None
+    assert final.text == "một hai ba bốn năm sáu bảy"
+    assert [word.text for word in final.words] == final.text.split()
+    assert [word.start_ms for word in final.words] == sorted(word.start_ms for word in final.words)
+
+
+@pytest.mark.parametrize("logprob", [CERTAIN_LOGPROB - 0.1, -9.0])
+async def test_what_is_doubtful_at_a_pause_settles_nothing(speaker: Speaker, logprob: float) -> None:
+    await go_on_after_a_pause(speaker, heard("một hai", logprob=logprob))
+    assert speaker.utterance.needed_from == START - PADDING
+
+
+async def test_a_pause_in_a_short_utterance_settles_nothing(speaker: Speaker) -> None:
+    await go_on_after_a_pause(speaker, heard("một hai"), first_s=SETTLED_AT_PAUSE_S - PADDING / SAMPLE_RATE - 1)
+    assert speaker.utterance.needed_from == START - PADDING
+
+
+async def test_what_comes_after_the_end_settles_nothing(speaker: Speaker) -> None:
+    speaker.speaks(6.0)
+    speaker.pauses()
+    await settled()
+    speaker.utterance.resume()
+    speaker.speaks(1.0)
+    speaker.utterance.finish(speaker.pauses(), speaker.buffer.end)
+    await settled()
+    await speaker.model.give(heard("một hai"))
+    final = await speaker.final("một hai ba")
+    assert final is not None
+    assert final.text == "một hai ba"
+
+
+async def test_a_partial_of_what_was_settled_meanwhile_is_not_shown(speaker: Speaker) -> None:
+    speaker.speaks(5.0)
+    late = asyncio.create_task(speaker.utterance.partial())
+    await settled()
+    speaker.pauses()
+    await settled()
+    speaker.utterance.resume()
+    speaker.speaks(0.5)
+    partial = speaker.model.begun[0]
+    assert not partial.careful
+    await speaker.model.give(heard("một hai ba"))  # the partial's answer, shown, and no more than a draft
+    assert await late is not None
+    again = asyncio.create_task(speaker.utterance.partial())
+    await settled()
+    assert speaker.model.begun[-1].draft == "một hai ba"
+    await speaker.model.give(heard("một hai ba bốn"))  # the pause's
+    await speaker.model.give(heard("một hai ba bốn năm"))
+    assert await again is None
+
+
+async def test_nothing_settles_when_all_is_given_up(speaker: Speaker) -> None:
+    speaker.speaks(6.0)
+    speaker.pauses()
+    await settled()
+    speaker.utterance.resume()
+    speaker.utterance.abandon()
+    await settled()
+    assert speaker.model.in_flight == 0
+    assert speaker.utterance.needed_from == START - PADDING
+
+
+# What the model is asked for.
+
+
+async def test_a_partial_goes_on_from_the_one_before(speaker: Speaker) -> None:
+    speaker.speaks(1.0)
+    await speaker.partial("xin")
+    speaker.speaks(0.5)
+    await speaker.partial("xin chào")
+    assert [request.draft for request in speaker.model.begun] == ["", "xin"]
+    speaker.pauses()
+    await settled()
+    assert speaker.model.begun[-1].draft == "xin chào"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "busy", "careful"), [(SHORT_S + 1, True, False), (SHORT_S + 1, False, True), (1.0, True, True)]
+)
+async def test_what_is_long_is_not_searched_with_a_beam_while_there_is_little_time(
+    speaker: Speaker, seconds: float, busy: bool, careful: bool
+) -> None:
+    speaker.load.feel(0.2 if busy else 0.0)
+    speaker.speaks(seconds)
+    speaker.pauses()
+    await settled()
+    (request,) = speaker.model.begun
+    assert (request.careful, request.background, request.word_times) == (careful, False, True)

@@ -1,6 +1,7 @@
 """Beam search over small made-up languages, in which every text can be looked at."""
 
 import itertools
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -35,7 +36,7 @@ class Language:
         return float(sum(self.next(whole[:at])[token] for at, token in enumerate(whole)))
 
 
-def found(language: Language, beam: int, room: int) -> Ended:
+def found(language: Language, beam: int, room: int, within: float = math.inf) -> Ended:
     known: list[list[int]] = [[]]
 
     def step(texts: Sequence[Sequence[int]], parents: Sequence[int]) -> Choices:
@@ -43,7 +44,8 @@ def found(language: Language, beam: int, room: int) -> Ended:
         known[:] = [list(text) for text in texts]
         return language.choices(texts, 2 * beam)
 
-    return search(language.choices([[]], 2 * beam), step, beam=beam, room=room, end=END)
+    first = language.choices([[]], 2 * beam)
+    return search(first, step, beam=beam, room=room, end=END, within=within)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -66,17 +68,42 @@ def test_a_beam_of_one_takes_the_likeliest_token_each_time(seed: int) -> None:
     assert found(language, beam=1, room=12).tokens == text
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_texts_too_far_from_the_best_are_given_up(seed: int) -> None:
+    language = Language(5, seed)
+    assert found(language, 4, 12, within=0) == found(language, 1, 12)
+    assert found(language, 4, 12, within=100) == found(language, 4, 12)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_trail_leads_back_to_every_choice_that_was_taken(seed: int) -> None:
+    language, offered = Language(5, seed), [Language(5, seed).choices([[]], 6)]
+    texts: list[list[list[int]]] = [[[]]]
+
+    def step(some: Sequence[Sequence[int]], _: Sequence[int]) -> Choices:
+        texts.append([list(text) for text in some])
+        offered.append(language.choices(some, 6))
+        return offered[-1]
+
+    best = search(offered[0], step, beam=3, room=8, end=END)
+    whole = [*best.tokens, END] if len(best.scores) > len(best.tokens) else best.tokens
+    assert len(best.trail) == len(best.scores) == len(whole)
+    for at, (token, score, row) in enumerate(zip(whole, best.scores, best.trail, strict=True)):
+        assert texts[at][row] == best.tokens[:at]
+        assert offered[at].scores[row, offered[at].tokens[row].tolist().index(token)] == pytest.approx(score)
+
+
 def test_a_text_has_no_more_tokens_than_there_is_room_for() -> None:
     def step(texts: Sequence[Sequence[int]], _: Sequence[int]) -> Choices:
         return Choices(np.full((len(texts), 2), -1.0, np.float32), np.full((len(texts), 2), 7))
 
     answer = search(Choices(np.array([[-1.0, -2.0]], np.float32), np.array([[7, 8]])), step, beam=1, room=4, end=END)
-    assert answer == Ended([7, 7, 7, 7], -4.0)
+    assert answer == Ended([7, 7, 7, 7], [-1.0] * 4, [0] * 4)
 
 
 def test_what_is_forbidden_is_never_taken() -> None:
     forbidden = np.array([[-1.0, -np.inf]], np.float32)
-    assert search(Choices(forbidden, np.array([[END, 5]])), never, beam=1, room=9, end=END) == Ended([], -1.0)
+    assert search(Choices(forbidden, np.array([[END, 5]])), never, beam=1, room=9, end=END) == Ended([], [-1.0], [0])
 
 
 def never(texts: Sequence[Sequence[int]], parents: Sequence[int]) -> Choices:

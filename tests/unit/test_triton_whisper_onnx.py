@@ -1,7 +1,7 @@
 """Whisper in ONNX Runtime over scripted sessions: what the networks are given, second tries, faults of one clip."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -48,7 +48,9 @@ class Decoder:
     Its memory holds the tokens themselves, so that a hypothesis that was given another's is noticed.
     """
 
-    def __init__(self, *texts: str, controls: Sequence[str] = CONTROLS, silent: float = 0.2) -> None:
+    def __init__(
+        self, *texts: str, controls: Sequence[str] = CONTROLS, silent: float = 0.2, sure: float = SURE
+    ) -> None:
         self.tokenizer = bytes_tokenizer(list(controls))
         self.prompts: list[list[int]] = []
         self.heard: list[Mapping[str, Any]] = []
@@ -111,9 +113,12 @@ class Decoder:
 
 
 class Speakable(Vocabulary):
-    """A vocabulary of bytes, in which a space is no mark of music."""
+    """A vocabulary of bytes, in which a space is no mark of music, and no part of the first word."""
 
     unspeakable: list[int] = []  # noqa: RUF012
+
+    def draft(self, code: str, text: str) -> list[int]:
+        return list(self.language(code).encode(text))
 
 
 def tail() -> dict[str, np.ndarray]:
@@ -209,6 +214,43 @@ def test_words_come_with_their_times_when_asked_for() -> None:
     assert len(answer.token_logprobs) == len(answer.tokens) == 8
     assert answer.token_logprobs == pytest.approx([SURE] * 8, abs=1e-3)
     assert recognised(recogniser, Job(clip(), "vi")).words == []
+
+
+def test_words_are_timed_by_what_each_token_attended_to_while_it_was_written() -> None:
+    decoder = Decoder("xin chao")
+    recogniser, _ = whisper(decoder)
+    recognised(recogniser, Job(clip(), "vi", beam_size=3))
+    passes = len(decoder.heard)
+    answer = recognised(recogniser, Job(clip(), "vi", beam_size=3, word_times=True))
+    assert len(decoder.heard) == 2 * passes  # none for the times
+    assert [word.start for word in answer.words] == sorted(word.start for word in answer.words)
+
+
+@pytest.mark.parametrize(
+    ("draft", "kept"), [("xin chao", 8), ("xin chao cac bin", 14), ("xin chao cac ban", 16), ("xa", 1), ("mot", 0)]
+)
+def test_a_draft_is_read_at_once_and_goes_on_from_where_it_holds_no_more(draft: str, kept: int) -> None:
+    alone, decoder = Decoder("xin chao cac ban"), Decoder("xin chao cac ban")
+    job = Job(clip(), "vi", word_times=True)
+    told = recognised(whisper(alone)[0], job)
+    answer = recognised(whisper(decoder)[0], replace(job, draft=draft))
+    assert (answer.text, answer.tokens) == (told.text, told.tokens)
+    assert answer.token_logprobs == pytest.approx(told.token_logprobs, abs=1e-3)
+    assert answer.words == told.words
+    assert len(decoder.heard) == len(alone.heard) + 1 - kept
+
+
+def test_a_beam_looks_at_no_draft() -> None:
+    alone, decoder = Decoder("xin chao"), Decoder("xin chao")
+    job = Job(clip(), "vi", beam_size=3)
+    assert recognised(whisper(decoder)[0], replace(job, draft="xin")) == recognised(whisper(alone)[0], job)
+    assert len(decoder.heard) == len(alone.heard)
+
+
+def test_a_draft_that_loops_is_forgotten() -> None:
+    decoder = Decoder("ha " * 20, "xin chao")
+    recogniser, _ = whisper(decoder)
+    assert recognised(recogniser, Job(clip(3), "vi", draft="ha " * 20)).text == "xin chao"
 
 
 def test_what_is_wrong_with_one_clip_spoils_no_other() -> None:

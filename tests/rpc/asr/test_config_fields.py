@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from ai2text.asr.v1 import session_pb2, speech_service_pb2
 
+from servers.asr.recognition import Request
 from tests.rpc.asr.conftest import (
     CALLER,
     Message,
@@ -49,6 +50,11 @@ async def test_the_encoding_says_how_the_bytes_are_read(speech: Speech) -> None:
     assert (finals(told), utterances(told)) == (["one two"], [(5, 25)])
     refused = await refusal(speech.stream(config(format=format_of("FLAC")), *chunks(data)))
     assert refused.reason == "AUDIO_UNDECODABLE"
+
+
+def soon(speech: Speech) -> list[Request]:
+    """What the model was asked for that somebody waits for."""
+    return [request for request in speech.recognizer.requests if not request.background]
 
 
 def encoded(codec: str, container: str) -> bytes:
@@ -139,14 +145,14 @@ async def test_a_language_that_is_given_is_not_detected(speech: Speech) -> None:
     for given, asked, heard in (("", "", "vi"), ("en", "en", "en")):
         told = await speech.told(config(language_code=given), *ONE_TWO)
         assert [r.final.language_code for r in told if is_final(r)] == [heard]
-        assert speech.recognizer.requests[-1].language == asked
+        assert soon(speech)[-1].language == asked
 
 
 @changes("StreamingConfig.language_codes")
 async def test_the_languages_that_are_allowed_reach_the_model(speech: Speech) -> None:
     speech.recognizer.language = "en"
     told = await speech.told(config(language_codes=["vi", "en"]), *ONE_TWO)
-    assert {request.language for request in speech.recognizer.requests if request.careful} == {"vi,en"}
+    assert {request.language for request in soon(speech)} == {"vi,en"}
     assert [r.final.language_code for r in told if is_final(r)] == ["en"]
 
 
@@ -234,7 +240,7 @@ async def test_the_pause_after_which_the_text_is_made(speech: Speech) -> None:
     speech.recognizer.requests.clear()
     told = await speech.told(tuned(pause=seconds(0.3), silence=seconds(0.5)), *said, *audio((1.0, 0.5), (1.0, 0.0)))
     assert finals(told) == ["one two"]
-    careful = [len(request.audio) / 16_000 for request in speech.recognizer.requests if request.careful]
+    careful = [len(request.audio) / 16_000 for request in soon(speech)]
     assert careful == [pytest.approx(2.5, abs=0.1)]  # nothing was begun at 200 ms
 
 

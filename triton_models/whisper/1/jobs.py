@@ -24,8 +24,9 @@ class Job:
     """One clip: mono samples at 16 kHz, and what its caller knows of them.
 
     `language` is a Whisper code, or several with commas between of which the likeliest is taken, or "" for any.
-    `hotwords` are terms that may be spoken, with commas or line ends between them. `given_up` says whether the caller
-    has gone: a third of what is decoded at a pause is void a moment later.
+    `hotwords` are terms that may be spoken, with commas or line ends between them. `draft` is what was heard in the
+    beginning of the clip before: without a beam, where it holds it need not be written again. `given_up` says whether
+    the caller has gone: a third of what is decoded at a pause is void a moment later.
     """
 
     samples: Samples
@@ -34,6 +35,7 @@ class Job:
     word_times: bool = False
     beam_size: int = 1
     hotwords: str = ""
+    draft: str = ""
     given_up: Callable[[], bool] = lambda: False
 
     @property

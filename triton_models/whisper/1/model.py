@@ -7,6 +7,8 @@ Inputs, one clip a request (Triton makes the batches):
                            "": any
     CONTEXT     STRING [1] the text spoken before; absent or "": none
     HOTWORDS    STRING [1] terms that may be spoken, commas or line ends between them; absent or "": none
+    DRAFT       STRING [1] what was heard of the clip's beginning before: without a beam, in ONNX Runtime, it is written
+                           again only from where it does not hold any more; absent or "": nothing
     WORD_TIMES  BOOL [1]   whether WORDS, WORD_* and TOKEN_LOGPROBS are wanted; absent: no
     BEAM_SIZE   INT32 [1]  1 to 10; absent or 0: 1. Slower, with fewer errors
 
@@ -41,6 +43,8 @@ from waveform import UnusableRequest
 
 BACKGROUND, BATCH = "-background", "-batch"
 TOGETHER_ON_GPU = 32
+A_LITTLE_WAY = 5
+"""The niceness of live inference: it lasts a hundred times longer than what servers do for a message."""
 THREADS_OF_BATCH = 2
 
 
@@ -53,10 +57,13 @@ class TritonPythonModel:
         Recordings, of which many clips are decoded at a time, refinements, which are to be right, GPUs, and Whispers
         without such a folder take CTranslate2 with AI2TEXT_WHISPER_MODEL, a faster-whisper folder, and
         AI2TEXT_WHISPER_CUTS, folders that were cut from it (see mesh/models/whisper_cut.py) with `:` between them.
-        Instances of `whisper-background` and `whisper-batch` make way on the CPU for all others (SCHED_IDLE)."""
+        Instances of `whisper-background` and `whisper-batch` make way on the CPU for all others (SCHED_IDLE), those of
+        `whisper` for what is short: streams, voice detection, the edge."""
         name = args["model_name"]
         if name.endswith((BACKGROUND, BATCH)):
             os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))  # before there are threads, which inherit it
+        else:
+            os.nice(A_LITTLE_WAY)
         gpu = int(args["model_instance_device_id"]) if args["model_instance_kind"] == "GPU" else None
         exported = os.environ.get("AI2TEXT_WHISPER_ONNX", "")
         self._recogniser: Recognises
@@ -126,6 +133,7 @@ def _job(request: Any) -> Job:
         word_times=bool(first("WORD_TIMES", False)),
         beam_size=int(first("BEAM_SIZE", 0)) or 1,
         hotwords=first("HOTWORDS", b"").decode(errors="replace"),
+        draft=first("DRAFT", b"").decode(errors="replace"),
         given_up=request.is_cancelled,
     )
 

@@ -1,12 +1,13 @@
 """Speech into text with ONNX Runtime: clips one after the other, what looped again, words with their times."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
 from jobs import GivenUp, Hypothesis, Job
 from loops import compression_ratio, is_stuck
-from onnx_whisper import Ears, Heard, Writer
+from onnx_whisper import Ears, Heard, Said, Writer
 from vocabulary import likeliest
 
 
@@ -38,15 +39,15 @@ class OnnxRecogniser:
         language, probability = self._language(heard, candidates)
         writer = next((cut for cut in self._cuts if cut.vocabulary.knows(language)), self._whole)
         prompt = writer.vocabulary.prompt(language, job.hotwords, job.previous_text)
-        found = _written(writer, heard, language, prompt, job)
+        said, found = _written(writer, heard, language, prompt, job)
         if is_stuck(found.text, found.tokens, job.samples.size):
-            heard = self._ears.hear(job.samples, again=True)
+            heard, job = self._ears.hear(job.samples, again=True), replace(job, draft="")
             prompt = writer.vocabulary.prompt(language)
-            found = _written(writer, heard, language, prompt, job)
+            said, found = _written(writer, heard, language, prompt, job)
         if is_stuck(found.text, found.tokens, job.samples.size):
-            found = _written(writer, heard, language, prompt, job, no_loops=True)
+            said, found = _written(writer, heard, language, prompt, job, no_loops=True)
         found = replace(found, language_prob=probability)
-        return _timed(writer, heard, found, job) if job.word_times and found.tokens else found
+        return _timed(writer, said, found, job) if job.word_times and found.tokens else found
 
     def _language(self, heard: Heard, candidates: tuple[str, ...]) -> tuple[str, float]:
         """The likeliest of `candidates`, of all languages where there are none, and its probability among them."""
@@ -78,10 +79,10 @@ class ByCare:
 
 def _written(
     writer: Writer, heard: Heard, language: str, prompt: list[int], job: Job, *, no_loops: bool = False
-) -> Hypothesis:
+) -> tuple[Said, Hypothesis]:
     said = writer.write(heard, language, prompt, job, no_loops=no_loops)
     text = writer.vocabulary.language(language).decode(said.ended.tokens).strip()
-    return Hypothesis(
+    return said, Hypothesis(
         text=text,
         tokens=said.ended.tokens,
         # Over the tokens and the text's end, for which thresholds are known.
@@ -94,7 +95,7 @@ def _written(
     )
 
 
-def _timed(writer: Writer, heard: Heard, found: Hypothesis, job: Job) -> Hypothesis:
-    timing = writer.time(heard, found.language, found.tokens)
+def _timed(writer: Writer, said: Said, found: Hypothesis, job: Job) -> Hypothesis:
     pieces = writer.vocabulary.pieces(found.language, found.tokens)
-    return found.timed(pieces, timing.probabilities, timing.path, job.duration)
+    probabilities = [math.exp(score) for score in said.ended.scores[: len(found.tokens)]]
+    return found.timed(pieces, probabilities, said.path(), job.duration)

@@ -30,6 +30,8 @@ WHOLE = "whole"
 SILENT_ODDS = 4.5
 """By how much the silence that is put behind a clip raises the odds that nobody spoke. Taken back, so that thresholds
 mean the same: the median of 80 clips of speech is .032 then, and .038 in CTranslate2 with 8 s of context."""
+HOPELESS = 3.0
+"""A text of the beam whose log-probability is so far from the best one's is given up."""
 REPEATED_LENGTH = 3
 """Of the phrases that are said once only, where a text got stuck."""
 
@@ -62,18 +64,17 @@ class Heard:
 
 @dataclass(frozen=True)
 class Said:
-    """A text as tokens, with the log-probability of them and its end, and the probability that nobody spoke."""
+    """A text as tokens, the probability that nobody spoke, and what the decoder attended to in the clip when it chose
+    each token and the text's end, [heads, tokens and one, positions of the clip]."""
 
     ended: Ended
     no_speech_prob: float
+    attention: Floats
 
-
-@dataclass(frozen=True)
-class Timing:
-    """Of each token its probability, and the path of (token, position), with one token more for the text's end."""
-
-    probabilities: list[float]
-    path: list[tuple[int, int]]
+    def path(self) -> list[tuple[int, int]]:
+        """When each token was said, as pairs of a token and a position; one token more is the text's end."""
+        sums = np.maximum(self.attention.sum(axis=2, keepdims=True), 1e-10)
+        return path(self.attention / sums)
 
 
 class Ears:
@@ -154,39 +155,54 @@ class Writer:
         at_start[[*spoken.encode(" "), spoken.eot]] = -np.inf
         rows = [prompt.index(spoken.sot), len(prompt) - 1]
         both = np.stack([np.zeros_like(banned), at_start])
-        ran = self._run(heard, [prompt], self._nothing(), rows, both, 2 * beam, [[spoken.no_speech]] * 2)
-        remembered = ran.remembered
+        ran = begun = self._run(heard, [prompt], self._nothing(), rows, both, 2 * beam, [[spoken.no_speech]] * 2)
+        room = token_room(job.samples.size)
+        draft = self.vocabulary.draft(language, job.draft)[: room - 1] if beam == 1 else []
+        known = self._known(heard, draft, begun.remembered, banned)
+        attention = [begun.attention[:, len(prompt) - 1 :]]
 
-        def step(texts: Sequence[Sequence[int]], parents: Sequence[int]) -> Choices:
-            nonlocal remembered
+        def step(texts: Sequence[list[int]], parents: Sequence[int]) -> Choices:
+            nonlocal ran
             if job.given_up():
                 raise GivenUp
-            if list(parents) != list(range(len(remembered[0]))):
-                remembered = [each[list(parents)] for each in remembered]
-            bans = self._without_loops(texts, banned) if no_loops else banned[np.newaxis]
-            newest = [[text[-1]] for text in texts]
-            rows = list(range(len(texts)))
-            ran = self._run(heard, newest, remembered, rows, bans, 2 * beam, [[]] * len(texts))
-            remembered = ran.remembered
+            if len(known) >= len(texts[0]) and texts[0] == draft[: len(texts[0])]:
+                ran = known[len(texts[0]) - 1]
+            else:
+                bans = self._without_loops(texts, banned) if no_loops else banned[np.newaxis]
+                newest, rows = [[text[-1]] for text in texts], list(range(len(texts)))
+                ran = self._run(heard, newest, ran.remembered_by(parents), rows, bans, 2 * beam, [[]] * len(texts))
+            attention.append(ran.attention)
             return ran.choices
 
-        first = Choices(ran.choices.scores[1:], ran.choices.tokens[1:])
-        ended = search(first, step, beam=beam, room=token_room(job.samples.size), end=spoken.eot)
-        silent = float(np.exp(ran.asked[0, 0]))
-        return Said(ended, silent / (silent + SILENT_ODDS * (1 - silent)) if heard.followed else silent)
+        first = Choices(begun.choices.scores[1:], begun.choices.tokens[1:])
+        ended = search(first, step, beam=beam, room=room, end=spoken.eot, within=HOPELESS)
+        silent = float(np.exp(begun.asked[0, 0]))
+        return Said(
+            ended,
+            silent / (silent + SILENT_ODDS * (1 - silent)) if heard.followed else silent,
+            _attended(attention, ended)[:, :, : heard.positions],
+        )
 
-    def time(self, heard: Heard, language: str, tokens: list[int]) -> Timing:
-        """When each of `tokens` was said."""
-        spoken = self.vocabulary.language(language)
-        before = [*spoken.sot_sequence, spoken.no_timestamps]
-        rows = range(len(before) - 1, len(before) + len(tokens))
-        banned = self._allowed()
-        banned[:, spoken.eot :] = -np.inf
-        asked = [[token] for token in (*tokens, 0)]
-        ran = self._run(heard, [[*before, *tokens]], self._nothing(), list(rows), banned, 1, asked)
-        attention = ran.attention[:, rows.start :, : heard.positions]
-        sums = np.maximum(attention.sum(axis=2, keepdims=True), 1e-10)
-        return Timing([float(each) for each in np.exp(ran.asked[:-1, 0])], path(attention / sums))
+    def _known(self, heard: Heard, draft: list[int], before: list[Floats], banned: Floats) -> list["_Ran"]:
+        """What a pass for each token of the draft would give, in one pass.
+
+        Without the prompt, whose first tokens have activations so large that beside them in one tensor all others'
+        integers are too coarse.
+        """
+        if not draft:
+            return []
+        rows = list(range(len(draft)))
+        ran = self._run(heard, [draft], before, rows, banned[np.newaxis], 2, [[]] * len(draft))
+        length = before[0].shape[2] + 1
+        return [
+            _Ran(
+                Choices(ran.choices.scores[at : at + 1], ran.choices.tokens[at : at + 1]),
+                ran.asked[at : at + 1],
+                ran.attention[:, at : at + 1],
+                [each[:, :, : length + at] for each in ran.remembered],
+            )
+            for at in rows
+        ]
 
     def _run(
         self,
@@ -241,12 +257,26 @@ class Writer:
 
 @dataclass(frozen=True)
 class _Ran:
-    """What one pass of the decoder gave."""
+    """What one pass of the decoder gave, for each of its texts."""
 
     choices: Choices
     asked: Floats
     attention: Floats
     remembered: list[Floats]
+
+    def remembered_by(self, texts: Sequence[int]) -> list[Floats]:
+        """What these texts remember, by their places here."""
+        if list(texts) == list(range(len(self.remembered[0]))):
+            return self.remembered
+        return [each[list(texts)] for each in self.remembered]
+
+
+def _attended(passes: list[Floats], ended: Ended) -> Floats:
+    """What one text attended to, out of all that were written beside it. One that was cut off has no end: the last
+    token's is taken for it."""
+    steps = [each[:, [row]] for each, row in zip(passes, ended.trail, strict=False)]
+    found = np.concatenate(steps, axis=1)
+    return found if len(ended.scores) > len(ended.tokens) else np.concatenate([found, found[:, -1:]], axis=1)
 
 
 def _number(name: str) -> int:

@@ -87,6 +87,10 @@ class Vocabulary:
         tokens = self.language(code)
         return [*self.context(hotwords, previous_text), *tokens.sot_sequence, tokens.no_timestamps]
 
+    def draft(self, code: str, text: str) -> list[int]:
+        """The tokens that a transcript in one language has that says `text`."""
+        return self.language(code).encode(f" {text.strip()}") if text.strip() else []
+
     def _text(self, text: str) -> list[int]:
         return self._plain.encode(f" {text.strip()}") if text.strip() else []
 
