@@ -76,8 +76,7 @@ class Load:
 
     @property
     def hurried(self) -> bool:
-        """Whether there is time for nothing but finals: none to begin one at a pause, a third of which are thrown away,
-        and none to refine."""
+        """Whether there is time for nothing but finals: none to begin one at a pause, a third of which are thrown away."""
         return self.pressure > HURRIED
 
     @property
@@ -88,7 +87,8 @@ class Load:
 
     @property
     def at_ease(self) -> bool:
-        """Whether there is time for more than what somebody waits for."""
+        """Whether there is time for more than what somebody waits for: to refine, and to search what is long with a
+        beam."""
         return self.slowdown == 1
 
     def note(self, waited_s: float, worked_s: float) -> None:

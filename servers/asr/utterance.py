@@ -214,6 +214,8 @@ class Utterance:
         """The utterance ended at `end`; see `pause` for `heard`."""
         self.end = end
         self._finished = time.perf_counter()
+        if self._settling is not None:
+            self._settling.task.cancel()
         if self._decoding is not None and self._decoding.end == end:
             SPECULATIONS.add(1, {"outcome": "kept"})
         else:

@@ -493,7 +493,7 @@ async def test_a_pause_in_a_short_utterance_settles_nothing(speaker: Speaker) ->
     assert speaker.utterance.needed_from == START - PADDING
 
 
-async def test_what_comes_after_the_end_settles_nothing(speaker: Speaker) -> None:
+async def test_what_would_be_settled_after_the_end_is_given_up(speaker: Speaker) -> None:
     speaker.speaks(6.0)
     speaker.pauses()
     await settled()
@@ -501,10 +501,11 @@ async def test_what_comes_after_the_end_settles_nothing(speaker: Speaker) -> Non
     speaker.speaks(1.0)
     speaker.utterance.finish(speaker.pauses(), speaker.buffer.end)
     await settled()
-    await speaker.model.give(heard("một hai"))
+    assert speaker.model.in_flight == 1
     final = await speaker.final("một hai ba")
     assert final is not None
     assert final.text == "một hai ba"
+    assert len(speaker.model.begun[-1].audio) > 7 * SAMPLE_RATE
 
 
 async def test_a_partial_of_what_was_settled_meanwhile_is_not_shown(speaker: Speaker) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from jobs import GivenUp, Hypothesis, Job
-from onnx_recogniser import ByCare, OnnxRecogniser
+from onnx_recogniser import BEAM_OF_STUCK, ByCare, OnnxRecogniser
 from onnx_whisper import SILENT_ODDS, Ears, Writer
 from tests.unit.test_triton_whisper_recogniser import CONTROLS, bytes_tokenizer, clip, heard
 from vocabulary import Vocabulary
@@ -247,10 +247,12 @@ def test_a_beam_looks_at_no_draft() -> None:
     assert len(decoder.heard) == len(alone.heard)
 
 
-def test_a_draft_that_loops_is_forgotten() -> None:
+def test_a_draft_that_loops_is_forgotten_and_a_beam_looks_for_more() -> None:
     decoder = Decoder("ha " * 20, "xin chao")
     recogniser, _ = whisper(decoder)
     assert recognised(recogniser, Job(clip(3), "vi", draft="ha " * 20)).text == "xin chao"
+    beams = [int(given["count"][0]) // 2 for given in decoder.heard if given["past0"].shape[2] == 0]
+    assert beams == [1, BEAM_OF_STUCK]
 
 
 def test_what_is_wrong_with_one_clip_spoils_no_other() -> None:

@@ -10,6 +10,9 @@ from loops import compression_ratio, is_stuck
 from onnx_whisper import Ears, Heard, Said, Writer
 from vocabulary import likeliest
 
+BEAM_OF_STUCK = 3
+"""At least so many hypotheses are followed where one got stuck: the greediest loop most."""
+
 
 class OnnxRecogniser:
     """See `recogniser.Recogniser`. Holds nothing between calls."""
@@ -41,7 +44,8 @@ class OnnxRecogniser:
         prompt = writer.vocabulary.prompt(language, job.hotwords, job.previous_text)
         said, found = _written(writer, heard, language, prompt, job)
         if is_stuck(found.text, found.tokens, job.samples.size):
-            heard, job = self._ears.hear(job.samples, again=True), replace(job, draft="")
+            heard = self._ears.hear(job.samples, again=True)
+            job = replace(job, draft="", beam_size=max(job.beam_size, BEAM_OF_STUCK))
             prompt = writer.vocabulary.prompt(language)
             said, found = _written(writer, heard, language, prompt, job)
         if is_stuck(found.text, found.tokens, job.samples.size):

@@ -161,12 +161,13 @@ class Writer:
         known = self._known(heard, draft, begun.remembered, banned)
         attention = [begun.attention[:, len(prompt) - 1 :]]
 
-        def step(texts: Sequence[list[int]], parents: Sequence[int]) -> Choices:
+        def step(texts: Sequence[Sequence[int]], parents: Sequence[int]) -> Choices:
             nonlocal ran
             if job.given_up():
                 raise GivenUp
-            if len(known) >= len(texts[0]) and texts[0] == draft[: len(texts[0])]:
-                ran = known[len(texts[0]) - 1]
+            length = len(texts[0])
+            if length <= len(known) and list(texts[0]) == draft[:length]:
+                ran = known[length - 1]
             else:
                 bans = self._without_loops(texts, banned) if no_loops else banned[np.newaxis]
                 newest, rows = [[text[-1]] for text in texts], list(range(len(texts)))
