@@ -76,7 +76,7 @@ class Load:
 
     @property
     def hurried(self) -> bool:
-        """Whether there is time for nothing but finals: none to begin one at a pause, a third of which are thrown away."""
+        """Whether there is time for nothing but finals: none to begin one at a pause, a third of which are void."""
         return self.pressure > HURRIED
 
     @property
