@@ -205,8 +205,6 @@ def environment(installation: Installation, home: Home, environ: Mapping[str, st
         "KMP_BLOCKTIME": "0",
         # numpy's products are small; a second thread for them costs more than it gains.
         "OPENBLAS_NUM_THREADS": "1",
-        # Large pages: each token reads all of the decoder's weights once, and so a tenth faster.
-        "GLIBC_TUNABLES": environ.get("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1"),
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
         "PYTHONDONTWRITEBYTECODE": "1",

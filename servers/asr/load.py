@@ -76,7 +76,8 @@ class Load:
 
     @property
     def hurried(self) -> bool:
-        """Whether there is time for nothing but finals: none to begin one at a pause, a third of which are void."""
+        """Whether there is time for nothing but finals: none to begin one at a pause, a third of which are thrown away,
+        and none to refine."""
         return self.pressure > HURRIED
 
     @property
@@ -87,8 +88,7 @@ class Load:
 
     @property
     def at_ease(self) -> bool:
-        """Whether there is time for more than what somebody waits for: to refine, and to search what is long with a
-        beam."""
+        """Whether there is time for more than what somebody waits for."""
         return self.slowdown == 1
 
     def note(self, waited_s: float, worked_s: float) -> None:

@@ -1,8 +1,8 @@
 """Better texts of the finals of one channel, after they were told. The newest one counts.
 
 A final is refined by itself at once. When its passage is over, it is heard once more as a whole, if it is not too long
-and the model at ease, and each final gets its share, refined with its neighbours in view. Only what is written
-otherwise than what the client has is told.
+and the model has time, for one that was not torn apart plenty of it; each final gets its share, refined with its
+neighbours in view. Only what is written otherwise than what the client has is told.
 """
 
 import asyncio
@@ -49,8 +49,9 @@ class Refinements:
     def of_passage(self, passage: Passage) -> None:
         """Nothing is added to a passage any more; the finals of its last utterances may still be to come."""
         if self.wanted:
-            short, at_ease = passage.seconds <= LONGEST_S, self._scheduler.load.at_ease
-            again = short and at_ease and self._hearing < MAX_HEARING
+            load = self._scheduler.load
+            worth_it = not load.hurried if len(passage.utterances) > 1 else load.at_ease
+            again = worth_it and passage.seconds <= LONGEST_S and self._hearing < MAX_HEARING
             self._begin(self._refine_passage(passage, again))
             self._hearing += again
 

@@ -36,8 +36,6 @@ TRIM_AFTER_S = 4.0
 """From this length on, what is certain is settled, and decoded no more."""
 UNTRIMMED_S = 2.5
 """So much audio at least stays: the last words need it."""
-SHORT_S = 4.0
-"""What is longer is not searched with a beam while the model has little time: partials have heard most of it."""
 SETTLED_AT_PAUSE_S = 4.0
 """From this length on, a pause that is no end settles all that was said before it."""
 BEHIND_PAUSE = audio.samples(48)
@@ -154,7 +152,7 @@ class Utterance:
                 return None
             span.begin, span.end = self._begin, self._buffer.end
             words = self._manner.partial_words or span.seconds > TRIM_AFTER_S
-            return self._request(span, self._likely_language, careful=False, word_times=words, background=True)
+            return self._request(span, self._likely_language, careful=False, word_times=words)
 
         hypothesis = await self._scheduler.run(Errand(Urgency.PARTIAL, make))
         answered = time.perf_counter()
@@ -178,8 +176,7 @@ class Utterance:
         if self._decoding is not None:
             self._decoding.task.cancel()
         span = _Span(self._begin, min(end + PADDING, heard))
-        careful = self._scheduler.load.at_ease or span.seconds < SHORT_S
-        request = self._request(span, self._manner.language, careful=careful, word_times=True)
+        request = self._request(span, self._manner.language, careful=True, word_times=True)
         self._decoding = _Decoding(self._scheduler, request, span, end, self._settled)
 
     def resume(self) -> None:
@@ -255,11 +252,10 @@ class Utterance:
             if decoding is not None:
                 decoding.task.cancel()
 
-    def _request(
-        self, span: _Span, language: str, *, careful: bool, word_times: bool, background: bool = False
-    ) -> Request:
+    def _request(self, span: _Span, language: str, *, careful: bool, word_times: bool) -> Request:
         heard = self._buffer.slice(span.begin, span.end)
         context, hotwords, draft = self._settled.context, self._manner.hotwords, self._draft
+        background = not careful
         return Request(heard, language, context, hotwords, draft, careful, background, word_times)
 
     def _sketch(self, hypothesis: Hypothesis, span: _Span) -> None:

@@ -18,7 +18,6 @@ from servers.asr.utterance import (
     CERTAIN_LOGPROB,
     PADDING,
     SETTLED_AT_PAUSE_S,
-    SHORT_S,
     TRIM_AFTER_S,
     UNTRIMMED_S,
     Manner,
@@ -38,7 +37,6 @@ class Speaker:
     model: GatedRecognizer
     buffer: SampleBuffer
     utterance: Utterance
-    load: Load
 
     def speaks(self, seconds: float) -> None:
         self.buffer.append(np.full(audio.samples(1000 * seconds), 0.5, np.float32))
@@ -76,10 +74,9 @@ async def speaker(manner: Manner) -> AsyncIterator[Speaker]:
     model = GatedRecognizer()
     buffer = SampleBuffer()
     buffer.append(np.zeros(START, np.float32))
-    load = Load(LoadLimits())
-    scheduler = Scheduler(model, Lanes(), load, retry_s=0.0)
+    scheduler = Scheduler(model, Lanes(), Load(LoadLimits()), retry_s=0.0)
     utterance = Utterance(scheduler, buffer, START, manner, likely_language="", channel=3)
-    yield Speaker(model, buffer, utterance, load)
+    yield Speaker(model, buffer, utterance)
     utterance.abandon()
     await settled()
 
@@ -551,17 +548,3 @@ async def test_a_partial_goes_on_from_the_one_before(speaker: Speaker) -> None:
     speaker.pauses()
     await settled()
     assert speaker.model.begun[-1].draft == "xin chào"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "busy", "careful"), [(SHORT_S + 1, True, False), (SHORT_S + 1, False, True), (1.0, True, True)]
-)
-async def test_what_is_long_is_not_searched_with_a_beam_while_there_is_little_time(
-    speaker: Speaker, seconds: float, busy: bool, careful: bool
-) -> None:
-    speaker.load.feel(0.2 if busy else 0.0)
-    speaker.speaks(seconds)
-    speaker.pauses()
-    await settled()
-    (request,) = speaker.model.begun
-    assert (request.careful, request.background, request.word_times) == (careful, False, True)
