@@ -51,7 +51,7 @@ class Request:
     hotwords: str = ""
     """Terms that are likely to be said, with commas between them."""
     draft: str = ""
-    """What was heard in the beginning of this audio before. Where it still holds it is not searched for again."""
+    """What was heard in the beginning of this audio before: where it holds, a greedy search does not write it again."""
     careful: bool = False
     """Searched with a beam; otherwise greedily."""
     background: bool = False

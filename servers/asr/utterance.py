@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 _METER = metrics.get_meter("ai2text")
 REJECTED = _METER.create_counter("ai2text.asr.rejected", description="Hypotheses not believed, by reason.")
 SPECULATIONS = _METER.create_counter(
-    "ai2text.asr.speculations", description="Finals begun at a pause, by whether the pause was the end."
+    "ai2text.asr.speculations", description="Finals begun at a pause, by what became of them."
 )
 FINAL_DELAY = _METER.create_histogram(
     "ai2text.asr.final_delay",
@@ -184,7 +184,8 @@ class Utterance:
         decoding, self._decoding = self._decoding, None
         if decoding is None:
             return
-        if decoding.span.seconds >= SETTLED_AT_PAUSE_S and decoding.span.begin == self._begin:
+        free = self._settling is None or self._settling.task.done()
+        if free and decoding.span.seconds >= SETTLED_AT_PAUSE_S and decoding.span.begin == self._begin:
             self._settling = decoding
             decoding.task.add_done_callback(lambda _: self._settle_before(decoding))
             SPECULATIONS.add(1, {"outcome": "settled"})
@@ -254,12 +255,12 @@ class Utterance:
 
     def _request(self, span: _Span, language: str, *, careful: bool, word_times: bool) -> Request:
         heard = self._buffer.slice(span.begin, span.end)
-        context, hotwords, draft = self._settled.context, self._manner.hotwords, self._draft
+        context, hotwords, draft = self._settled.context, self._manner.hotwords, "" if careful else self._draft
         background = not careful
         return Request(heard, language, context, hotwords, draft, careful, background, word_times)
 
     def _sketch(self, hypothesis: Hypothesis, span: _Span) -> None:
-        """What was heard now is what the next decode begins with."""
+        """What was heard now is what the next partial goes on from."""
         if span.begin == self._begin:
             self._draft = hypothesis.text
 

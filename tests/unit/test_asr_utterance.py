@@ -525,6 +525,21 @@ async def test_a_partial_of_what_was_settled_meanwhile_is_not_shown(speaker: Spe
     assert await again is None
 
 
+async def test_one_pause_at_a_time_settles(speaker: Speaker) -> None:
+    for _ in range(2):
+        speaker.speaks(5.0)
+        speaker.pauses()
+        await settled()
+        speaker.utterance.resume()
+    await settled()
+    assert speaker.model.in_flight == 1  # the second, which hears the same and more, is void
+    await speaker.model.give(heard("một hai ba bốn năm"))
+    assert speaker.utterance.needed_from == START + 5 * SAMPLE_RATE + BEHIND_PAUSE
+    speaker.utterance.abandon()
+    await settled()
+    assert speaker.model.in_flight == 0
+
+
 async def test_nothing_settles_when_all_is_given_up(speaker: Speaker) -> None:
     speaker.speaks(6.0)
     speaker.pauses()
@@ -547,4 +562,4 @@ async def test_a_partial_goes_on_from_the_one_before(speaker: Speaker) -> None:
     assert [request.draft for request in speaker.model.begun] == ["", "xin"]
     speaker.pauses()
     await settled()
-    assert speaker.model.begun[-1].draft == "xin chào"
+    assert (speaker.model.begun[-1].careful, speaker.model.begun[-1].draft) == (True, "")

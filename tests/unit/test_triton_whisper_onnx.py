@@ -48,9 +48,7 @@ class Decoder:
     Its memory holds the tokens themselves, so that a hypothesis that was given another's is noticed.
     """
 
-    def __init__(
-        self, *texts: str, controls: Sequence[str] = CONTROLS, silent: float = 0.2, sure: float = SURE
-    ) -> None:
+    def __init__(self, *texts: str, controls: Sequence[str] = CONTROLS, silent: float = 0.2) -> None:
         self.tokenizer = bytes_tokenizer(list(controls))
         self.prompts: list[list[int]] = []
         self.heard: list[Mapping[str, Any]] = []

@@ -1,8 +1,8 @@
 """Whisper in ONNX Runtime, one clip at a time: the folder that mesh/models/whisper_onnx.py writes.
 
 On a CPU this decodes in half of CTranslate2's time: weights are laid out once, not at every call; the encoder gets the
-clip alone, and the silence behind it comes from a file, in a quarter of its positions; a prompt is read, and a text is
-timed, in one pass.
+clip alone, and the silence behind it comes from a file, in a quarter of its positions; a prompt is read in one pass,
+and so is what was heard of the clip before; words are timed by what was attended to while they were written.
 """
 
 import json
