@@ -1,6 +1,7 @@
 """The behaviour of the whole command: global options anywhere on the line, failures in words, exit codes."""
 
 import io
+import os
 import sys
 from typing import Any
 
@@ -38,6 +39,8 @@ class Ai2TextGroup(TyperGroup):
                 Problem(f"{type(error).__name__}: {error}", "That was not foreseen; see it with --verbose.")
             )
             sys.exit(ERROR)
+        finally:
+            _write_out()
 
     def invoke(self, ctx: Any) -> Any:
         """Runs the command; what goes wrong is said in a sentence or two on standard error."""
@@ -52,6 +55,19 @@ class Ai2TextGroup(TyperGroup):
         except Aborted as aborted:
             terminal.notes().print("given up", style="dim")
             raise typer.Exit(ABORTED) from aborted
+
+
+def _write_out() -> None:
+    """Hand over what is still in standard output's buffer, which Python would do last of all and complain of in its own
+    words. Raises SystemExit when that fails: without a word where the reader has left, as it does for what is longer.
+    """
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's own last try
+        if not isinstance(error, BrokenPipeError):
+            terminal.complain(Problem(f"What was to be said could not be written: {error.strerror}."))
+        raise SystemExit(ERROR) from None
 
 
 def globals_first(args: list[str]) -> list[str]:

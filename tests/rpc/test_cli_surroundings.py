@@ -7,6 +7,7 @@ import sys
 import wave
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 from ai2text.asr.v1 import session_pb2
@@ -41,11 +42,13 @@ class Shell:
     def __call__(self, *args: str | Path) -> Result:
         return CliRunner().invoke(app, [str(arg) for arg in args], env=self._environ)
 
-    def start(self, *args: str | Path, **environ: str) -> subprocess.Popen[bytes]:
+    def start(
+        self, *args: str | Path, stdout: int | IO[bytes] = subprocess.PIPE, **environ: str
+    ) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             [sys.executable, "-m", "clients.cli", *args],
             env={**os.environ, **self._environ, **environ},
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=subprocess.PIPE,
         )
 
@@ -55,13 +58,25 @@ def shell(edge: Edge, tmp_path: Path) -> Shell:
     return Shell(edge, tmp_path / "home")
 
 
-@pytest.mark.parametrize("command", ["search", "live"])
-def test_a_reader_that_has_left_ends_the_command_without_a_word(shell: Shell, clip: Path, command: str) -> None:
-    with shell.start(command, {"search": "xin", "live": clip}[command], "--json") as process:
+@pytest.mark.parametrize("unbuffered", ["", "1"])  # a short answer is in a buffer until the end, else
+@pytest.mark.parametrize("command", ["search xin --json", "live CLIP --json", "--version", "--help"])
+def test_a_reader_that_has_left_ends_the_command_without_a_word(
+    shell: Shell, clip: Path, command: str, unbuffered: str
+) -> None:
+    args = [clip if word == "CLIP" else word for word in command.split()]
+    with shell.start(*args, PYTHONUNBUFFERED=unbuffered) as process:
         assert process.stdout is not None
         process.stdout.close()
         assert process.stderr is not None
         assert process.stderr.read().decode() == ""
+        assert process.wait(20) == 1
+
+
+@pytest.mark.parametrize("command", ["search xin --json", "--version"])
+def test_what_cannot_be_written_is_an_error(shell: Shell, command: str) -> None:
+    with open("/dev/full", "wb") as full, shell.start(*command.split(), stdout=full, PYTHONUNBUFFERED="") as process:
+        assert process.stderr is not None
+        assert "could not be written: No space left on device." in process.stderr.read().decode()
         assert process.wait(20) == 1
 
 
