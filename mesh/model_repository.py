@@ -64,11 +64,14 @@ def configured(config: str, model: str, environ: Mapping[str, str]) -> str:
     AI2TEXT_WHISPER_DEVICE      `cuda`: instances on each GPU, instead of on the CPU
     AI2TEXT_WHISPER_INSTANCES   how many of them
     AI2TEXT_WHISPER_BATCH_SIZE  how many requests one of them may answer at once; 32 on a GPU
+    AI2TEXT_WHISPER_ONNX        on the CPU the instances are threads of one process, which share what that folder has
     """
     setting = f"AI2TEXT_{model.upper()}"
     on_gpu = environ.get(f"{setting}_DEVICE", "").startswith("cuda")
     kind = "KIND_GPU" if on_gpu else "KIND_CPU"
-    instances = _count(environ, f"{setting}_INSTANCES") or r"\1"
+    threaded = bool(environ.get(f"{setting}_ONNX")) and not on_gpu
+    wanted = _count(environ, f"{setting}_INSTANCES") or r"\1"
+    instances = "1" if threaded else wanted
     batch = _count(environ, f"{setting}_BATCH_SIZE") or (GPU_BATCH if on_gpu else r"\1")
     config = _INSTANCES.sub(rf"{{ kind: {kind}, count: {instances} }}", config)
     return _BATCH.sub(rf"max_batch_size: {batch}", config)

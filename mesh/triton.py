@@ -221,12 +221,13 @@ def main() -> None:
     home.triton.mkdir(parents=True, exist_ok=True)
     end_orphans(assemble_backends(installation, home.triton))
     remove_leaked_memory(shared_memory_prefix(home))
+    variables = environment(installation, home, os.environ)
     try:
-        model_repository.assemble(home.triton / "models", os.environ)
+        model_repository.assemble(home.triton / "models", variables)
     except ValueError as fault:
         sys.exit(f"Triton cannot start: {fault}")
     argv = command(installation, home, ports)
-    os.execve(argv[0], argv, environment(installation, home, os.environ))
+    os.execve(argv[0], argv, variables)
 
 
 def _answers(port: int) -> bool:

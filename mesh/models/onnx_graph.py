@@ -12,6 +12,9 @@ IR_VERSION = 9
 LARGEST_WEIGHT = 63
 """Of a weight in eight bits: a CPU with AVX2 and no VNNI adds two products of 255 and a weight in 16 bits."""
 
+NOTHING = 128
+"""What stands for 0 among integers from 1 to 255."""
+
 FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
 
 Floats = NDArray[np.float32]
@@ -49,13 +52,23 @@ class Graph:
     def linear(self, given: str, weight: Floats, bias: Floats | None = None) -> str:
         """`given` times `weight`, [outputs, inputs], and `bias`; in integers, with a scale for each output and one for
         all that is given at a time."""
-        scales = np.abs(weight).max(axis=1) / LARGEST_WEIGHT
-        scales[scales == 0] = 1
-        rounded = np.rint(weight / scales[:, np.newaxis]).astype(np.int8)
+        rounded, scales = _in_eight_bits(weight)
         coarse, scale, zero = self.add("DynamicQuantizeLinear", given, results=3)
-        summed = self.add("MatMulInteger", coarse, self.constant(rounded.T), zero, self.constant(np.int8(0)))
-        both = self.add("Mul", scale, self.constant(scales.astype(np.float32)))
+        summed = self.add("MatMulInteger", coarse, self.constant(rounded), zero, self.constant(np.int8(0)))
+        both = self.add("Mul", scale, self.constant(scales))
         product: str = self.add("Mul", self.add("Cast", summed, to=FLOAT), both)
+        return self.add("Add", product, self.constant(bias)) if bias is not None else product
+
+    def linear_by_row(self, given: str, weight: Floats, bias: Floats | None = None) -> str:
+        """The same with a scale for each row of what is given: what comes out for one does not depend on the others."""
+        rounded, scales = _in_eight_bits(weight)
+        largest = self.add("ReduceMax", self.add("Abs", given), axes=[-1], keepdims=1)
+        largest = self.add("Max", largest, self.constant(np.float32(1e-8)))
+        step, zero = self.constant(np.float32(1 / (NOTHING - 1))), self.constant(np.uint8(NOTHING))
+        coarse = self.add("QuantizeLinear", self.add("Div", given, largest), step, zero)
+        factors = [step, self.constant(scales), zero, self.constant(np.int8(0))]
+        summed = self.add("MatMulIntegerToFloat", coarse, self.constant(rounded), *factors, domain="com.microsoft")
+        product: str = self.add("Mul", summed, largest)
         return self.add("Add", product, self.constant(bias)) if bias is not None else product
 
     def normalised(self, given: str, gamma: Floats, beta: Floats, names: tuple[str, ...] = ()) -> str:
@@ -75,3 +88,10 @@ class Graph:
         model = helper.make_model(graph, opset_imports=domains, ir_version=IR_VERSION)
         onnx.checker.check_model(model)
         return bytes(model.SerializeToString())
+
+
+def _in_eight_bits(weight: Floats) -> tuple[NDArray[np.int8], Floats]:
+    """A weight [outputs, inputs] as integers [inputs, outputs], and what one of them is worth in each output."""
+    scales = np.abs(weight).max(axis=1) / LARGEST_WEIGHT
+    scales[scales == 0] = 1
+    return np.rint(weight / scales[:, np.newaxis]).astype(np.int8).T, scales.astype(np.float32)

@@ -29,7 +29,7 @@ def name(model: str) -> str:
 def recipe(model: str, cuts: Mapping[str, str]) -> str:
     """What the folder is made of; `model` and `cuts` are recipes of folders."""
     parts = " and ".join([model.strip(), *(cuts[language].strip() for language in sorted(cuts))])
-    return f"onnx 1 of {parts}, tail 2 of {speech.AUDIOEVAL}\n"
+    return f"onnx 2 of {parts}, tail 2 of {speech.AUDIOEVAL}\n"
 
 
 def fill(model: Path, cuts: Mapping[str, Path], folder: Path, cache: Path) -> None:

@@ -35,7 +35,9 @@ class Hypothesis:
     queue_s: float = 0.0
     """How long the request waited for the model, here and there."""
     inference_s: float = 0.0
-    """How long the model worked on the batch that the request was in."""
+    """How long the model took, others that it worked on at the same time included."""
+    worked_s: float = 0.0
+    """The request's share of that work: what it would have taken alone, or less."""
 
 
 @dataclass(frozen=True)

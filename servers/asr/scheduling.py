@@ -1,6 +1,6 @@
 """One queue to the model: finals before speculations before partials before refinements, few of them in flight.
 
-On a GPU Triton batches what is in flight. Its own priority levels stall dynamic batching, so priorities live here.
+The model batches what is in flight. Triton's own priority levels stall its batching, so priorities live here.
 """
 
 import asyncio
@@ -40,13 +40,12 @@ class Errand:
 
 @dataclass(frozen=True)
 class Lanes:
-    """How many inferences may be in flight at once. Finals beyond the model's instances wait in front of
-    them, so that none is idle for a moment, or are batched on a GPU."""
+    """How many inferences may be in flight at once."""
 
-    final: int = 3
+    final: int = 4
     """A final goes out while fewer than so many finals and speculations are in flight."""
     speculation: int = 2
-    """A speculation, while fewer than so many of both are in flight."""
+    """A speculation, while fewer than so many of both are in flight: all that are there slow each other."""
     background: int = 1
     """Partials and refinements at the same time. They go to an instance of their own, which only takes the time that
     the others leave."""
@@ -54,7 +53,7 @@ class Lanes:
     @classmethod
     def of(cls, instances: int, in_flight: int) -> "Lanes":
         """The lanes of a model with so many instances, which may hold so many inferences."""
-        return cls(max(in_flight, instances), instances)
+        return cls(max(in_flight, instances), max(in_flight // 2, instances))
 
 
 class Scheduler:
@@ -107,12 +106,13 @@ class Scheduler:
         self._dispatch()
 
     def _note(self, errand: Errand, hypothesis: Hypothesis, queued: float, sent: float) -> None:
-        """Tell the load how long the errand waited, here and in front of the model. What it waited before, while the
-        model was away, is no load: it must keep nobody out once the model is back."""
-        began = asyncio.get_running_loop().time() - hypothesis.inference_s
-        self.load.feel(max(0.0, began - sent), background=errand.urgency >= Urgency.PARTIAL)
+        """Tell the load how long the errand waited for others, here and at the model, in front of it or beside what it
+        worked on at the same time. What it waited before, while the model was away, is no load: it must keep nobody
+        out once the model is back."""
+        alone = asyncio.get_running_loop().time() - hypothesis.worked_s
+        self.load.feel(max(0.0, alone - sent), background=errand.urgency >= Urgency.PARTIAL)
         if errand.urgency < Urgency.PARTIAL:
-            self.load.note(max(0.0, began - queued), hypothesis.inference_s)
+            self.load.note(max(0.0, alone - queued), hypothesis.worked_s)
 
     async def _turn(self, errand: Errand) -> Urgency:
         """Wait; the urgency that it had when its turn came, and under which it is in flight."""

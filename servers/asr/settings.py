@@ -45,8 +45,9 @@ class Settings(ServerSettings):
     """How long clients have to go on elsewhere when this server is told to stop, in seconds."""
     model_instances: int = Field(default=2, ge=1)
     """Instances of the speech model on Triton: what it can work on at the same time."""
-    in_flight: int = Field(default=3, ge=1)
-    """Finals of this server that Triton may hold at once; those beyond its instances wait, or are batched on a GPU."""
+    in_flight: int = Field(default=4, ge=1)
+    """Finals of this server that Triton may hold at once; each of its instances works on several. Half as many may be
+    begun at a pause."""
     inference_timeout_s: float = Field(default=20.0, gt=0)
     """How long one inference may take, in seconds."""
     retry_s: float = Field(default=25.0, ge=0)

@@ -32,9 +32,9 @@ FINAL_DELAY = _METER.create_histogram(
 
 PADDING = audio.samples(288)
 """Audio that goes to the model before the first and after the last voice: soft sounds are below the threshold."""
-TRIM_AFTER_S = 4.0
+TRIM_AFTER_S = 5.0
 """From this length on, what is certain is settled, and decoded no more."""
-UNTRIMMED_S = 2.5
+UNTRIMMED_S = 3.0
 """So much audio at least stays: the last words need it."""
 SETTLED_AT_PAUSE_S = 4.0
 """From this length on, a pause that is no end settles all that was said before it."""

@@ -62,4 +62,5 @@ def hypothesis(outputs: dict[str, Tensor]) -> Hypothesis:
         no_speech_probability=float(outputs["NO_SPEECH_PROB"][0, 0]),
         compression_ratio=float(outputs["COMPRESSION_RATIO"][0, 0]),
         inference_s=float(outputs["INFERENCE_SECONDS"][0, 0]),
+        worked_s=float(outputs["WORKED_SECONDS"][0, 0]),
     )

@@ -11,7 +11,7 @@ from servers.common.errors import DependencyUnavailable
 def heard(text: str, *, word_s: float = 1.0, logprob: float = -0.1, language: str = "vi") -> Hypothesis:
     """A hypothesis whose words last `word_s` seconds each, without gaps."""
     words = tuple(Word(word, n * word_s, (n + 1) * word_s, 0.9) for n, word in enumerate(text.split()))
-    return Hypothesis(text, language, words, logprob, 0.0, 1.0, inference_s=0.01)
+    return Hypothesis(text, language, words, logprob, 0.0, 1.0, inference_s=0.01, worked_s=0.01)
 
 
 @dataclass

@@ -315,7 +315,7 @@ async def test_finals_and_speculations_are_load_and_partials_are_not(monkeypatch
     for urgency, busy in ((PARTIAL, False), (REFINEMENT, False), (SPECULATION, True)):
         (task,) = await asked(queue, errand(urgency))
         clock.passes(1.0)
-        await model.give(Hypothesis("a", "vi", (), -0.1, 0.0, 1.0, inference_s=0.8))
+        await model.give(Hypothesis("a", "vi", (), -0.1, 0.0, 1.0, inference_s=0.9, worked_s=0.8))
         await task
         assert (queue.load.busy > 0, queue.load.wait_s) == (
             busy,
@@ -331,9 +331,22 @@ async def test_whoever_waits_in_front_of_the_model_feels_its_queue(
     queue = scheduler(model)
     (task,) = await asked(queue, errand(urgency))
     clock.passes(3.0)
-    await model.give(replace(model.answer, inference_s=1.0))
+    await model.give(replace(model.answer, inference_s=1.0, worked_s=1.0))
     await task
     assert queue.load.slowdown > 1
+
+
+async def test_who_shares_the_model_feels_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, model = LoopTime(monkeypatch), GatedRecognizer()
+    queue = scheduler(model)
+    (task,) = await asked(queue, errand(FINAL))
+    clock.passes(3.0)
+    await model.give(replace(model.answer, inference_s=3.0, worked_s=1.0))
+    hypothesis = await task
+    assert hypothesis is not None
+    assert hypothesis.queue_s == pytest.approx(0.0, abs=0.1)
+    assert queue.load.slowdown > 1
+    assert queue.load.wait_s == pytest.approx(NEWEST_WEIGHT * 2.0, abs=0.05)
 
 
 async def test_who_waited_here_only_felt_no_queue(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,6 +104,11 @@ def test_the_repository_holds_every_model_and_forgets_an_earlier_one(tmp_path: P
     assert model_repository.instances(folder) == {
         "embedder": 3, "whisper": 4, "whisper-background": 1, "whisper-batch": 1
     }  # fmt: skip
+    model_repository.assemble(folder, settings | {"AI2TEXT_WHISPER_ONNX": "/models/whisper-base-onnx"})
+    assert model_repository.instances(folder)["whisper"] == 1  # whose threads share what they know
+    on_gpu = {"AI2TEXT_WHISPER_ONNX": "/models/whisper-base-onnx", "AI2TEXT_WHISPER_DEVICE": "cuda"}
+    model_repository.assemble(folder, settings | on_gpu)
+    assert model_repository.instances(folder)["whisper"] == 4
     model_repository.assemble(folder, {})
     assert (model_repository.SOURCE / "whisper" / "1" / "model.py").exists()
 

@@ -2,7 +2,8 @@
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,16 +37,30 @@ class Language:
         return float(sum(self.next(whole[:at])[token] for at, token in enumerate(whole)))
 
 
-def found(language: Language, beam: int, room: int, within: float = math.inf) -> Ended:
-    known: list[list[int]] = [[]]
+def ended(searching: Generator[Any, Any, Ended]) -> Ended:
+    """What a search finds whose steps know everything themselves."""
+    with pytest.raises(StopIteration) as stop:
+        next(searching)
+    answer: Ended = stop.value.value
+    return answer
 
-    def step(texts: Sequence[Sequence[int]], parents: Sequence[int]) -> Choices:
-        assert [list(text[:-1]) for text in texts] == [known[parent] for parent in parents]
-        known[:] = [list(text) for text in texts]
-        return language.choices(texts, 2 * beam)
+
+def known(choices: Choices) -> Generator[Any, Any, Choices]:
+    """What a step answers that asks nobody."""
+    yield from ()
+    return choices
+
+
+def found(language: Language, beam: int, room: int, within: float = math.inf) -> Ended:
+    before: list[list[int]] = [[]]
+
+    def step(texts: Sequence[Sequence[int]], parents: Sequence[int]) -> Generator[Any, Any, Choices]:
+        assert [list(text[:-1]) for text in texts] == [before[parent] for parent in parents]
+        before[:] = [list(text) for text in texts]
+        return known(language.choices(texts, 2 * beam))
 
     first = language.choices([[]], 2 * beam)
-    return search(first, step, beam=beam, room=room, end=END, within=within)
+    return ended(search(first, step, beam=beam, room=room, end=END, within=within))
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -80,12 +95,12 @@ def test_the_trail_leads_back_to_every_choice_that_was_taken(seed: int) -> None:
     language, offered = Language(5, seed), [Language(5, seed).choices([[]], 6)]
     texts: list[list[list[int]]] = [[[]]]
 
-    def step(some: Sequence[Sequence[int]], _: Sequence[int]) -> Choices:
+    def step(some: Sequence[Sequence[int]], _: Sequence[int]) -> Generator[Any, Any, Choices]:
         texts.append([list(text) for text in some])
         offered.append(language.choices(some, 6))
-        return offered[-1]
+        return known(offered[-1])
 
-    best = search(offered[0], step, beam=3, room=8, end=END)
+    best = ended(search(offered[0], step, beam=3, room=8, end=END))
     whole = [*best.tokens, END] if len(best.scores) > len(best.tokens) else best.tokens
     assert len(best.trail) == len(best.scores) == len(whole)
     for at, (token, score, row) in enumerate(zip(whole, best.scores, best.trail, strict=True)):
@@ -94,19 +109,20 @@ def test_the_trail_leads_back_to_every_choice_that_was_taken(seed: int) -> None:
 
 
 def test_a_text_has_no_more_tokens_than_there_is_room_for() -> None:
-    def step(texts: Sequence[Sequence[int]], _: Sequence[int]) -> Choices:
-        return Choices(np.full((len(texts), 2), -1.0, np.float32), np.full((len(texts), 2), 7))
+    def step(texts: Sequence[Sequence[int]], _: Sequence[int]) -> Generator[Any, Any, Choices]:
+        return known(Choices(np.full((len(texts), 2), -1.0, np.float32), np.full((len(texts), 2), 7)))
 
-    answer = search(Choices(np.array([[-1.0, -2.0]], np.float32), np.array([[7, 8]])), step, beam=1, room=4, end=END)
+    first = Choices(np.array([[-1.0, -2.0]], np.float32), np.array([[7, 8]]))
+    answer = ended(search(first, step, beam=1, room=4, end=END))
     assert answer == Ended([7, 7, 7, 7], [-1.0] * 4, [0] * 4)
 
 
 def test_what_is_forbidden_is_never_taken() -> None:
-    forbidden = np.array([[-1.0, -np.inf]], np.float32)
-    assert search(Choices(forbidden, np.array([[END, 5]])), never, beam=1, room=9, end=END) == Ended([], [-1.0], [0])
+    forbidden = Choices(np.array([[-1.0, -np.inf]], np.float32), np.array([[END, 5]]))
+    assert ended(search(forbidden, never, beam=1, room=9, end=END)) == Ended([], [-1.0], [0])
 
 
-def never(texts: Sequence[Sequence[int]], parents: Sequence[int]) -> Choices:
+def never(texts: Sequence[Sequence[int]], parents: Sequence[int]) -> Generator[Any, Any, Choices]:
     raise AssertionError(f"nothing was left to go on with: {texts}, {parents}")
 
 

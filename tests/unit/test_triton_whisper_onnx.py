@@ -1,6 +1,6 @@
 """Whisper in ONNX Runtime over scripted sessions: what the networks are given, second tries, faults of one clip."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
@@ -8,15 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ears import Ears
 from jobs import GivenUp, Hypothesis, Job
 from onnx_recogniser import BEAM_OF_STUCK, ByCare, OnnxRecogniser
-from onnx_whisper import SILENT_ODDS, Ears, Writer
+from onnx_whisper import SILENT_ODDS, Writer
+from passes import Decoder as Network
 from tests.unit.test_triton_whisper_recogniser import CONTROLS, bytes_tokenizer, clip, heard
 from vocabulary import Vocabulary
 from waveform import SAMPLE_RATE, UnusableRequest
 
 LAYERS, HEADS, WIDTH = 1, 2, 3
 POOLED, TAIL = 4, 20
+CLIPS = 2
 SURE = -0.01
 
 
@@ -52,13 +55,21 @@ class Decoder:
         self.tokenizer = bytes_tokenizer(list(controls))
         self.prompts: list[list[int]] = []
         self.heard: list[Mapping[str, Any]] = []
+        self.fault: Callable[[Mapping[str, Any]], bool] | None = None
         self._silent = silent
         self._script = [[*self._ids(text), self._id("<|endoftext|>")] for text in texts]
         self._space = self._ids(" ")[0]
 
     def get_inputs(self) -> list[Any]:
-        past = [("past0", ["h", HEADS, "before", WIDTH]), ("past1", ["h", HEADS, "before", WIDTH])]
-        return [SimpleNamespace(name=name, shape=shape) for name, shape in (*past, ("banned", [1, self._size]))]
+        shapes: dict[str, list[int | str]] = {f"past{place}": ["h", HEADS, "before", WIDTH] for place in (0, 1)}
+        for place in range(CLIPS):
+            shapes |= {
+                f"keys0.{place}": [HEADS, WIDTH, "p"],
+                f"values0.{place}": [HEADS, "p", WIDTH],
+                f"bias.{place}": ["p"],
+            }
+        shapes["banned"] = [1, self._size]
+        return [SimpleNamespace(name=name, shape=shape) for name, shape in shapes.items()]
 
     def get_outputs(self) -> list[Any]:
         return []
@@ -74,30 +85,48 @@ class Decoder:
         return list(self.tokenizer.encode(text, add_special_tokens=False).ids)
 
     def run(self, names: Sequence[str] | None, given: Mapping[str, Any]) -> list[Any]:
-        assert list(names or []) == ["scores", "likeliest", "asked_scores", "attention", "present0", "present1"]
-        assert given["keys0"].shape[2] == given["values0"].shape[1] == given["bias"].size
+        attention = [f"attention.{place}" for place in range(CLIPS)]
+        assert list(names or []) == ["scores", "likeliest", "asked_scores", *attention, "present0", "present1"]
+        for place in range(CLIPS):
+            assert given[f"keys0.{place}"].shape[2] == given[f"values0.{place}"].shape[1] == given[f"bias.{place}"].size
         self.heard.append(given)
+        if self.fault is not None and self.fault(given):
+            raise RuntimeError("out of memory")
         tokens, past = given["tokens"], given["past0"]
-        known = past[:, 0, :, 0].astype(int)
-        whole = np.concatenate([np.broadcast_to(known, (len(tokens), known.shape[1])), tokens], axis=1)
+        assert given["shares"].sum() == tokens.size
+        assert given["mask"].shape == (len(tokens), 1, tokens.shape[1], past.shape[2] + tokens.shape[1])
+        whole = [[*self._known(given, text), *map(int, tokens[text])] for text in range(len(tokens))]
         if past.shape[2] == 0 and tokens.shape[1] > 1 and given["count"][0] > 1:
-            self.prompts.append([int(token) for token in tokens[0]])
+            said = list(map(int, tokens[0]))
+            self.prompts.append(said[: said.index(self._id("<|notimestamps|>")) + 1])
         scores = np.stack([self._scores(whole, tokens, int(row)) for row in given["rows"]]) + given["banned"]
         likeliest = np.argsort(-scores, axis=1, kind="stable")[:, : given["count"][0]]
-        present = np.broadcast_to(whole[:, np.newaxis, :, np.newaxis], (len(tokens), HEADS, whole.shape[1], WIDTH))
-        attention = np.full((1, tokens.size, given["bias"].size), 1 / given["bias"].size, np.float32)
+        now = np.concatenate([past[:, 0, :, 0], tokens], axis=1)
+        present = np.broadcast_to(now[:, np.newaxis, :, np.newaxis], (len(tokens), HEADS, now.shape[1], WIDTH))
+        sizes = [given[f"bias.{place}"].size for place in range(CLIPS)]
+        seen = [
+            np.full((1, share, size), 1 / size, np.float32) for share, size in zip(given["shares"], sizes, strict=True)
+        ]
         asked = np.take_along_axis(scores, given["asked"], 1)
         return [
             np.take_along_axis(scores, likeliest, 1),
             likeliest,
             asked,
-            attention,
+            *seen,
             *[present.astype(np.float32)] * 2,
         ]
 
-    def _scores(self, whole: np.ndarray, tokens: np.ndarray, row: int) -> np.ndarray:
+    @staticmethod
+    def _known(given: Mapping[str, Any], text: int) -> list[int]:
+        """What a text has before it, as its mask lets it see."""
+        past, seen = given["past0"][text, 0, :, 0], given["mask"][text, 0, 0]
+        length = given["places"][text, 0]
+        assert np.isfinite(seen[: len(past)]).tolist() == [False] * (len(past) - length) + [True] * length
+        return [int(token) for token in past[len(past) - length :]]
+
+    def _scores(self, whole: list[list[int]], tokens: np.ndarray, row: int) -> np.ndarray:
         text, place = divmod(row, tokens.shape[1])
-        said = [int(token) for token in whole[text, : whole.shape[1] - tokens.shape[1] + place + 1]]
+        said = whole[text][: len(whole[text]) - tokens.shape[1] + place + 1]
         scores = np.full(self._size, -20, np.float32)
         scores[self._space] = -5
         scores[self._id("<|nospeech|>")] = np.log(self._silent)
@@ -133,7 +162,7 @@ def whisper(whole: Decoder, *cuts: Decoder) -> tuple[OnnxRecogniser, Encoder]:
     def mel(samples: np.ndarray) -> np.ndarray:
         return np.ones((80, samples.size // 160 + 1), np.float32)
 
-    writers = [Writer(each, Speakable(each.tokenizer, multilingual=True)) for each in (whole, *cuts)]
+    writers = [Writer(Network(each), Speakable(each.tokenizer, multilingual=True)) for each in (whole, *cuts)]
     return OnnxRecogniser(Ears(encoder, mel, tail(), POOLED), writers[0], writers[1:]), encoder
 
 
@@ -150,8 +179,8 @@ def test_a_clip_is_encoded_with_little_silence_and_heard_with_more(beam: int) ->
     assert encoder.frames == [120]  # .4 s and .75 s, in steps of .08 s
     assert answer.context_seconds == 2
     behind = decoder.heard[0]
-    assert behind["bias"].tolist() == [0.0] * 60 + [1.5] * (TAIL - 60 // POOLED)
-    assert behind["keys0"][0, 0].tolist() == [1.0] * 60 + [0.0] * (TAIL - 60 // POOLED)
+    assert behind["bias.0"].tolist() == [0.0] * 60 + [1.5] * (TAIL - 60 // POOLED)
+    assert behind["keys0.0"][0, 0].tolist() == [1.0] * 60 + [0.0] * (TAIL - 60 // POOLED)
 
 
 def test_a_long_clip_brings_its_own_silence() -> None:
@@ -235,7 +264,7 @@ def test_a_draft_is_read_at_once_and_goes_on_from_where_it_holds_no_more(draft: 
     assert (answer.text, answer.tokens) == (told.text, told.tokens)
     assert answer.token_logprobs == pytest.approx(told.token_logprobs, abs=1e-3)
     assert answer.words == told.words
-    assert len(decoder.heard) == len(alone.heard) + 1 - kept
+    assert len(decoder.heard) == len(alone.heard) - kept
 
 
 def test_a_beam_looks_at_no_draft() -> None:
@@ -271,8 +300,8 @@ def test_what_nobody_waits_for_any_more_is_not_written_to_its_end() -> None:
 
     (answer,) = whisper(decoder)[0].recognise([Job(clip(), "vi", given_up=given_up)])
     assert isinstance(answer, GivenUp)
-    assert asked == [1, 2, 3]
-    assert len(decoder.heard) == 3
+    assert asked == [0, 1, 2]
+    assert len(decoder.heard) == 2
 
 
 def test_what_is_to_be_soon_and_what_is_to_be_right_go_their_ways() -> None:

@@ -55,6 +55,7 @@ class CountingRecognizer:
             no_speech_probability=0.0,
             compression_ratio=1.0,
             inference_s=0.004,
+            worked_s=0.004,
         )
 
     async def check(self) -> None:

@@ -5,8 +5,9 @@ best, and when as many have ended as the beam is wide, the one with the best mea
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,11 +55,17 @@ class _Candidate:
     token: int
 
 
-Step = Callable[[Sequence[Sequence[int]], Sequence[int]], Choices]
-"""What may follow some texts of one length, each with the place of the text, in the call before, that it goes on."""
+Asked = TypeVar("Asked")
+Told = TypeVar("Told")
+Step = Callable[[Sequence[Sequence[int]], Sequence[int]], Generator[Asked, Told, Choices]]
+"""What may follow some texts of one length, each with the place of the text, in the call before, that it goes on.
+
+A generator, like the search: both stop wherever an engine is to be asked, so that one pass can answer several."""
 
 
-def search(first: Choices, step: Step, *, beam: int, room: int, end: int, within: float = math.inf) -> Ended:
+def search(
+    first: Choices, step: Step[Asked, Told], *, beam: int, room: int, end: int, within: float = math.inf
+) -> Generator[Asked, Told, Ended]:
     """The best text. `first` are the choices, one row of twice `beam`, for its first token; each call of `step` gives
     as many for each text. No text is longer than `room` tokens; `end` is the token behind a text. One whose
     log-probability is further than `within` from the best one's is given up."""
@@ -82,7 +89,7 @@ def search(first: Choices, step: Step, *, beam: int, room: int, end: int, within
         if last or len(ended) >= beam or not going:
             return max(ended, key=lambda each: each.mean)
         texts = [texts[each.parent].and_then(each, said=True) for each in going]
-        choices = step([text.tokens for text in texts], [each.parent for each in going])
+        choices = yield from step([text.tokens for text in texts], [each.parent for each in going])
 
 
 def _ranked(totals: Sequence[float], choices: Choices, count: int, within: float) -> list[_Candidate]:

@@ -15,7 +15,7 @@ Inputs, one clip a request (Triton makes the batches):
 Outputs: TEXT, TOKENS (ids of the model that decoded; a cut has its own), TOKEN_LOGPROBS, AVG_LOGPROB, NO_SPEECH_PROB,
 COMPRESSION_RATIO, LANGUAGE, LANGUAGE_PROB (among the languages that LANGUAGE allows), WORDS, WORD_START and WORD_END
 (seconds from the start of AUDIO), WORD_PROB, CONTEXT_SECONDS (what the encoder was given), INFERENCE_SECONDS (how long
-the whole batch took that held this clip).
+it took), WORKED_SECONDS (this clip's share of what was done at the same time for several).
 
 A request that cannot be served is answered by an error of its own, which the caller sees as INVALID_ARGUMENT or
 INTERNAL; the others of its batch are not touched.
@@ -34,6 +34,7 @@ from faster_whisper import WhisperModel
 from numpy.typing import NDArray
 
 import onnx_whisper
+from continuous import QueueFull, Spent, Workers
 from decoder import Decoder
 from jobs import GivenUp, Hypothesis, Job
 from onnx_recogniser import ByCare, OnnxRecogniser, Recognises
@@ -46,6 +47,8 @@ TOGETHER_ON_GPU = 32
 A_LITTLE_WAY = 5
 """The niceness of live inference: it lasts a hundred times longer than what servers do for a message."""
 THREADS_OF_BATCH = 2
+WORKERS, TOGETHER = 2, 2
+"""Of live inference on a CPU: its threads, and how many clips each has in work; with each, all of them take longer."""
 
 
 class TritonPythonModel:
@@ -53,6 +56,8 @@ class TritonPythonModel:
 
     def initialize(self, args: dict[str, str]) -> None:
         """Loads AI2TEXT_WHISPER_ONNX, a folder that mesh/models/whisper_onnx.py made, for live speech on a CPU.
+        AI2TEXT_WHISPER_INSTANCES threads (2) work with it, each at up to AI2TEXT_WHISPER_BATCH_SIZE clips (2) at a
+        time, as they come: see `continuous`.
 
         Recordings, of which many clips are decoded at a time, refinements, which are to be right, GPUs, and Whispers
         without such a folder take CTranslate2 with AI2TEXT_WHISPER_MODEL, a faster-whisper folder, and
@@ -67,20 +72,48 @@ class TritonPythonModel:
         gpu = int(args["model_instance_device_id"]) if args["model_instance_kind"] == "GPU" else None
         exported = os.environ.get("AI2TEXT_WHISPER_ONNX", "")
         self._recogniser: Recognises
+        self._workers: Workers[Hypothesis] | None = None
         if gpu is not None or not exported or name.endswith(BATCH):
             self._recogniser = _on_ctranslate2(gpu, _threads(name))
         else:
-            self._recogniser = OnnxRecogniser(*onnx_whisper.load(Path(exported), _threads(name)))
+            onnx = self._recogniser = OnnxRecogniser(*onnx_whisper.load(Path(exported), _threads(name)))
             if name.endswith(BACKGROUND):
-                self._recogniser = ByCare(self._recogniser, _on_ctranslate2(gpu, _threads(name)))
+                self._recogniser = ByCare(onnx, _on_ctranslate2(gpu, _threads(name)))
+            else:
+                self._hearing = onnx.hearing
+                workers = int(os.environ.get("AI2TEXT_WHISPER_INSTANCES") or WORKERS)
+                self._workers = Workers(workers, int(os.environ.get("AI2TEXT_WHISPER_BATCH_SIZE") or TOGETHER))
 
-    def execute(self, requests: list[Any]) -> list[Any]:
-        """Answers one batch, in order. Requests that their callers have given up are not worked on."""
+    def finalize(self) -> None:
+        """Answers what was taken."""
+        if self._workers is not None:
+            self._workers.stop()
+
+    def execute(self, requests: list[Any]) -> list[Any] | None:
+        """Answers one batch, in order, or each request when it is done. Requests that their callers have given up are
+        not worked on."""
+        if self._workers is not None:
+            for request in requests:
+                self._take(self._workers, request)
+            return None
         began = time.perf_counter()
         awaited = [request for request in requests if not request.is_cancelled()]
         answers = iter(self._recogniser.recognise([_job(request) for request in awaited]))
         seconds = time.perf_counter() - began
-        return [_response(next(answers), seconds) if request in awaited else _given_up() for request in requests]
+        spent = Spent(seconds, seconds / max(1, len(awaited)))
+        return [_response(next(answers), spent) if request in awaited else _given_up() for request in requests]
+
+    def _take(self, workers: "Workers[Hypothesis]", request: Any) -> None:
+        sender = request.get_response_sender()
+
+        def answer(outcome: Hypothesis | Exception, spent: Spent) -> None:
+            sender.send(_response(outcome, spent), pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+
+        try:
+            workers.take(self._hearing(_job(request)), answer)
+        except QueueFull:
+            error = pb_utils.TritonError("too many clips wait", pb_utils.TritonError.UNAVAILABLE)
+            sender.send(pb_utils.InferenceResponse(error=error), pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
 
 
 def _threads(model: str) -> int:
@@ -127,7 +160,7 @@ def _job(request: Any) -> Job:
 
     audio = pb_utils.get_input_tensor_by_name(request, "AUDIO").as_numpy()
     return Job(
-        samples=audio[0] if audio.shape[0] == 1 else audio,
+        samples=(audio[0] if audio.shape[0] == 1 else audio).copy(),  # the request's memory may go before it is read
         language=first("LANGUAGE", b"").decode(errors="replace"),
         previous_text=first("CONTEXT", b"").decode(errors="replace"),
         word_times=bool(first("WORD_TIMES", False)),
@@ -142,7 +175,7 @@ def _given_up() -> Any:
     return pb_utils.InferenceResponse(error=pb_utils.TritonError("the caller has gone", pb_utils.TritonError.CANCELLED))
 
 
-def _response(answer: Hypothesis | Exception, seconds: float) -> Any:
+def _response(answer: Hypothesis | Exception, spent: Spent) -> Any:
     if isinstance(answer, UnusableRequest):
         return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(answer), pb_utils.TritonError.INVALID_ARG))
     if isinstance(answer, GivenUp):
@@ -150,7 +183,8 @@ def _response(answer: Hypothesis | Exception, seconds: float) -> Any:
     if isinstance(answer, Exception):
         pb_utils.Logger.log_error(f"whisper failed: {answer!r}")
         return pb_utils.InferenceResponse(error=pb_utils.TritonError("whisper failed", pb_utils.TritonError.INTERNAL))
-    rows = _rows(answer) | {"INFERENCE_SECONDS": np.array([seconds], np.float32)}
+    times = {"INFERENCE_SECONDS": spent.took, "WORKED_SECONDS": spent.worked}
+    rows = _rows(answer) | {name: np.array([value], np.float32) for name, value in times.items()}
     return pb_utils.InferenceResponse([pb_utils.Tensor(name, row[np.newaxis]) for name, row in rows.items()])
 
 

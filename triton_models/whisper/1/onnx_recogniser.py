@@ -1,13 +1,16 @@
-"""Speech into text with ONNX Runtime: clips one after the other, what looped again, words with their times."""
+"""Speech into text with ONNX Runtime: several clips at once, what looped again, words with their times."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from continuous import Answer, Batch, Talk
+from ears import Ears, Heard
 from jobs import GivenUp, Hypothesis, Job
 from loops import compression_ratio, is_stuck
-from onnx_whisper import Ears, Heard, Said, Writer
+from onnx_whisper import Said, Writer
+from passes import Pass, Ran
 from vocabulary import likeliest
 
 BEAM_OF_STUCK = 3
@@ -28,36 +31,45 @@ class OnnxRecogniser:
 
         UnusableRequest is the caller's fault; RuntimeError and ValueError come from ONNX Runtime. GivenUp is nobody's.
         """
-        return [self._answer(job) for job in jobs]
+        answers: dict[int, Hypothesis | Exception] = {}
+        batch: Batch[Hypothesis] = Batch()
 
-    def _answer(self, job: Job) -> Hypothesis | Exception:
-        try:
-            job.check()
-            return self._heard(job, self._whole.vocabulary.candidates(job.language))
-        except (GivenUp, RuntimeError, ValueError) as fault:
-            return fault
+        def note(place: int) -> Answer[Hypothesis]:
+            return lambda answer, _: answers.update({place: answer})
 
-    def _heard(self, job: Job, candidates: tuple[str, ...]) -> Hypothesis:
+        for place, job in enumerate(jobs):
+            batch.begin(batch.join(self.hearing(job), note(place)))
+        while batch:
+            batch.go_on()
+        return [answers[place] for place in range(len(jobs))]
+
+    def hearing(self, job: Job) -> Talk[Hypothesis]:
+        """What becomes of a job, stopping at each pass of a decoder that it wants. Raises what `recognise` gives."""
+        job.check()
+        if job.given_up():
+            raise GivenUp
+        candidates = self._whole.vocabulary.candidates(job.language)
         heard = self._ears.hear(job.samples)
-        language, probability = self._language(heard, candidates)
+        language, probability = yield from self._language(heard, candidates)
         writer = next((cut for cut in self._cuts if cut.vocabulary.knows(language)), self._whole)
         prompt = writer.vocabulary.prompt(language, job.hotwords, job.previous_text)
-        said, found = _written(writer, heard, language, prompt, job)
+        said, found = yield from _written(writer, heard, language, prompt, job)
         if is_stuck(found.text, found.tokens, job.samples.size):
             heard = self._ears.hear(job.samples, again=True)
             job = replace(job, draft="", beam_size=max(job.beam_size, BEAM_OF_STUCK))
             prompt = writer.vocabulary.prompt(language)
-            said, found = _written(writer, heard, language, prompt, job)
+            said, found = yield from _written(writer, heard, language, prompt, job)
         if is_stuck(found.text, found.tokens, job.samples.size):
-            said, found = _written(writer, heard, language, prompt, job, no_loops=True)
+            said, found = yield from _written(writer, heard, language, prompt, job, no_loops=True)
         found = replace(found, language_prob=probability)
         return _timed(writer, said, found, job) if job.word_times and found.tokens else found
 
-    def _language(self, heard: Heard, candidates: tuple[str, ...]) -> tuple[str, float]:
+    def _language(self, heard: Heard, candidates: tuple[str, ...]) -> Generator[Pass, Ran, tuple[str, float]]:
         """The likeliest of `candidates`, of all languages where there are none, and its probability among them."""
         if len(candidates) == 1:
             return candidates[0], 1.0
-        return likeliest(self._whole.languages(heard), candidates)
+        ranked = yield from self._whole.languages(heard)
+        return likeliest(ranked, candidates)
 
 
 class Recognises(Protocol):
@@ -83,8 +95,8 @@ class ByCare:
 
 def _written(
     writer: Writer, heard: Heard, language: str, prompt: list[int], job: Job, *, no_loops: bool = False
-) -> tuple[Said, Hypothesis]:
-    said = writer.write(heard, language, prompt, job, no_loops=no_loops)
+) -> Generator[Pass, Ran, tuple[Said, Hypothesis]]:
+    said = yield from writer.write(heard, language, prompt, job, no_loops=no_loops)
     text = writer.vocabulary.language(language).decode(said.ended.tokens).strip()
     return said, Hypothesis(
         text=text,
