@@ -138,6 +138,7 @@ NUMBERS = {
     "NO_SPEECH_PROB": [0.5],
     "COMPRESSION_RATIO": [1.5],
     "INFERENCE_SECONDS": [2.0],
+    "WORKED_SECONDS": [1.5],
     "WORD_START": [0.0, 0.5],
     "WORD_END": [0.5, 1.0],
     "WORD_PROB": [0.5, 1.0],
