@@ -30,7 +30,7 @@ class LoadLimits:
     """When a server takes no more sessions."""
 
     instances: int = 2
-    """Inferences that the model works on at the same time, each for itself."""
+    """Threads or processes that the model has, each of which works on one inference or on several together."""
     busy: float = 0.45
     """The share of the model's time that the finals of this server may need; others share it. Partials take what is
     left."""

@@ -21,6 +21,7 @@ from decoder import Decoder
 from jobs import Hypothesis, Job
 from loops import token_room
 from mesh.home import Home
+from onnx_network import Network
 from onnx_recogniser import OnnxRecogniser
 from recogniser import Recogniser
 from vocabulary import Vocabulary
@@ -152,7 +153,7 @@ def test_what_a_clip_says_does_not_depend_on_its_company(both: Both) -> None:
 
 
 def test_a_failure_inside_the_network_is_an_error_of_that_clip(both: Both) -> None:
-    network = onnx_whisper.Network(both.models / "whisper-base-onnx" / "encoder.onnx", 1)
+    network = Network(both.models / "whisper-base-onnx" / "encoder.onnx", 1)
     with pytest.raises(RuntimeError, match="mel"):
         network.run(None, {"mel": np.zeros((1, 7, 16), np.float32), "positions": np.arange(8)})
 

@@ -99,15 +99,22 @@ def test_what_is_remembered_is_filled_up_in_front() -> None:
 def test_a_pass_that_several_share_is_parted_among_them(monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = itertools.count()
     monkeypatch.setattr(continuous, "time", SimpleNamespace(perf_counter=lambda: float(next(ticks))))
-    recogniser, _ = whisper(Decoder(TEXT))
-    spent: list[Spent] = []
-    batch: Batch[Hypothesis] = Batch()
-    for _ in range(2):
-        batch.begin(batch.join(recogniser.hearing(Job(clip(2), "vi")), lambda _, of: spent.append(of)))
-    while batch:
-        batch.go_on()
-    assert all(of.worked < of.took for of in spent)
-    assert sum(of.worked for of in spent) <= next(ticks)
+
+    def spent(clips: int) -> tuple[list[Spent], int]:
+        decoder, told = Decoder(TEXT), list[Spent]()
+        recogniser, _ = whisper(decoder)
+        batch: Batch[Hypothesis] = Batch()
+        for _ in range(clips):
+            batch.begin(batch.join(recogniser.hearing(Job(clip(2), "vi")), lambda _, of: told.append(of)))
+        while batch:
+            batch.go_on()
+        return told, sum(map(shared, decoder.heard))
+
+    (alone,), none = spent(1)
+    two, together = spent(2)
+    assert (none, together > 0) == (0, True)
+    assert [of.worked for of in two] == [alone.worked - together / 2] * 2  # every pass takes one tick
+    assert all(of.worked < of.took for of in two)
 
 
 def test_what_goes_wrong_in_a_talk_is_its_answer() -> None:

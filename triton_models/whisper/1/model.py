@@ -1,6 +1,6 @@
 """Whisper behind Triton: tensors in, tensors out. The work is done in `onnx_recogniser` or `recogniser`.
 
-Inputs, one clip a request (Triton makes the batches):
+Inputs, one clip a request (Triton makes the batches, for live speech on a CPU `continuous` does):
 
     AUDIO       FP32 [n]   mono, 16 kHz, in [-1, 1], at most 30 s
     LANGUAGE    STRING [1] a Whisper code such as `vi`, or several, `vi,en`, of which the likeliest is taken; absent or
@@ -107,7 +107,10 @@ class TritonPythonModel:
         sender = request.get_response_sender()
 
         def answer(outcome: Hypothesis | Exception, spent: Spent) -> None:
-            sender.send(_response(outcome, spent), pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+            try:
+                sender.send(_response(outcome, spent), pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+            except Exception as fault:  # noqa: BLE001 - one answer is lost; the thread has other clips in work
+                pb_utils.Logger.log_error(f"whisper could not answer: {fault!r}")
 
         try:
             workers.take(self._hearing(_job(request)), answer)

@@ -17,9 +17,10 @@ from tokenizers import Tokenizer
 
 from alignment import path
 from beams import Choices, Ended, repeated, search
-from ears import Ears, Floats, Heard, Network
+from ears import Ears, Heard
 from jobs import GivenUp, Job
 from loops import token_room
+from onnx_network import Floats, Network
 from passes import HIDDEN, Decoder, Pass, Ran
 from vocabulary import Vocabulary
 

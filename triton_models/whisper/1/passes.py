@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 
 from beams import Choices
-from ears import Floats, Heard, Session
+from ears import Heard
+from onnx_network import Floats, Session
 
 HIDDEN = -np.inf
+"""Added to the logit of what must not be seen or said."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class Pass:
-    """What a clip wants to know of its texts: the choices behind the tokens `asked` about.
+    """What a clip wants to know of its texts: the likeliest tokens behind some of theirs.
 
     `texts` are new tokens, [texts, length], behind what `memory` has; `rows` which of texts x length are asked for,
     `banned` [1 or rows, tokens] what is added to their logits, `count` how many choices each has, `named` tokens of
