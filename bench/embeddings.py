@@ -42,6 +42,7 @@ PEERS = REPOSITORY / "bench" / "peers" / "encoders.py"
 
 JOBS_TIMEOUT_S = 300.0
 WARM_UP = 16
+ROUNDS = 3
 
 
 def install() -> None:
@@ -63,9 +64,8 @@ def fresh(texts: Sequence[str]) -> list[str]:
 
 
 async def served(ports: Ports, texts: Sequence[str]) -> dict[str, Figure]:
-    """BatchEmbed of texts that no cache knows, and of the same once more."""
+    """BatchEmbed of texts that no cache knows, and of the same once more; the best round of each, as of the peers."""
     headers = Caller(f"bench-{uuid.uuid4()}", "bench", frozenset({"embeddings"})).metadata()
-    rates: list[float] = []
     async with grpc.aio.insecure_channel(ports.address("embeddings")) as channel:
         stub = EmbeddingServiceStub(channel)
 
@@ -79,9 +79,11 @@ async def served(ports: Ports, texts: Sequence[str]) -> dict[str, Figure]:
             return len(some) / (time.perf_counter() - began)
 
         await embed(fresh(texts[:WARM_UP]))
-        unknown = fresh(texts)
-        rates = [await embed(unknown), await embed(unknown)]
-    return {"embeddings_per_second": round(rates[0], 1), "cached_embeddings_per_second": round(rates[1], 1)}
+        made, cached = 0.0, 0.0
+        for _ in range(ROUNDS):
+            unknown = fresh(texts)
+            made, cached = max(made, await embed(unknown)), max(cached, await embed(unknown))
+    return {"embeddings_per_second": round(made, 1), "cached_embeddings_per_second": round(cached, 1)}
 
 
 async def jobs(ports: Ports, texts: Sequence[str]) -> dict[str, Figure]:
@@ -152,7 +154,7 @@ def peers(model: Path, texts: Sequence[str], threads: int) -> dict[str, Any]:
         path = Path(folder) / "texts.jsonl"
         path.write_text("".join(f"{json.dumps(text)}\n" for text in texts), encoding="utf-8")
         python = str(ENVIRONMENT / "bin" / "python")
-        command = [python, str(PEERS), str(model), str(path), "--threads", str(threads)]
+        command = [python, str(PEERS), str(model), str(path), "--threads", str(threads), "--rounds", str(ROUNDS)]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=1200)
     told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return told

@@ -11,6 +11,7 @@ from servers.embeddings import cache, service
 from servers.embeddings.admission import Admission
 from servers.embeddings.embedding import Embedder
 from servers.embeddings.finals import Finals
+from servers.embeddings.gathering import Gathering
 from servers.embeddings.reranking import Reranker
 from servers.embeddings.settings import Settings
 from servers.embeddings.triton import TritonEncoder
@@ -24,11 +25,12 @@ async def main(settings: Settings) -> None:
         bus = await stack.enter_async_context(events.connected(settings.nats_url))
         encoder = TritonEncoder(triton, settings.inference_timeout_s)
         queries = Admission(settings.queries_in_flight, settings.max_waiting)
-        passages = Admission(settings.passages_in_flight, settings.max_waiting)
+        passages = Admission(settings.passages_in_flight * settings.passages_together, settings.max_waiting)
         vectors = await stack.enter_async_context(
             cache.connect(settings.valkey_url, settings.model_name, settings.cache_ttl_s, settings.cache_timeout_s)
         )
-        embedder = Embedder(encoder, vectors, settings.model_name, queries, passages, settings.max_characters)
+        gathering = Gathering(encoder, settings.passages_in_flight, settings.passages_together)
+        embedder = Embedder(gathering, vectors, settings.model_name, queries, passages, settings.max_characters)
         reranks = Admission(settings.reranks_in_flight, settings.max_waiting)
         reranker = Reranker(encoder, settings.model_name, reranks, settings.max_characters)
         finals = Finals(embedder, partial(events.publish, bus))

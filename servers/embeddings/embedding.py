@@ -15,9 +15,6 @@ from servers.embeddings.admission import Admission
 MOST_CHARACTERS = 8192
 MOST_TEXTS = 256
 
-BATCH_SHARE = 8
-"""How many texts of one batch are on their way at a time, so that a batch leaves room for others."""
-
 Vector: TypeAlias = npt.NDArray[np.float32]
 """Shape [dimensions], of Euclidean length 1."""
 
@@ -27,6 +24,10 @@ class Kind(enum.Enum):
 
     QUERY = "query"
     PASSAGE = "passage"
+
+
+BATCH_SHARES = {Kind.QUERY: 8, Kind.PASSAGE: 16}
+"""How many texts of one batch are on their way at a time, so that a batch leaves room for others."""
 
 
 class ModelFailed(DependencyUnavailable):
@@ -59,7 +60,7 @@ class Cache(Protocol):
 
 
 class Embedder:
-    """Checks texts and embeds them one by one: those that are on their way together are batched behind the encoder.
+    """Checks texts and embeds them: those that are on their way together are batched behind the encoder.
 
     A person waits for a query, nobody for a passage: so the two are admitted apart, and passages few at a time, lest a
     query wait behind many of them. What the cache knows goes past both.
@@ -101,7 +102,7 @@ class Embedder:
         return [made[text] if (vector := known[text]) is None else vector for text in texts]
 
     async def _made(self, texts: Sequence[str], kind: Kind) -> dict[str, Vector]:
-        slots = asyncio.Semaphore(BATCH_SHARE)
+        slots = asyncio.Semaphore(BATCH_SHARES[kind])
 
         async def one(text: str) -> Vector:
             async with slots:
@@ -109,7 +110,8 @@ class Embedder:
 
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = {text: group.create_task(one(text)) for text in texts}
+                # Those of like length go together, so that little of what the model sees is padding.
+                tasks = {text: group.create_task(one(text)) for text in sorted(texts, key=len)}
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from None
         return {text: task.result() for text, task in tasks.items()}

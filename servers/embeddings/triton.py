@@ -1,4 +1,4 @@
-"""The model `embedder` on Triton as Encoder and Comparer of the domain; see triton_models/embedder for its tensors."""
+"""The model `embedder` on Triton as Model and Comparer of the domain; see triton_models/embedder for its tensors."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import grpc
 import numpy as np
 
 from servers.common.errors import DependencyUnavailable
-from servers.common.triton import TritonModel, strings
+from servers.common.triton import Tensor, TritonModel, strings
 from servers.embeddings.embedding import Kind, ModelFailed, Vector
 
 
@@ -21,20 +21,25 @@ class TritonEncoder:
         """Raise DependencyUnavailable when the model is not ready."""
         await self._model.check()
 
-    async def encode(self, text: str, kind: Kind) -> Vector:
-        """See Encoder."""
+    async def encode_all(self, texts: Sequence[str], kind: Kind) -> Sequence[Vector]:
+        """See Model."""
+        rows = {"TEXT": _rows(texts), "KIND": _rows([kind.value] * len(texts))}
         try:
-            outputs = await self._model.infer({"TEXT": strings(text), "KIND": strings(kind.value)}, self._timeout_s)
+            outputs = await self._model.infer(rows, self._timeout_s)
         except DependencyUnavailable as error:
             cause = error.__cause__
             if isinstance(cause, grpc.aio.AioRpcError) and cause.code() is grpc.StatusCode.INTERNAL:
                 raise ModelFailed from error
             raise
-        return np.asarray(outputs["EMBEDDING"][0], np.float32)
+        return list(np.asarray(outputs["EMBEDDING"], np.float32))
 
     async def closeness(self, query: str, texts: Sequence[str]) -> list[float]:
         """See Comparer."""
         rows = {"TEXT": texts, "KIND": [Kind.PASSAGE.value] * len(texts), "QUERY": [query] * len(texts)}
-        inputs = {name: strings(*values).reshape(-1, 1) for name, values in rows.items()}
+        inputs = {name: _rows(values) for name, values in rows.items()}
         outputs = await self._model.infer(inputs, self._timeout_s)
         return [float(score) for score in outputs["CLOSENESS"].reshape(-1)]
+
+
+def _rows(values: Sequence[str]) -> Tensor:
+    return strings(*values).reshape(-1, 1)

@@ -15,7 +15,7 @@ from servers.embeddings.triton import TritonEncoder
 
 
 class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
-    """Answers each request with the same vector, or the same two scores, or with `refusal`."""
+    """Answers each request with the same vectors, or the same two scores, or with `refusal`."""
 
     def __init__(self) -> None:
         self.seen: list[Any] = []
@@ -34,8 +34,10 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
             response.outputs.add(name="CLOSENESS", datatype="FP32", shape=[2, 1])
             response.raw_output_contents.append(np.array([0.25, 0.75], np.float32).tobytes())
             return response
-        response.outputs.add(name="EMBEDDING", datatype="FP32", shape=[1, 2])
-        response.raw_output_contents.append(np.array([[0.6, 0.8]], np.float32).tobytes())
+        rows = request.inputs[0].shape[0]
+        response.outputs.add(name="EMBEDDING", datatype="FP32", shape=[rows, 2])
+        vectors = np.array([[0.6, 0.8], [0.8, 0.6]], np.float32)[:rows]
+        response.raw_output_contents.append(vectors.tobytes())
         return response
 
 
@@ -56,7 +58,7 @@ async def encoder(triton: FakeTriton) -> AsyncIterator[TritonEncoder]:
 
 
 async def test_the_tensors_are_those_of_the_model(encoder: TritonEncoder, triton: FakeTriton) -> None:
-    vector = await encoder.encode("xin chào", Kind.QUERY)
+    (vector,) = await encoder.encode_all(["xin chào"], Kind.QUERY)
     np.testing.assert_allclose(vector, [0.6, 0.8])
     assert vector.dtype == np.float32
     (request,) = triton.seen
@@ -69,6 +71,14 @@ async def test_the_tensors_are_those_of_the_model(encoder: TritonEncoder, triton
         len("xin chào".encode()).to_bytes(4, "little") + "xin chào".encode(),
         b"\x05\x00\x00\x00query",
     ]
+
+
+async def test_several_texts_go_in_one_request_and_keep_their_order(encoder: TritonEncoder, triton: FakeTriton) -> None:
+    vectors = await encoder.encode_all(["mưa", "nắng"], Kind.PASSAGE)
+    np.testing.assert_allclose(vectors, [[0.6, 0.8], [0.8, 0.6]])
+    (request,) = triton.seen
+    assert [list(sent.shape) for sent in request.inputs] == [[2, 1], [2, 1]]
+    assert request.raw_input_contents[1] == 2 * b"\x07\x00\x00\x00passage"
 
 
 async def test_texts_to_compare_go_together_each_beside_the_query(encoder: TritonEncoder, triton: FakeTriton) -> None:
@@ -85,7 +95,7 @@ async def test_texts_to_compare_go_together_each_beside_the_query(encoder: Trito
 async def test_what_the_model_refuses_is_the_input_s_fault(encoder: TritonEncoder, triton: FakeTriton) -> None:
     triton.refusal = grpc.StatusCode.INVALID_ARGUMENT
     with pytest.raises(InvalidInput) as info:
-        await encoder.encode("a", Kind.PASSAGE)
+        await encoder.encode_all(["a"], Kind.PASSAGE)
     assert "secret" not in str(info.value)
 
 
@@ -98,7 +108,7 @@ async def test_a_model_that_fails_is_away_to_callers(
 ) -> None:
     triton.refusal = code
     with pytest.raises(DependencyUnavailable) as info:
-        await encoder.encode("a", Kind.PASSAGE)
+        await encoder.encode_all(["a"], Kind.PASSAGE)
     assert (type(info.value), info.value.dependency) == (kind, "triton")
 
 
@@ -113,6 +123,6 @@ async def test_nobody_listens() -> None:
     async with channel.connect("127.0.0.1:1") as connection:
         encoder = TritonEncoder(connection, timeout_s=2)
         with pytest.raises(DependencyUnavailable):
-            await encoder.encode("a", Kind.QUERY)
+            await encoder.encode_all(["a"], Kind.QUERY)
         with pytest.raises(DependencyUnavailable):
             await encoder.check()
