@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 import numpy as np
 import pytest
 
-from servers.asr import audio
+from servers.asr import audio, refinements
 from servers.asr.audio import SAMPLE_RATE, SampleBuffer
 from servers.asr.load import Load, LoadLimits
 from servers.asr.passage import Passage
-from servers.asr.refinements import MAX_HEARING, Refinements
+from servers.asr.refinements import MAX_HEARING, MAX_PATIENT, Refinements
 from servers.asr.results import Final, Happening, Refinement
 from servers.asr.scheduling import Lanes, Scheduler
 from servers.asr.utterance import Manner, Utterance
@@ -33,6 +33,12 @@ class Channel:
         self.scheduler.load.feel(0.2)
         assert not self.scheduler.load.at_ease
         assert not self.scheduler.load.hurried
+
+    def time_again(self) -> None:
+        """The model has nothing to do."""
+        for _ in range(20):
+            self.scheduler.load.feel(0.0)
+        assert self.scheduler.load.at_ease
 
     async def _tell(self, happening: Happening) -> None:
         assert isinstance(happening, Refinement)
@@ -67,7 +73,9 @@ class Channel:
 
 
 @pytest.fixture
-async def channel() -> AsyncIterator[Channel]:
+async def channel(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Channel]:
+    monkeypatch.setattr(refinements, "LOOK_EVERY_S", 0.001)
+    monkeypatch.setattr(refinements, "LAST_PATIENCE_S", 0.01)
     channel = Channel()
     yield channel
     channel.refinements.close()
@@ -165,6 +173,47 @@ async def test_a_final_alone_is_heard_again_while_the_model_is_at_ease(channel: 
     await channel.model.give(heard("hai mươi", word_s=0.4))
     assert await channel.texts() == [(0, "hai mươi")]
     assert [request.careful and request.background for request in channel.model.begun] == [True]
+
+
+async def test_a_final_alone_waits_until_the_model_is_at_ease(channel: Channel) -> None:
+    channel.no_time()
+    channel.refiner.taught |= {"mười": "10", "hai mươi": "20"}
+    channel.tell(*channel.passage("mười"))
+    await come_true(lambda: channel.told)
+    assert channel.model.begun == []
+    channel.time_again()
+    await come_true(lambda: channel.model.begun)
+    await channel.model.give(heard("hai mươi", word_s=0.4))
+    assert await channel.texts() == [(0, "10"), (0, "20")]
+
+
+async def test_a_final_alone_does_not_wait_for_ever(channel: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refinements, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(refinements, "LAST_PATIENCE_S", 60.0)
+    channel.no_time()
+    channel.tell(*channel.passage("mười"))
+    await asyncio.wait_for(channel.refinements.done(60), 20)
+    assert channel.model.begun == []
+
+
+async def test_at_the_end_it_does_not_wait_long(channel: Channel) -> None:
+    channel.no_time()
+    channel.tell(*channel.passage("mười"))
+    await settled()
+    await asyncio.wait_for(channel.refinements.done(60), 20)
+    assert channel.model.begun == []
+
+
+async def test_few_finals_wait_until_the_model_is_at_ease(channel: Channel) -> None:
+    channel.model.open, channel.model.answer = True, heard("hai mươi", word_s=0.4)
+    channel.no_time()
+    for number in range(MAX_PATIENT + 2):
+        channel.tell(*channel.passage("mười", first=number))
+    await settled()
+    channel.time_again()
+    await come_true(lambda: len(channel.told) == MAX_PATIENT)
+    assert await channel.texts() == [(number, "hai mươi") for number in range(MAX_PATIENT)]
+    assert len(channel.model.begun) == MAX_PATIENT
 
 
 async def test_few_passages_wait_to_be_heard_again(channel: Channel) -> None:

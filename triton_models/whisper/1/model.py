@@ -23,6 +23,7 @@ INTERNAL; the others of its batch are not touched.
 
 import os
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -60,8 +61,9 @@ class TritonPythonModel:
         time, as they come: see `continuous`.
 
         Recordings, of which many clips are decoded at a time, refinements, which are to be right, GPUs, and Whispers
-        without such a folder take CTranslate2 with AI2TEXT_WHISPER_MODEL, a faster-whisper folder, and
-        AI2TEXT_WHISPER_CUTS, folders that were cut from it (see mesh/models/whisper_cut.py) with `:` between them.
+        without such a folder take CTranslate2 with AI2TEXT_WHISPER_MODEL, a faster-whisper folder. What live speech has
+        to be decoded by it, too, goes through AI2TEXT_WHISPER_CUTS, folders that were cut from it (see
+        mesh/models/whisper_cut.py) with `:` between them; where it does not, all words are there.
         Instances of `whisper-background` and `whisper-batch` make way on the CPU for all others (SCHED_IDLE), those of
         `whisper` for what is short: streams, voice detection, the edge."""
         name = args["model_name"]
@@ -73,7 +75,10 @@ class TritonPythonModel:
         exported = os.environ.get("AI2TEXT_WHISPER_ONNX", "")
         self._recogniser: Recognises
         self._workers: Workers[Hypothesis] | None = None
-        if gpu is not None or not exported or name.endswith(BATCH):
+        if gpu is not None or not exported:
+            cuts = os.environ.get("AI2TEXT_WHISPER_CUTS", "").split(":")
+            self._recogniser = _on_ctranslate2(gpu, _threads(name), [folder for folder in cuts if folder])
+        elif name.endswith(BATCH):
             self._recogniser = _on_ctranslate2(gpu, _threads(name))
         else:
             onnx = self._recogniser = OnnxRecogniser(*onnx_whisper.load(Path(exported), _threads(name)))
@@ -126,7 +131,7 @@ def _threads(model: str) -> int:
     return int(os.environ.get("AI2TEXT_WHISPER_THREADS") or 1)
 
 
-def _on_ctranslate2(gpu: int | None, threads: int) -> Recogniser:
+def _on_ctranslate2(gpu: int | None, threads: int, cuts: Sequence[str] = ()) -> Recogniser:
     load = partial(
         WhisperModel,
         device="cpu" if gpu is None else "cuda",
@@ -136,12 +141,11 @@ def _on_ctranslate2(gpu: int | None, threads: int) -> Recogniser:
         local_files_only=True,
     )
     whisper = load(os.environ["AI2TEXT_WHISPER_MODEL"])
-    cuts = [load(folder) for folder in os.environ.get("AI2TEXT_WHISPER_CUTS", "").split(":") if folder]
     multilingual = whisper.model.is_multilingual
     return Recogniser(
         whisper.model,
         full=_decoder(whisper, multilingual),
-        cuts=[_decoder(cut, multilingual) for cut in cuts],
+        cuts=[_decoder(load(folder), multilingual) for folder in cuts],
         mel=whisper.feature_extractor,
         to_view=_view,
         encoded_together=1 if gpu is None else TOGETHER_ON_GPU,
