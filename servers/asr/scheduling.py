@@ -1,4 +1,4 @@
-"""One queue to the model: finals before speculations before partials before refinements, few of them in flight.
+"""One queue to the model: finals, speculations, partials of long utterances, partials, refinements; few in flight.
 
 The model batches what is in flight. Triton's own priority levels stall its batching, so priorities live here.
 """
@@ -23,10 +23,17 @@ class Urgency(IntEnum):
     """The utterance has ended: somebody waits for its text."""
     SPECULATION = 1
     """The speaker paused: the text is wanted if that was the end."""
-    PARTIAL = 2
+    SETTLING = 2
+    """The speaker goes on, and has for long: a partial that leaves the final less to do."""
+    PARTIAL = 3
     """The speaker goes on."""
-    REFINEMENT = 3
+    REFINEMENT = 4
     """The text is there, and might be better."""
+
+    @property
+    def is_background(self) -> bool:
+        """Whether nobody waits for it."""
+        return self >= Urgency.SETTLING
 
 
 class Errand:
@@ -95,7 +102,7 @@ class Scheduler:
                     self._note(errand, hypothesis, queued, sent)
                     return replace(hypothesis, queue_s=max(0.0, loop.time() - hypothesis.inference_s - asked))
                 except DependencyUnavailable:
-                    if errand.urgency >= Urgency.PARTIAL or loop.time() - asked + delay > self._retry_s:
+                    if errand.urgency.is_background or loop.time() - asked + delay > self._retry_s:
                         raise
             await asyncio.sleep(delay)
         raise AssertionError("the delays are endless")
@@ -110,8 +117,8 @@ class Scheduler:
         worked on at the same time. What it waited before, while the model was away, is no load: it must keep nobody
         out once the model is back."""
         alone = asyncio.get_running_loop().time() - hypothesis.worked_s
-        self.load.feel(max(0.0, alone - sent), background=errand.urgency >= Urgency.PARTIAL)
-        if errand.urgency < Urgency.PARTIAL:
+        self.load.feel(max(0.0, alone - sent), background=errand.urgency.is_background)
+        if not errand.urgency.is_background:
             self.load.note(max(0.0, alone - queued), hypothesis.worked_s)
 
     async def _turn(self, errand: Errand) -> Urgency:
@@ -141,8 +148,8 @@ class Scheduler:
                 turn.set_result(errand.urgency)
 
     def _may_go(self, urgency: Urgency) -> bool:
-        if urgency >= Urgency.PARTIAL:
-            return self._in_flight[Urgency.PARTIAL] + self._in_flight[Urgency.REFINEMENT] < self._lanes.background
+        if urgency.is_background:
+            return sum(self._in_flight[each] for each in Urgency if each.is_background) < self._lanes.background
         wanted = self._in_flight[Urgency.FINAL] + self._in_flight[Urgency.SPECULATION]
         return wanted < (self._lanes.final if urgency is Urgency.FINAL else self._lanes.speculation)
 

@@ -18,6 +18,9 @@ from servers.asr.scheduling import Scheduler
 from servers.asr.utterance import PADDING, Manner, Utterance, seen
 from servers.common.errors import Ai2TextError
 
+LONG_EVERY_MS = 1_200
+"""Partials of a long utterance are no rarer, however busy the model is: what two of them agree on is settled, and its
+final has less to decode."""
 MEMORY_MS = 1_000
 """Silence that is remembered, in case speech begins."""
 STATE_EVERY = audio.samples(1_024)
@@ -124,7 +127,10 @@ class Track:
                 continue
             known = last[0] is utterance
             since = last[1] if known else utterance.start
-            if audio.milliseconds(self._buffer.end - since) < (interval_ms() if known else first_ms):
+            wait_ms = interval_ms() if known else first_ms
+            if utterance.is_long:
+                wait_ms = min(wait_ms, LONG_EVERY_MS)
+            if audio.milliseconds(self._buffer.end - since) < wait_ms:
                 continue
             last = (utterance, self._buffer.end)
             with suppress(Ai2TextError):  # the final will raise it too; a partial is only left out

@@ -143,6 +143,11 @@ class Utterance:
         """Whether the speaker is silent, and the text up to there under way."""
         return self._decoding is not None
 
+    @property
+    def is_long(self) -> bool:
+        """Whether so much of it is not settled that its final would take long."""
+        return self._buffer.end - self._begin > TRIM_AFTER_S * audio.SAMPLE_RATE
+
     async def partial(self) -> Partial | None:
         """A hypothesis of what was said so far; None when there is nothing new to show."""
         span = _Span(self._begin, self._begin)
@@ -154,7 +159,8 @@ class Utterance:
             words = self._manner.partial_words or span.seconds > TRIM_AFTER_S
             return self._request(span, self._likely_language, careful=False, word_times=words)
 
-        hypothesis = await self._scheduler.run(Errand(Urgency.PARTIAL, make))
+        urgency = Urgency.SETTLING if self.is_long else Urgency.PARTIAL
+        hypothesis = await self._scheduler.run(Errand(urgency, make))
         answered = time.perf_counter()
         if hypothesis is None or self.end is not None or span.end <= self._shown or span.begin != self._begin:
             return None

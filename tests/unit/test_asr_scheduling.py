@@ -15,7 +15,7 @@ from servers.common.errors import DependencyUnavailable
 from tests.fakes.clocks import LoopTime
 from tests.fakes.recognizers import GatedRecognizer, heard, settled
 
-FINAL, SPECULATION, PARTIAL, REFINEMENT = Urgency
+FINAL, SPECULATION, SETTLING, PARTIAL, REFINEMENT = Urgency
 ONE = Lanes(1, 1, 1)
 
 
@@ -56,9 +56,14 @@ async def test_finals_overtake_speculations() -> None:
 
 async def test_partials_overtake_refinements() -> None:
     model = GatedRecognizer()
-    wanted = [errand(REFINEMENT, "first"), errand(REFINEMENT, "refinement"), errand(PARTIAL, "partial")]
+    wanted = [
+        errand(REFINEMENT, "first"),
+        errand(REFINEMENT, "refinement"),
+        errand(PARTIAL, "partial"),
+        errand(SETTLING, "of a long utterance"),
+    ]
     await all_answered(model, await asked(scheduler(model), *wanted))
-    assert model.marks == ["first", "partial", "refinement"]
+    assert model.marks == ["first", "of a long utterance", "partial", "refinement"]
 
 
 async def test_a_speculation_that_becomes_a_final_overtakes_those_before_it() -> None:
@@ -112,6 +117,7 @@ async def test_an_errand_is_made_when_its_turn_has_come() -> None:
     [
         (FINAL, Lanes(4, 3, 2), 4),
         (SPECULATION, Lanes(4, 3, 2), 3),
+        (SETTLING, Lanes(4, 3, 2), 2),
         (PARTIAL, Lanes(4, 3, 2), 2),
         (REFINEMENT, Lanes(4, 3, 2), 2),
     ],
@@ -153,10 +159,11 @@ async def test_finals_and_speculations_share_their_lanes() -> None:
 async def test_partials_and_refinements_share_a_lane_of_their_own() -> None:
     model = GatedRecognizer()
     queue = scheduler(model)
-    tasks = await asked(queue, errand(PARTIAL, "p"), errand(REFINEMENT, "r"), errand(FINAL, "f1"), errand(FINAL, "f2"))
+    wanted = (errand(PARTIAL, "p"), errand(REFINEMENT, "r"), errand(FINAL, "f1"), errand(FINAL, "f2"))
+    tasks = await asked(queue, *wanted, errand(SETTLING, "s"))
     assert model.marks == ["p", "f1"]
     await model.give()
-    assert model.marks == ["p", "f1", "r"]  # though a final waits
+    assert model.marks == ["p", "f1", "s"]  # though a final waits
     await all_answered(model, tasks)
 
 
@@ -262,7 +269,7 @@ async def test_finals_and_what_may_become_one_are_tried_again(urgency: Urgency) 
     assert len(model.begun) == 3
 
 
-@pytest.mark.parametrize("urgency", [PARTIAL, REFINEMENT])
+@pytest.mark.parametrize("urgency", [SETTLING, PARTIAL, REFINEMENT])
 async def test_partials_and_refinements_are_not_tried_again(urgency: Urgency) -> None:
     model = GatedRecognizer(open=True, failures=1_000)
     with pytest.raises(DependencyUnavailable):
@@ -312,7 +319,7 @@ async def test_the_time_in_the_queue_is_all_but_the_work(monkeypatch: pytest.Mon
 async def test_finals_and_speculations_are_load_and_partials_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, model = LoopTime(monkeypatch), GatedRecognizer()
     queue = scheduler(model)
-    for urgency, busy in ((PARTIAL, False), (REFINEMENT, False), (SPECULATION, True)):
+    for urgency, busy in ((SETTLING, False), (PARTIAL, False), (REFINEMENT, False), (SPECULATION, True)):
         (task,) = await asked(queue, errand(urgency))
         clock.passes(1.0)
         await model.give(Hypothesis("a", "vi", (), -0.1, 0.0, 1.0, inference_s=0.9, worked_s=0.8))

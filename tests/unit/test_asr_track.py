@@ -16,8 +16,8 @@ from servers.asr.recognition import Hypothesis, Request, Word
 from servers.asr.refinements import Refinements
 from servers.asr.results import Final, Happening, Partial, Refinement, SpeechEnded, SpeechStarted
 from servers.asr.scheduling import Lanes, Scheduler
-from servers.asr.track import MEMORY_MS, STATE_EVERY, Track
-from servers.asr.utterance import PADDING, Manner, Utterance
+from servers.asr.track import LONG_EVERY_MS, MEMORY_MS, STATE_EVERY, Track
+from servers.asr.utterance import PADDING, TRIM_AFTER_S, Manner, Utterance
 from tests.fakes.recognizers import GatedRecognizer, come_true, heard, settled
 from tests.fakes.refiners import TaughtRefiner
 
@@ -146,6 +146,19 @@ async def test_partials_come_at_their_interval_and_one_at_a_time(listener: Liste
         pytest.approx(750, abs=64),
         pytest.approx(2_900, abs=64),
     ]
+    making.cancel()
+
+
+async def test_partials_of_a_long_utterance_come_however_rare_the_others_are(listener: Listener) -> None:
+    making = asyncio.create_task(listener.track.make_partials(lambda: 60_000, 700))
+    await listener.hear((TRIM_AFTER_S - 0.5, 0.5))
+    assert len(listener.model.begun) == 1
+    await listener.hear((1.0, 0.5))
+    assert len(listener.model.begun) == 2
+    await listener.hear((LONG_EVERY_MS / 1000 - 0.7, 0.5))
+    assert len(listener.model.begun) == 2
+    await listener.hear((0.8, 0.5))
+    assert len(listener.model.begun) == 3
     making.cancel()
 
 

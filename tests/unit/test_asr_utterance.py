@@ -316,6 +316,21 @@ async def test_a_short_utterance_is_heard_whole(speaker: Speaker) -> None:
     assert speaker.utterance.needed_from == START - PADDING
 
 
+async def test_what_a_long_utterance_settles_by_goes_before_other_partials() -> None:
+    model = GatedRecognizer()
+    scheduler = Scheduler(model, Lanes(background=1), Load(LoadLimits()), retry_s=0.0)
+    asking: list[asyncio.Task[Partial | None]] = []
+    for seconds in (1.0, 2.0, TRIM_AFTER_S + 1):
+        buffer = SampleBuffer()
+        buffer.append(np.full(audio.samples(1000 * seconds), 0.5, np.float32))
+        utterance = Utterance(scheduler, buffer, 0, Manner(), likely_language="", channel=0)
+        asking.append(asyncio.create_task(utterance.partial()))
+        await settled()
+    while not all(task.done() for task in asking):
+        await model.give()
+    assert [len(request.audio) / SAMPLE_RATE for request in model.begun] == [1.0, TRIM_AFTER_S + 1, 2.0]
+
+
 async def test_a_long_utterance_settles_the_agreed_words_up_to_the_widest_gap(speaker: Speaker) -> None:
     await settle_first_words(speaker)
     begin_s = (speaker.utterance.needed_from - (START - PADDING)) / SAMPLE_RATE

@@ -216,8 +216,9 @@ export const PartialResultSchema: GenMessage<PartialResult> = /*@__PURE__*/
  * where the speaker only took breath. Then numbers, dates, tone marks, punctuation and capitals are put in order, as
  * TextService does it; that may be the first refinement of a final, soon after it. When 700 ms of silence
  * tell which finals belong together, they are heard again as one, and each gets its share of that, put in order too:
- * that may be the second. Each replaces what came before, and is sent only where it reads otherwise; so a final gets
- * none, one or two. Under load nothing is heard again.
+ * that may be the next. A final that belongs to no other may have to wait for that, up to 10 s, until the model has time.
+ * Each replaces what came before, and is sent only where it reads otherwise; so a final gets none, one, two or three.
+ * Under load nothing is heard again.
  *
  * @generated from message ai2text.asr.v1.RefinementResult
  */
