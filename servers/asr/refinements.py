@@ -99,7 +99,8 @@ class Refinements:
                 better = await self._heard_again(passage)
             finally:
                 self._hearing -= 1
-            await self._refine_all(passage, better, shown)
+            if better:
+                await self._refine_all(passage, better, shown)
 
     async def _refine_all(self, passage: Passage, better: list[Refinement], shown: dict[int, set[str]]) -> None:
         """Tell what is found of a passage, or else its finals, as far as it was not shown before."""
@@ -118,7 +119,7 @@ class Refinements:
 
     async def _comes_to_ease(self, passage: Passage) -> bool:
         """Wait until the model has time for a passage, for a while, unless others wait; whether it has."""
-        if self._patient >= MAX_PATIENT or passage.seconds > LONGEST_S:
+        if not passage.told or self._patient >= MAX_PATIENT or passage.seconds > LONGEST_S:
             return False
         until = time.monotonic() + PATIENCE_S
         self._patient += 1

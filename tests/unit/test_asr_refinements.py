@@ -204,6 +204,15 @@ async def test_at_the_end_it_does_not_wait_long(channel: Channel) -> None:
     assert channel.model.begun == []
 
 
+async def test_what_was_no_speech_waits_for_nothing(channel: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refinements, "LAST_PATIENCE_S", 60.0)
+    channel.no_time()
+    channel.passage("mười")
+    channel.said.settle(channel.said.utterances[0], None)
+    await asyncio.wait_for(channel.refinements.done(60), 5)
+    assert channel.refiner.asked == []
+
+
 async def test_few_finals_wait_until_the_model_is_at_ease(channel: Channel) -> None:
     channel.model.open, channel.model.answer = True, heard("hai mươi", word_s=0.4)
     channel.no_time()
