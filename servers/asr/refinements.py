@@ -28,6 +28,7 @@ MAX_PATIENT = 2
 PATIENCE_S, LAST_PATIENCE_S = 10.0, 1.0
 """How long one waits for that; and how long when the session ends, for then somebody waits for it."""
 LOOK_EVERY_S = 0.2
+"""How often one that waits looks whether the model is at ease."""
 
 Tell = Callable[[Happening], Awaitable[None]]
 """Tells the client; waits while too much is untold."""

@@ -200,7 +200,7 @@ async def test_at_the_end_it_does_not_wait_long(channel: Channel) -> None:
     channel.no_time()
     channel.tell(*channel.passage("mười"))
     await settled()
-    await asyncio.wait_for(channel.refinements.done(60), 20)
+    await asyncio.wait_for(channel.refinements.done(60), 2)  # in three seconds the model would be at ease
     assert channel.model.begun == []
 
 
@@ -209,7 +209,7 @@ async def test_what_was_no_speech_waits_for_nothing(channel: Channel, monkeypatc
     channel.no_time()
     channel.passage("mười")
     channel.said.settle(channel.said.utterances[0], None)
-    await asyncio.wait_for(channel.refinements.done(60), 5)
+    await asyncio.wait_for(channel.refinements.done(60), 2)  # in three seconds the model would be at ease
     assert channel.refiner.asked == []
 
 
