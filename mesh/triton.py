@@ -205,6 +205,9 @@ def environment(installation: Installation, home: Home, environ: Mapping[str, st
         "KMP_BLOCKTIME": "0",
         # numpy's products are small; a second thread for them costs more than it gains.
         "OPENBLAS_NUM_THREADS": "1",
+        # Every token reads all weights: in pages of 2 MiB that takes a tenth less time. For kernels that give them on
+        # request (`madvise`); others, and C libraries that do not know the name, leave it.
+        "GLIBC_TUNABLES": ":".join(filter(None, [environ.get("GLIBC_TUNABLES"), "glibc.malloc.hugetlb=1"])),
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
         "PYTHONDONTWRITEBYTECODE": "1",

@@ -88,8 +88,8 @@ class Load:
 
     @property
     def at_ease(self) -> bool:
-        """Whether there is time for more than what somebody waits for."""
-        return self.slowdown == 1
+        """Whether there is time for more than what somebody waits for: partials are half as frequent as ever or more."""
+        return self.slowdown <= 2
 
     def note(self, waited_s: float, worked_s: float) -> None:
         """A final, or what may become one, waited and was worked on for so long."""

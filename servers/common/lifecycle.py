@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 
 import grpc
 import structlog
@@ -109,17 +110,31 @@ async def run(
     stop = _stop_signal()
     for name in names:
         await checks.set(name, _NOT_SERVING)  # until its needs have been asked for the first time
-    await server.start()
-    await checks.set("", _SERVING)
-    log.info("serving", port=port, services=names)
-    async with _background({"health": lambda: _watch(checks, names, needs), **(jobs or {})}):
-        await stop.wait()
-        log.info("draining", seconds=settings.drain_s)
-        await checks.enter_graceful_shutdown()
-        if drain is not None:
-            await drain()
-        await server.stop(settings.drain_s)
+    with _what_is_there_stays():
+        await server.start()
+        await checks.set("", _SERVING)
+        log.info("serving", port=port, services=names)
+        async with _background({"health": lambda: _watch(checks, names, needs), **(jobs or {})}):
+            await stop.wait()
+            log.info("draining", seconds=settings.drain_s)
+            await checks.enter_graceful_shutdown()
+            if drain is not None:
+                await drain()
+            await server.stop(settings.drain_s)
     log.info("stopped")
+
+
+@contextlib.contextmanager
+def _what_is_there_stays() -> Iterator[None]:
+    """Until the block ends, the collector of cycles looks only at what is made from now on. Modules, descriptors and
+    the like are about 90,000 objects: to look through them all, every few seconds under load, keeps each call waiting
+    for 50 to 110 ms."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _stop_signal() -> asyncio.Event:

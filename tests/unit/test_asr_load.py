@@ -124,6 +124,19 @@ def test_a_queue_in_the_background_makes_partials_rarer_and_hurries_nobody(load:
     assert (load.slowdown, load.pressure, load.hurried) == (16, 0.0, False)
 
 
+@pytest.mark.parametrize(("queue", "at_ease"), [(0.0, True), (0.9, True), (1.1, False)])
+def test_a_text_may_be_improved_while_neither_finals_nor_partials_queue(
+    load: Load, queue: float, at_ease: bool
+) -> None:
+    for _ in range(100):
+        load.feel(queue * UNHURRIED_S, background=True)
+    assert load.at_ease == at_ease
+    for _ in range(100):
+        load.feel(0.0, background=True)
+        load.feel(queue * UNHURRIED_S)
+    assert load.at_ease == at_ease
+
+
 @pytest.mark.parametrize(("queue", "hurried"), [(1.9, False), (2.1, True)])
 def test_only_finals_have_time_once_the_queue_is_twice_what_it_should_be(
     load: Load, queue: float, hurried: bool

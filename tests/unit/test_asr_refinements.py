@@ -30,7 +30,7 @@ class Channel:
 
     def no_time(self) -> None:
         """The model is asked for so much that what was not torn apart is not heard again."""
-        self.scheduler.load.feel(0.2)
+        self.scheduler.load.feel(0.5)
         assert not self.scheduler.load.at_ease
         assert not self.scheduler.load.hurried
 

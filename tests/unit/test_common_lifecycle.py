@@ -1,10 +1,29 @@
-"""The end of a server: whatever becomes of a cancellation on its way, the jobs beside the calls end."""
+"""What a server does for its calls while it runs, and its end: whatever becomes of a cancellation, its jobs end."""
 
 import asyncio
+import gc
+import os
+import signal
 
 import pytest
 
 from servers.common import lifecycle
+from servers.common.settings import ServerSettings
+
+
+async def test_the_collector_of_cycles_passes_over_what_was_there_before_the_server_served() -> None:
+    kept = 0
+
+    async def job() -> None:
+        nonlocal kept
+        kept = gc.get_freeze_count()
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.Event().wait()
+
+    async with asyncio.timeout(10):
+        await lifecycle.run(ServerSettings(listen="127.0.0.1:0", drain_s=0), [], {}, {"looks": job})
+    assert kept > 10_000
+    assert gc.get_freeze_count() == 0
 
 
 async def test_a_job_whose_cancellation_got_lost_is_cancelled_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,6 +53,14 @@ def test_models_are_folders_of_the_models_folder_or_paths(installation: Installa
     assert "PYTHONPATH" not in found
 
 
+def test_the_c_library_is_asked_for_large_pages_beside_what_it_is_asked_for_already(
+    installation: Installation, home: Home
+) -> None:
+    assert environment(installation, home, {})["GLIBC_TUNABLES"] == "glibc.malloc.hugetlb=1"
+    own = environment(installation, home, {"GLIBC_TUNABLES": "glibc.malloc.arena_max=4"})["GLIBC_TUNABLES"]
+    assert own == "glibc.malloc.arena_max=4:glibc.malloc.hugetlb=1"
+
+
 def test_whisper_is_given_its_cuts_unless_the_settings_name_others(installation: Installation, home: Home) -> None:
     for name in ("whisper-base", "whisper-base-cut-vi", "whisper-base-cut-en", "whisper-tiny.en-cut-en"):
         (home.models / name).mkdir(parents=True)

@@ -12,6 +12,7 @@ Outputs:
     CLOSENESS  FP32 [1]  -1 to 1; see `encoder`. For a request with QUERY.
 """
 
+import gc
 import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeAlias
@@ -47,6 +48,7 @@ class TritonPythonModel:
         device = os.environ.get("AI2TEXT_EMBEDDER_DEVICE") or "cpu"
         self._encoder = load(os.environ["AI2TEXT_EMBEDDER_MODEL"], device)
         self._passages = ThreadPoolExecutor(1, "passages")
+        gc.freeze()  # what there is by now stays: to look through it for cycles would stop all work for a while
 
     def execute(self, requests: list[Any]) -> list[Any] | None:
         """Answers one batch, in order; what of it is passages only, and so can wait, some time later."""

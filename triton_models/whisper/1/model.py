@@ -21,6 +21,7 @@ A request that cannot be served is answered by an error of its own, which the ca
 INTERNAL; the others of its batch are not touched.
 """
 
+import gc
 import os
 import time
 from collections.abc import Sequence
@@ -88,6 +89,7 @@ class TritonPythonModel:
                 self._hearing = onnx.hearing
                 workers = int(os.environ.get("AI2TEXT_WHISPER_INSTANCES") or WORKERS)
                 self._workers = Workers(workers, int(os.environ.get("AI2TEXT_WHISPER_BATCH_SIZE") or TOGETHER))
+        gc.freeze()  # what there is by now stays: to look through it for cycles would stop all work for a while
 
     def finalize(self) -> None:
         """Answers what was taken."""
