@@ -42,7 +42,8 @@ async def written(ground: Ground, rate: float, seconds: float) -> Writes:
 def shown_writes(found: Writes, rate: float) -> Table:
     """The writes as a table."""
     spread = found.spread
-    table = Table("writes a second", "p50", "p95", "p99", "failed", title="AppendSegments through the edge")
+    title = f"AppendSegments through the edge, {writes.TRACED} % traced"
+    table = Table("writes a second", "p50", "p95", "p99", "failed", title=title)
     percentiles = (f"{ms:.1f} ms" for ms in (spread.p50, spread.p95, spread.p99))
     table.add_row(f"{rate:.0f}", *percentiles, f"{len(found.errors)} of {spread.count + len(found.errors)}")
     return table
@@ -87,7 +88,8 @@ def main() -> int:
     console.print(report.machine())
     errors: list[str] = []
     if "writes" in wanted:
-        found = uvloop.run(written(ground, options.rate, options.seconds))
+        with writes.sampled(ground.ports):
+            found = uvloop.run(written(ground, options.rate, options.seconds))
         console.print(shown_writes(found, options.rate))
         told(console, found.errors)
         p95 = round(found.spread.p95, 1)

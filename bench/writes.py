@@ -1,9 +1,11 @@
 """Writes to metadata through the edge at a constant rate, whether they are answered or not: how long they take."""
 
 import asyncio
+import gc
 import itertools
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import grpc
@@ -17,7 +19,14 @@ from ai2text.metadata.v1 import (
 )
 
 from bench.spread import Spread
+from mesh import runtime
+from mesh.ports import Ports
 
+SAMPLING = "tracing.random_sampling"
+"""Envoy's name for how many per cent of the requests are traced."""
+TRACED = 1
+"""Per cent of the writes. The local mesh traces all that comes, to be looked into; where hundreds come a second nobody
+does."""
 DEADLINE_S = 5.0
 TRANSCRIPTS = 64
 """The writes go to so many transcripts in turn: those to one recording wait for each other."""
@@ -42,12 +51,23 @@ class Writes:
         return len(self.errors) / max(1, len(self.errors) + len(self.delays_ms))
 
 
+@contextmanager
+def sampled(ports: Ports) -> Iterator[None]:
+    """Until the block ends, the edge has few requests traced. Raises EdgeAway."""
+    runtime.tell(ports, SAMPLING, TRACED)
+    try:
+        yield
+    finally:
+        runtime.forget(ports, SAMPLING)
+
+
 async def measure(target: str, headers: Sequence[tuple[str, str]], rate: float, seconds: float) -> Writes:
     """Append one segment `rate` times a second for so long, over eight connections."""
     options = [("grpc.use_local_subchannel_pool", 1)]
     channels = [grpc.aio.insecure_channel(target, options=options) for _ in range(8)]
     try:
         transcripts = await _transcripts(channels[0], headers)
+        gc.freeze()  # the pauses of a collector that looks through all modules are no delays of what is measured
         stubs = itertools.cycle([transcript_service_pb2_grpc.TranscriptServiceStub(channel) for channel in channels])
         writes = Writes()
         loop = asyncio.get_running_loop()

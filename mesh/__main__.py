@@ -13,12 +13,12 @@ from rich.markup import escape
 from mesh import doctor as checks
 from mesh import status as statuses
 from mesh import traces
-from mesh.canary import EdgeAway
 from mesh.collector import SpanFile
 from mesh.home import Home
 from mesh.lifecycle import Mesh, MeshError
 from mesh.logs import follow, show
 from mesh.ports import Ports
+from mesh.runtime import EdgeAway
 from mesh.supervision import SupervisorAway, SupervisorRefused
 
 app = typer.Typer(help="The local mesh of AI2Text.", no_args_is_help=True, add_completion=False)

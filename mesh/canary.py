@@ -4,23 +4,17 @@ It is the key `ai2text.canary_weight` in the runtime of `envoy/envoy.yaml`. What
 `make down`, so that an Envoy that had to be restarted goes on with it.
 """
 
-import json
 import os
 from collections.abc import Mapping
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
+from mesh import runtime
 from mesh.home import Home
 from mesh.percent import percent
-from mesh.ports import HOST, Ports
+from mesh.ports import Ports
 
 RUNTIME_KEY = "ai2text.canary_weight"
 DEFAULT_WEIGHT = 10
-DEADLINE_S = 5.0
-
-
-class EdgeAway(Exception):
-    """Envoy does not answer, or not as it should."""
 
 
 def weight(home: Home, environ: Mapping[str, str] | None = None) -> int:
@@ -36,13 +30,12 @@ def weight(home: Home, environ: Mapping[str, str] | None = None) -> int:
 
 def current(ports: Ports) -> int:
     """The weight by which the running Envoy goes. Raises EdgeAway."""
-    entries = json.loads(_ask(ports, "GET", "/runtime?format=json"))["entries"]
-    return int(entries[RUNTIME_KEY]["final_value"])
+    return int(runtime.value(ports, RUNTIME_KEY))
 
 
 def change(home: Home, ports: Ports, weight: int) -> None:
     """Tells the running Envoy a weight from 0 to 100; only what begins from now on goes by it. Raises EdgeAway."""
-    _ask(ports, "POST", f"/runtime_modify?{RUNTIME_KEY}={weight}")
+    runtime.tell(ports, RUNTIME_KEY, weight)
     _record(home).write_text(str(weight), encoding="utf-8")
 
 
@@ -53,18 +46,3 @@ def forget(home: Home) -> None:
 
 def _record(home: Home) -> Path:
     return home.run / "canary_weight"
-
-
-def _ask(ports: Ports, method: str, path: str) -> bytes:
-    connection = HTTPConnection(HOST, ports.envoy_admin, timeout=DEADLINE_S)
-    try:
-        connection.request(method, path)
-        answer = connection.getresponse()
-        said = answer.read()
-    except (OSError, HTTPException) as error:
-        raise EdgeAway(f"Envoy does not answer on port {ports.envoy_admin} ({error}): `make status`") from error
-    finally:
-        connection.close()
-    if answer.status != 200:
-        raise EdgeAway(f"Envoy answers {answer.status}: {said.decode(errors='replace').strip()}")
-    return said

@@ -110,7 +110,7 @@ class Mesh:
     def canary(self, weight: int | None) -> int:
         """The per cent of new calls that the canary of asr gets, after it was set to `weight` unless that is None.
 
-        Raises MeshError when the mesh is down, canary.EdgeAway when Envoy does not answer.
+        Raises MeshError when the mesh is down, runtime.EdgeAway when Envoy does not answer.
         """
         self._require_up()
         if weight is not None:

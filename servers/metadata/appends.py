@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 MOST_TOGETHER = 64
 """Appends in one transaction."""
-RESTS, LONGEST_REST_S = 2.0, 0.012
+RESTS, LONGEST_REST_S = 2.0, 0.006
 """Between two transactions: so many times as long as the first took, unless there are enough for a full one."""
 MOST_SEGMENTS = 8
 """An append that has more goes alone: the others need not wait for it."""

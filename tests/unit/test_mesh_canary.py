@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from mesh import canary, edge
+from mesh import canary, edge, runtime
 from mesh.home import Home
 from mesh.lifecycle import Mesh, MeshError
 from tests.free_ports import free_ports
@@ -53,7 +53,7 @@ def test_a_useless_share_of_traces_is_refused_in_words(home: Home, monkeypatch: 
 
 def test_without_an_edge_nothing_is_set(home: Home) -> None:
     ports = free_ports()
-    with pytest.raises(canary.EdgeAway, match=str(ports.envoy_admin)):
+    with pytest.raises(runtime.EdgeAway, match=str(ports.envoy_admin)):
         canary.change(home, ports, 25)
     assert canary.weight(home, {}) == 10
     with pytest.raises(MeshError, match="make up"):
