@@ -18,6 +18,7 @@ from bench.ground import Ground
 from bench.ingestion import Ingested
 from bench.measures import Figures
 from bench.writes import Writes
+from mesh import runtime
 from mesh.keys import Keys
 
 NAME = "pipeline"
@@ -88,8 +89,11 @@ def main() -> int:
     console.print(report.machine())
     errors: list[str] = []
     if "writes" in wanted:
-        with writes.sampled(ground.ports):
-            found = uvloop.run(written(ground, options.rate, options.seconds))
+        try:
+            with writes.sampled(ground.ports):
+                found = uvloop.run(written(ground, options.rate, options.seconds))
+        except runtime.EdgeAway as error:
+            sys.exit(str(error))
         console.print(shown_writes(found, options.rate))
         told(console, found.errors)
         p95 = round(found.spread.p95, 1)

@@ -28,11 +28,11 @@ BATCH = 32
 POLL_S = 0.2
 """How often the outbox is looked at when nobody says that there is something in it."""
 RESTS, LONGEST_REST_S = 9.0, 1.0
-"""After a batch the relay rests so many times as long as that took, so it takes a tenth of the time, and less of it on
-a machine that is at its bound, where a batch takes longer: who writes goes before who reads of it, and what is left
-lies in the outbox until there is room. What comes alone goes at once; what comes meanwhile goes together, for a batch
-costs little more than one event, here and where it is handled. 300 a second go through, several times what can be
-embedded of texts that are new."""
+"""After a batch the relay rests so many times as long as that took, so it takes a tenth of the time; on a machine that
+is at its bound a batch takes longer, and fewer go. So who writes goes before who reads of it, and what is left lies in
+the outbox until there is room. What comes alone goes at once; what comes meanwhile goes together, for a batch costs
+little more than one event, here and where it is handled. Where there is room 300 events a second go through, several
+times what can be embedded of texts that are new."""
 MEASURE_S = 5.0
 
 

@@ -16,6 +16,7 @@ from ai2text.search.v1.search_service_pb2 import SearchRequest
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from mesh.keys import Keys
 from tests.mesh.running_mesh import Client, RunningMesh, eventually
 from tests.mesh.speaking import clips
 from tests.rpc import refusals
@@ -68,6 +69,13 @@ def test_without_a_token_or_with_a_forged_one_a_call_is_unauthenticated(client: 
     assert list_recordings(client, []) == grpc.StatusCode.UNAUTHENTICATED
     assert list_recordings(client, [("authorization", f"Bearer {forged}")]) == grpc.StatusCode.UNAUTHENTICATED
     assert list_recordings(client, running.bearer()) == grpc.StatusCode.OK
+
+
+def test_a_token_that_the_edge_remembers_ends_all_the_same(client: Client, running: RunningMesh) -> None:
+    skew_s = 30  # of clocks, which the edge allows
+    ends = [("authorization", f"Bearer {Keys(running.home.keys).mint('me', 'acme', ttl=8 - skew_s)}")]
+    assert [list_recordings(client, ends) for _ in range(4)] == [grpc.StatusCode.OK] * 4
+    eventually(lambda: list_recordings(client, ends), lambda code: code == grpc.StatusCode.UNAUTHENTICATED)
 
 
 def test_identity_headers_of_the_client_are_not_believed(

@@ -303,7 +303,7 @@ async def test_what_reads_as_before_is_not_told_again(echo: Listener) -> None:
 
 async def test_a_final_that_stands_alone_is_heard_again_only_when_there_is_time(echo: Listener) -> None:
     alone = ((1.0, 0.5), ((GAP_MS + 100) / 1000, 0.0), (1.0, 0.5), (1.0, 0.0))
-    echo.load.feel(0.5)
+    echo.load.feel(1.0)
     await echo.hear(*alone)
     assert await refined(echo) == {}
     assert len(echo.model.begun) == 2
