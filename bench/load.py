@@ -106,6 +106,7 @@ class Generator:
 
 def perform(target: str, token: str, parts: Sequence[Part]) -> tuple[list[Take], float]:
     """Runs some speakers in this process; returns their takes, and the CPU seconds that it took."""
+    gc.collect()
     gc.freeze()  # the pauses of a collector that looks through all modules would count as delays of what is measured
     used = time.process_time()
     takes = asyncio.run(_perform(target, token, parts))

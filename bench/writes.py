@@ -67,6 +67,7 @@ async def measure(target: str, headers: Sequence[tuple[str, str]], rate: float, 
     channels = [grpc.aio.insecure_channel(target, options=options) for _ in range(8)]
     try:
         transcripts = await _transcripts(channels[0], headers)
+        gc.collect()
         gc.freeze()  # the pauses of a collector that looks through all modules are no delays of what is measured
         stubs = itertools.cycle([transcript_service_pb2_grpc.TranscriptServiceStub(channel) for channel in channels])
         writes = Writes()

@@ -88,7 +88,7 @@ class Load:
 
     @property
     def at_ease(self) -> bool:
-        """Whether there is time for more than what somebody waits for: partials are no rarer than every second one."""
+        """Whether there is time for more than what somebody waits for: partials are at most twice as rare as ever."""
         return self.slowdown <= 2
 
     def note(self, waited_s: float, worked_s: float) -> None:

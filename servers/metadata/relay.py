@@ -31,8 +31,8 @@ RESTS, LONGEST_REST_S = 9.0, 1.0
 """After a batch the relay rests so many times as long as that took, so it takes a tenth of the time; on a machine that
 is at its bound a batch takes longer, and fewer go. So who writes goes before who reads of it, and what is left lies in
 the outbox until there is room. What comes alone goes at once; what comes meanwhile goes together, for a batch costs
-little more than one event, here and where it is handled. Where there is room 300 events a second go through, several
-times what can be embedded of texts that are new."""
+little more than one event, here and where it is handled. Where there is room some 200 events a second go through, more
+than twice what can be embedded of texts that are new."""
 MEASURE_S = 5.0
 
 

@@ -48,6 +48,7 @@ class TritonPythonModel:
         device = os.environ.get("AI2TEXT_EMBEDDER_DEVICE") or "cpu"
         self._encoder = load(os.environ["AI2TEXT_EMBEDDER_MODEL"], device)
         self._passages = ThreadPoolExecutor(1, "passages")
+        gc.collect()
         gc.freeze()  # what there is by now stays: to look through it for cycles would stop all work for a while
 
     def execute(self, requests: list[Any]) -> list[Any] | None:

@@ -89,6 +89,7 @@ class TritonPythonModel:
                 self._hearing = onnx.hearing
                 workers = int(os.environ.get("AI2TEXT_WHISPER_INSTANCES") or WORKERS)
                 self._workers = Workers(workers, int(os.environ.get("AI2TEXT_WHISPER_BATCH_SIZE") or TOGETHER))
+        gc.collect()
         gc.freeze()  # what there is by now stays: to look through it for cycles would stop all work for a while
 
     def finalize(self) -> None:
