@@ -273,7 +273,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="another seed, other conversations (default: %(default)s)")
     parser.add_argument("--beam", type=int, default=5, help="of offline faster-whisper (default: %(default)s)")
     parser.add_argument("--only", type=_names, default=[], help=f"of {','.join(SECTIONS)}")
-    parser.add_argument("--full", action="store_true", help="take as long as it takes, not 15 minutes")
+    parser.add_argument("--within", type=float, default=WITHIN_S, help="seconds it may take (default: %(default)s)")
+    parser.add_argument("--full", action="store_true", help="take as long as it takes")
     parser.add_argument("--plot", type=Path, default=Path("docs/asr_latency.svg"), help="(default: %(default)s)")
     parser.add_argument("--tiny", type=Path, default=Ground.tiny_weights(), help="(default: %(default)s)")
     parser.add_argument("--peer-port", type=int, default=9790, help="for whisperlivekit (default: %(default)s)")
@@ -308,7 +309,7 @@ def main() -> int:
         print(f"no mesh answers at {ground.target} ({error.code().name}): `make up` starts it", file=sys.stderr)
         return 2
     spoken = ground.clips()
-    budget = Budget(float("inf") if options.full else WITHIN_S)
+    budget = Budget(float("inf") if options.full else options.within)
     console.print(f"{report.machine()}; {len(spoken)} clips; speakers send {options.chunk_ms} ms at a time")
     bench = SpeechBench(ground, options, spoken, voices.ready(spoken), told, console, budget)
     try:

@@ -4,9 +4,8 @@ import urllib.request
 
 import psutil
 
-from mesh import starts
+from mesh import replicas, starts
 from mesh.home import Home
-from mesh.parts import ASR_REPLICAS
 from mesh.ports import HOST, Ports
 from mesh.supervision import Supervisor
 
@@ -16,12 +15,12 @@ SESSIONS = "ai2text_asr_sessions"
 
 def serving(ports: Ports) -> list[str]:
     """The replicas that have a session now."""
-    return [replica for replica in ASR_REPLICAS if sessions(ports, replica)]
+    return [replica for replica in replicas.asr() if sessions(ports, replica)]
 
 
 def sessions(ports: Ports, replica: str) -> int:
     """How many sessions a replica has; 0 when it does not answer."""
-    port = getattr(ports, f"{replica.replace('-', '_')}_metrics")
+    port = getattr(ports, f"{replicas.port(replica)}_metrics")
     try:
         with urllib.request.urlopen(f"http://{HOST}:{port}/metrics", timeout=2) as answer:
             lines = answer.read().decode().splitlines()

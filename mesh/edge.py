@@ -12,6 +12,7 @@ import yaml
 from google.protobuf.json_format import MessageToJson
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
+from mesh import replicas
 from mesh.home import REPOSITORY, Home
 from mesh.keys import AUDIENCE, ISSUER
 from mesh.percent import percent
@@ -77,8 +78,8 @@ class Edge:
         return cls(
             listen=Endpoint(HOST, ports.edge),
             admin_port=ports.envoy_admin,
-            asr_stable=(Endpoint(HOST, ports.asr_1), Endpoint(HOST, ports.asr_2)),
-            asr_canary=(Endpoint(HOST, ports.asr_canary),),
+            asr_stable=_asr(ports, "stable"),
+            asr_canary=_asr(ports, "canary"),
             metadata=Endpoint(HOST, ports.metadata),
             embeddings=Endpoint(HOST, ports.embeddings),
             search=Endpoint(HOST, ports.search),
@@ -118,6 +119,11 @@ class Edge:
             "away_details": base64.b64encode(_away().SerializeToString()).decode(),
             "away_json": json.loads(MessageToJson(_away())),
         } | {name: getattr(self, name).socket_address() for name in upstreams}
+
+
+def _asr(ports: Ports, version: str) -> tuple[Endpoint, ...]:
+    running = [replica for replica, its_version in replicas.asr().items() if its_version == version]
+    return tuple(Endpoint(HOST, getattr(ports, replicas.port(replica))) for replica in running)
 
 
 def sampling(environ: Mapping[str, str] | None = None) -> int:

@@ -16,6 +16,8 @@ SOURCE = REPOSITORY / "triton_models"
 BACKGROUND = "-background"
 BATCH = "-batch"
 GPU_BATCH = "32"
+GPU_INSTANCES = "4"
+"""While one of them reads and writes what it shares with Triton, another has the GPU."""
 RECORDED_TOGETHER = "8"
 """Clips that `whisper-batch` decodes at once on the CPU."""
 GATHERING_US = "100000"
@@ -62,19 +64,24 @@ def configured(config: str, model: str, environ: Mapping[str, str]) -> str:
     """A model's configuration with its settings, here for `whisper`:
 
     AI2TEXT_WHISPER_DEVICE      `cuda`: instances on each GPU, instead of on the CPU
-    AI2TEXT_WHISPER_INSTANCES   how many of them
+    AI2TEXT_WHISPER_INSTANCES   how many of them; 4 on a GPU
     AI2TEXT_WHISPER_BATCH_SIZE  how many requests one of them may answer at once; 32 on a GPU
     AI2TEXT_WHISPER_ONNX        on the CPU the instances are threads of one process, which share what that folder has
     """
     setting = f"AI2TEXT_{model.upper()}"
-    on_gpu = environ.get(f"{setting}_DEVICE", "").startswith("cuda")
+    on_gpu = is_on_gpu(model, environ)
     kind = "KIND_GPU" if on_gpu else "KIND_CPU"
     threaded = bool(environ.get(f"{setting}_ONNX")) and not on_gpu
-    wanted = _count(environ, f"{setting}_INSTANCES") or r"\1"
+    wanted = _count(environ, f"{setting}_INSTANCES") or (GPU_INSTANCES if on_gpu else r"\1")
     instances = "1" if threaded else wanted
     batch = _count(environ, f"{setting}_BATCH_SIZE") or (GPU_BATCH if on_gpu else r"\1")
     config = _INSTANCES.sub(rf"{{ kind: {kind}, count: {instances} }}", config)
     return _BATCH.sub(rf"max_batch_size: {batch}", config)
+
+
+def is_on_gpu(model: str, environ: Mapping[str, str]) -> bool:
+    """Whether Triton is to run `model` on GPUs."""
+    return environ.get(f"AI2TEXT_{model.upper()}_DEVICE", "").startswith("cuda")
 
 
 def _count(environ: Mapping[str, str], name: str) -> str:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from mesh import canary, health, migrations, model_repository, nats, objects, postgres, starts, wheels
+from mesh import canary, health, migrations, model_repository, nats, objects, postgres, replicas, starts, wheels
 from mesh.edge import Edge, render
 from mesh.home import Home
 from mesh.keys import Keys
@@ -30,8 +30,10 @@ SERVICES = {
     "search": ("ai2text.search.v1.IndexService", "ai2text.search.v1.SearchService"),
 }
 """What each of our servers serves, by the full names of the contract."""
-ASR_REPLICAS = {"asr-1": "stable", "asr-2": "stable", "asr-canary": "canary"}
-"""The parts that run `asr`, each with its version: two of one, so that a session survives its server, and the next."""
+ASR_SHARE = 0.9
+"""Of the speech model's time, what the finals of all stable `asr` together may need."""
+SESSION_BUSY_ON_GPU = "0.002"
+"""A final takes an H200 a tenth of a CPU's time, and as much of it is batched."""
 
 NOBODY_WAITS_FOR = ("admin", "batch")
 """Servers whose work is beside that of the others."""
@@ -181,15 +183,26 @@ def _servers(ports: Ports, home: Home) -> list[Part]:
         _server("search", "the index, and questions to it (gRPC)", ("embeddings", "nats", "valkey"), ports, home),
         _server("asr.batch", "recordings to text, and operations (gRPC)",
                 ("triton", "metadata", "nlp", "postgres", "nats", "objects"), ports, home, "batch"),
-        *(_asr(replica, version, ports, home) for replica, version in ASR_REPLICAS.items()),
+        *(_asr(replica, version, ports, home) for replica, version in replicas.asr().items()),
     ]  # fmt: skip
 
 
 def _asr(replica: str, version: str, ports: Ports, home: Home) -> Part:
     does = f"live and recorded speech to text, the {version} version (gRPC)"
-    return _server(
-        "asr", does, ("triton", "metadata", "nlp", "valkey"), ports, home, replica, {"AI2TEXT_VERSION": version}
-    )
+    env = {"AI2TEXT_VERSION": version} | share_of_model(os.environ)
+    return _server("asr", does, ("triton", "metadata", "nlp", "valkey"), ports, home, replica, env)
+
+
+def share_of_model(environ: Mapping[str, str]) -> dict[str, str]:
+    """What an `asr` is told of the model that it shares with the others, where `environ` does not say it itself."""
+    stable = list(replicas.asr(environ).values()).count("stable")
+    known = {"AI2TEXT_MAX_BUSY": f"{ASR_SHARE / stable:.3g}"}
+    on_gpu = model_repository.is_on_gpu("whisper", environ)
+    if instances := environ.get("AI2TEXT_WHISPER_INSTANCES", model_repository.GPU_INSTANCES if on_gpu else ""):
+        known["AI2TEXT_MODEL_INSTANCES"] = instances
+    if on_gpu:
+        known["AI2TEXT_SESSION_BUSY"] = SESSION_BUSY_ON_GPU
+    return {name: value for name, value in known.items() if name not in environ}
 
 
 def _server(
@@ -204,7 +217,7 @@ def _server(
 ) -> Part:
     """The server in `servers/NAME`; `replica` is what its part is called when there are several."""
     part = replica or name
-    port = part.replace("-", "_")
+    port = replicas.port(part)
     own = {"AI2TEXT_LISTEN": ports.address(port), "AI2TEXT_METRICS_PORT": str(getattr(ports, f"{port}_metrics"))}
     return Part(
         name=part,
@@ -255,7 +268,7 @@ def _edge(ports: Ports, home: Home) -> Part:
         does="Envoy: the one address that clients call",
         command=[str(BIN / "envoy"), "-c", str(config), "--disable-hot-restart", "--concurrency", "2"],
         ports=("edge", "envoy_admin"),
-        needs=(*ASR_REPLICAS, "metadata", "embeddings", "search", "nlp", "ingestion", "admin", "batch"),
+        needs=(*replicas.asr(), "metadata", "embeddings", "search", "nlp", "ingestion", "admin", "batch"),
         prepare=prepare,
         check=health.http(ports.envoy_admin, "/ready", "takes calls"),
     )

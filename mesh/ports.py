@@ -51,6 +51,18 @@ _OFFSETS = {
     "nlp_metrics": 37,
     "admin": 38,
     "admin_metrics": 39,
+    "asr_3": 40,
+    "asr_3_metrics": 41,
+    "asr_4": 42,
+    "asr_4_metrics": 43,
+    "asr_5": 44,
+    "asr_5_metrics": 45,
+    "asr_6": 46,
+    "asr_6_metrics": 47,
+    "asr_7": 48,
+    "asr_7_metrics": 49,
+    "asr_8": 50,
+    "asr_8_metrics": 51,
 }
 SPAN = max(_OFFSETS.values())
 
@@ -99,6 +111,18 @@ class Ports:
     nlp_metrics: int
     admin: int
     admin_metrics: int
+    asr_3: int
+    asr_3_metrics: int
+    asr_4: int
+    asr_4_metrics: int
+    asr_5: int
+    asr_5_metrics: int
+    asr_6: int
+    asr_6_metrics: int
+    asr_7: int
+    asr_7_metrics: int
+    asr_8: int
+    asr_8_metrics: int
 
     @classmethod
     def from_base(cls, base: int) -> "Ports":

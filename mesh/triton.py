@@ -72,9 +72,10 @@ class Installation:
 
     @property
     def library_path(self) -> list[str]:
-        """The folders in which the server and its stubs look for shared libraries before the system's."""
+        """The folders in which the server and its stubs look for shared libraries before the system's: CUDA's too, if
+        NVIDIA's wheels are there."""
         own = [str(self.own_libpython.parent)] if self.own_libpython.exists() else []
-        return [str(self.libraries), *own]
+        return [str(self.libraries), *own, *sorted(map(str, self.packages.glob("nvidia/*/lib")))]
 
     def missing(self) -> list[str]:
         """What keeps Triton from starting, one sentence each; empty when nothing does."""
@@ -182,14 +183,16 @@ def environment(installation: Installation, home: Home, environ: Mapping[str, st
     """`environ` with the library path, the environment's Python first, and the models as full paths.
 
     Whisper is given all its cuts that the models folder has, unless AI2TEXT_WHISPER_CUTS names others or, empty, none;
-    so it is with AI2TEXT_WHISPER_ONNX, what ONNX Runtime takes of it.
+    so it is with AI2TEXT_WHISPER_ONNX, what ONNX Runtime takes of it. On a GPU it is given no cuts: all words cost
+    next to nothing there, and clips of several languages are decoded together.
     """
 
     def model(variable: str, default: str) -> Path:
         return home.models / environ.get(variable, default)  # an absolute path in the variable stands
 
     whisper = model("AI2TEXT_WHISPER_MODEL", "whisper-base")
-    cuts = ":".join(sorted(map(str, home.models.glob(f"{whisper.name}-cut-*"))))
+    on_gpu = model_repository.is_on_gpu("whisper", environ)
+    cuts = "" if on_gpu else ":".join(sorted(map(str, home.models.glob(f"{whisper.name}-cut-*"))))
     exported = whisper.with_name(f"{whisper.name}-onnx")
     paths = [*installation.library_path, *filter(None, [environ.get("LD_LIBRARY_PATH")])]
     return {

@@ -35,6 +35,9 @@ class Settings(ServerSettings):
     servers that share a model get about half each."""
     max_wait_s: float = Field(default=0.25, gt=0)
     """How long finals may wait for the speech model on average before new sessions are refused, in seconds."""
+    session_busy: float = Field(default=0.04, gt=0, le=1)
+    """The share of the speech model's time that a session is taken to need until it has been heard. On a GPU, of which
+    one final takes much less, 0.002."""
     idle_s: float = Field(default=60.0, gt=0)
     """A live stream on which nothing arrives for so long is ended, in seconds."""
     parked_s: float = Field(default=30.0, ge=0)

@@ -2,7 +2,7 @@
 
 import urllib.request
 
-from mesh.parts import ASR_REPLICAS
+from mesh import replicas
 from tests.mesh.running_mesh import RunningMesh, eventually
 
 STREAMS = ("/StreamingRecognize", "/WatchSession")
@@ -11,12 +11,12 @@ STREAMS = ("/StreamingRecognize", "/WatchSession")
 
 def serving(running: RunningMesh) -> list[str]:
     """The replicas that are answering a live stream."""
-    return [part for part in ASR_REPLICAS if streams(running, part)]
+    return [part for part in replicas.asr() if streams(running, part)]
 
 
 def streams(running: RunningMesh, part: str) -> float:
     """How many live streams a replica is answering; 0 where it does not run."""
-    address = running.ports.address(f"{part.replace('-', '_')}_metrics")
+    address = running.ports.address(f"{replicas.port(part)}_metrics")
     try:
         with urllib.request.urlopen(f"http://{address}/metrics", timeout=2) as answer:
             lines = answer.read().decode().splitlines()

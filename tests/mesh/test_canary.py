@@ -11,7 +11,7 @@ import pytest
 from ai2text.asr.v1 import audio_pb2, live_session_service_pb2, speech_service_pb2
 
 from bench.clips import pcm16
-from mesh.parts import ASR_REPLICAS
+from mesh import replicas
 from tests.mesh.running_mesh import Client, RunningMesh, eventually
 from tests.mesh.speaking import CHUNK, clips, requests
 
@@ -147,7 +147,7 @@ def test_a_stream_stays_with_its_version_when_the_weight_changes(
 @pytest.mark.timeout(120)
 def test_a_replica_that_stops_gets_nothing_new_and_is_still_heard(client: Client, running: RunningMesh) -> None:
     ports = running.ports.names()
-    parts = {ports[part.replace("-", "_")]: part for part in ASR_REPLICAS}
+    parts = {ports[replicas.port(part)]: part for part in replicas.asr()}
     session = LiveSession(client, running, {VERSION: "stable"})
     assert running.mesh("kill", parts[session.port], "--signal", "TERM").returncode == 0
     time.sleep(1.5)  # the edge asks every second

@@ -12,7 +12,7 @@ import pytest
 from ai2text.metadata.v1 import transcript_service_pb2
 
 from bench.clips import pcm16
-from mesh.parts import ASR_REPLICAS
+from mesh import replicas
 from mesh.supervision import Supervisor
 from tests.mesh.running_mesh import Client, RunningMesh, eventually
 from tests.mesh.speaking import Spoken, clips, found, requests, speak
@@ -30,7 +30,7 @@ PARTS = (
     "metadata",
     "embeddings",
     "search",
-    *ASR_REPLICAS,
+    *replicas.asr(),
     "envoy",
     "traces",
     "watchdog",

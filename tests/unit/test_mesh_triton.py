@@ -84,6 +84,16 @@ def test_whisper_is_given_what_onnx_runtime_takes_of_it_where_that_is(installati
     assert exported(AI2TEXT_WHISPER_ONNX="/else/where") == "/else/where"
 
 
+def test_on_a_gpu_whisper_is_given_no_cuts_and_the_libraries_of_cuda(installation: Installation, home: Home) -> None:
+    (home.models / "whisper-base-cut-vi").mkdir(parents=True)
+    libraries = installation.packages / "nvidia" / "cublas" / "lib"
+    libraries.mkdir(parents=True)
+    on_gpu = environment(installation, home, {"AI2TEXT_WHISPER_DEVICE": "cuda"})
+    assert on_gpu["AI2TEXT_WHISPER_CUTS"] == ""
+    assert str(libraries) in on_gpu["LD_LIBRARY_PATH"].split(":")
+    assert environment(installation, home, {})["AI2TEXT_WHISPER_CUTS"] == f"{home.models}/whisper-base-cut-vi"
+
+
 def test_settings_change_a_models_configuration_and_nothing_else(tmp_path: Path) -> None:
     source = (model_repository.SOURCE / "whisper" / "config.pbtxt").read_text()
     assert model_repository.configured(source, "whisper", {}) == source
@@ -94,6 +104,7 @@ def test_settings_change_a_models_configuration_and_nothing_else(tmp_path: Path)
     assert "\nmax_batch_size: 32\n" in on_gpu
     assert len(on_gpu.splitlines()) == len(source.splitlines())
     unsaid = model_repository.configured(source, "whisper", {"AI2TEXT_WHISPER_DEVICE": "cuda:0"})
+    assert "{ kind: KIND_GPU, count: 4 }" in unsaid
     assert "\nmax_batch_size: 32\n" in unsaid
     on_cpu = model_repository.configured(source, "whisper", {"AI2TEXT_WHISPER_BATCH_SIZE": "5"})
     assert "\nmax_batch_size: 5\n" in on_cpu
