@@ -26,32 +26,44 @@ def _smoothed(rows: Floats) -> Floats:
     if rows.shape[-1] <= half:
         return rows
     padded = np.pad(rows, ((0, 0), (0, 0), (half, half)), mode="reflect")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, MEDIAN_WIDTH, axis=-1)
-    return np.asarray(np.partition(windows, half, axis=-1)[..., half], np.float32)
+    shifted = [padded[..., at : at + rows.shape[-1]] for at in range(MEDIAN_WIDTH)]
+    for end in range(MEDIAN_WIDTH - 1, half - 1, -1):  # a bubble sort of whole arrays, as far as the middle
+        for at in range(end):
+            low, high = shifted[at], shifted[at + 1]
+            shifted[at], shifted[at + 1] = np.minimum(low, high), np.maximum(low, high)
+    return shifted[half]
 
 
 def warped(costs: Floats) -> list[tuple[int, int]]:
     """The cheapest path through `costs` [rows, columns], from corner to corner; each step goes one on in either or
-    both."""
+    both.
+
+    A row at a time: a path enters it from above at some column and goes along it from there, and what it costs to go
+    along is a difference of running sums, so that the best entry for each column is a running minimum.
+    """
     rows, columns = costs.shape
     total = np.full((rows + 1, columns + 1), np.inf)
-    came = np.zeros((rows + 1, columns + 1), np.int8)
     total[0, 0] = 0
-    for diagonal in range(2, rows + columns + 1):
-        down = np.arange(max(1, diagonal - columns), min(rows, diagonal - 1) + 1)
-        across = diagonal - down
-        ways = np.stack([total[down - 1, across - 1], total[down - 1, across], total[down, across - 1]])
-        best = ways.argmin(axis=0)
-        total[down, across] = costs[down - 1, across - 1] + ways[best, np.arange(down.size)]
-        came[down, across] = best
-    return _walked_back(came)
+    for row, own in enumerate(np.asarray(costs, np.float64), start=1):
+        above = total[row - 1]
+        along = np.cumsum(own)
+        total[row, 1:] = along + np.minimum.accumulate(np.minimum(above[:-1], above[1:]) - (along - own))
+    return _walked_back(total)
 
 
-def _walked_back(came: NDArray[np.int8]) -> list[tuple[int, int]]:
-    row, column = came.shape[0] - 1, came.shape[1] - 1
+def _walked_back(total: NDArray[np.float64]) -> list[tuple[int, int]]:
+    """The path whose costs so far are `total`, behind a row and a column of nothing. Of ways as cheap as each other it
+    is the one along both, else down."""
+    costs = total.tolist()
+    row, column = len(costs) - 1, len(costs[0]) - 1
     steps: list[tuple[int, int]] = []
     while row > 0 and column > 0:
         steps.append((row - 1, column - 1))
-        way = came[row, column]
-        row, column = row - (way != 2), column - (way != 1)
+        both, down, across = costs[row - 1][column - 1], costs[row - 1][column], costs[row][column - 1]
+        if both <= down and both <= across:
+            row, column = row - 1, column - 1
+        elif down <= across:
+            row -= 1
+        else:
+            column -= 1
     return steps[::-1]
