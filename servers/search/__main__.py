@@ -8,6 +8,7 @@ import uvloop
 from servers.common import channel, events, lifecycle, telemetry
 from servers.search import claim, consumers, hot_store, index_service, service, vector_homes
 from servers.search.backlog import Backlog
+from servers.search.cautious import Caution, CautiousEmbedder
 from servers.search.embedder import RemoteEmbedder
 from servers.search.generations import Generations
 from servers.search.hot import HotQueries
@@ -40,7 +41,8 @@ async def main(settings: Settings) -> None:
         stack.push_async_callback(shelves.close)
         intake = Intake(shelves)
         embedder = RemoteEmbedder(embeddings, settings.embed_timeout_s)
-        questions = RememberingEmbedder(embedder)
+        caution = Caution(settings.embeds_at_once, settings.embed_patience_s)
+        questions = RememberingEmbedder(CautiousEmbedder(embedder, caution))
         reranker = Reranker(embedder, settings.rerank_candidates)
         backlog = Backlog(bus, f"search-{store.index_id}")
         searches = Searches(shelves, questions, reranker, settings.max_searches, lambda: backlog.is_long)

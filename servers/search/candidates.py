@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+from servers.common.errors import DependencyUnavailable
 from servers.search.documents import Document, Embedding, Scope
 from servers.search.indexing import Ranked
 from servers.search.narrowing import Conditions, Span
@@ -33,6 +34,10 @@ class Library(Protocol):
     async def within(self, scope: Scope, span: Span) -> "Within":
         """Which documents of the recordings of the scope lie in that part of them."""
         ...
+
+
+class Silence(DependencyUnavailable):
+    """No answer, whatever was asked: the next question will hardly have one."""
 
 
 class QueryEmbedder(Protocol):

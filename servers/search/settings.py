@@ -23,6 +23,12 @@ class Settings(ServerSettings):
     embed_timeout_s: float = Field(default=2.0, gt=0)
     """How long the embedding of a query is waited for, in seconds; after that the words alone decide."""
 
+    embeds_at_once: int = Field(default=8, ge=1)
+    """Queries that are being embedded at a time ..."""
+
+    embed_patience_s: float = Field(default=0.25, ge=0)
+    """... and how long another one waits for its turn, in seconds; after that the words alone decide."""
+
     rerank_candidates: int = Field(default=5, ge=0, le=MOST_CANDIDATES)
     """How many hits are compared with the query, token by token, when a caller wants that; 0: none ever. Each costs as
     much as to embed it; they have `embed_timeout_s` in all."""

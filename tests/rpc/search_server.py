@@ -16,6 +16,7 @@ from ai2text.search.v1.search_service_pb2_grpc import SearchServiceStub
 from servers.common import channel
 from servers.search import index_service, service
 from servers.search.catalogue import Known
+from servers.search.cautious import CautiousEmbedder
 from servers.search.documents import Document, Embedding, Entry
 from servers.search.embedder import RemoteEmbedder
 from servers.search.generations import Generations
@@ -114,7 +115,8 @@ async def served(
         generations = generations or Generations()
         kept = await stack.enter_async_context(shelves(folder, generations.count_up))
         embedder = RemoteEmbedder(connection, timeout_s=1.0)
-        searches = Searches(kept, embedder, Reranker(embedder, 5), at_once, behind)
+        questions = CautiousEmbedder(embedder)
+        searches = Searches(kept, questions, Reranker(embedder, 5), at_once, behind)
         taken = await stack.enter_async_context(intake(kept, keeping=False))
         mounts = service.mount(searches, HotQueries(cache, generations)), index_service.mount(Upkeep(kept, taken))
         own = await stack.enter_async_context(serving(*mounts))
