@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import grpc
+from ai2text.embeddings.v1 import embedding_pb2, embedding_service_pb2, embedding_service_pb2_grpc
 from ai2text.search.v1 import hit_pb2, search_service_pb2, search_service_pb2_grpc
 
 from bench.search.contents import number_of
 from bench.spread import Spread
 
 DEADLINE_S = 5.0
+EMBEDDED_AT_ONCE, EMBED_DEADLINE_S = 32, 30.0
 CONNECTIONS = 4
 MOST_HITS = 100
 TRIES = 5
@@ -73,6 +75,14 @@ class Asker:
 
         await asyncio.gather(*(one_after_the_other() for _ in range(at_once)))
         return asked, len(asked.delays_ms) / (loop.time() - began)
+
+    async def embed(self, texts: Sequence[str]) -> None:
+        """Have the embeddings server know the vectors of these questions, without asking the index."""
+        stub = embedding_service_pb2_grpc.EmbeddingServiceStub(self._channels[0])
+        for first in range(0, len(texts), EMBEDDED_AT_ONCE):
+            some = texts[first : first + EMBEDDED_AT_ONCE]
+            request = embedding_service_pb2.BatchEmbedRequest(texts=some, kind=embedding_pb2.EMBEDDING_KIND_QUERY)
+            await stub.BatchEmbed(request, metadata=self._headers, timeout=EMBED_DEADLINE_S)
 
     async def nearest(self, text: str, *recording_ids: str) -> list[int]:
         """The numbers of the segments in the order of the semantic ranking, among the best hits there may be; none when
