@@ -198,11 +198,12 @@ def _running(mesh: Mesh) -> Iterator[Finding]:
 
 
 def _ports(mesh: Mesh) -> Iterator[Finding]:
-    taken = processes.holders(mesh.ports.names().values())
+    wanted = [getattr(mesh.ports, name) for part in mesh.parts for name in part.ports] + [mesh.ports.supervisor]
+    taken = processes.holders(wanted)
     for holder in taken:
         yield Finding("port", Verdict.MISSING, str(holder), "stop it, or set AI2TEXT_PORT_BASE")
     if not taken:
-        yield Finding("ports", Verdict.OK, f"{mesh.ports.base} to {max(mesh.ports.names().values())} are free")
+        yield Finding("ports", Verdict.OK, f"{min(wanted)} to {max(wanted)} are free")
 
 
 def _complaints(mesh: Mesh, name: str) -> Iterator[Finding]:

@@ -72,9 +72,9 @@ def configured(config: str, model: str, environ: Mapping[str, str]) -> str:
     on_gpu = is_on_gpu(model, environ)
     kind = "KIND_GPU" if on_gpu else "KIND_CPU"
     threaded = bool(environ.get(f"{setting}_ONNX")) and not on_gpu
-    wanted = _count(environ, f"{setting}_INSTANCES") or (GPU_INSTANCES if on_gpu else r"\1")
+    wanted = count(environ, f"{setting}_INSTANCES") or (GPU_INSTANCES if on_gpu else r"\1")
     instances = "1" if threaded else wanted
-    batch = _count(environ, f"{setting}_BATCH_SIZE") or (GPU_BATCH if on_gpu else r"\1")
+    batch = count(environ, f"{setting}_BATCH_SIZE") or (GPU_BATCH if on_gpu else r"\1")
     config = _INSTANCES.sub(rf"{{ kind: {kind}, count: {instances} }}", config)
     return _BATCH.sub(rf"max_batch_size: {batch}", config)
 
@@ -84,7 +84,8 @@ def is_on_gpu(model: str, environ: Mapping[str, str]) -> bool:
     return environ.get(f"AI2TEXT_{model.upper()}_DEVICE", "").startswith("cuda")
 
 
-def _count(environ: Mapping[str, str], name: str) -> str:
+def count(environ: Mapping[str, str], name: str) -> str:
+    """The number above 0 that a setting says; empty when it says nothing. Raises ValueError when it is no such."""
     value = environ.get(name, "")
     if value and not (value.isascii() and value.isdigit() and int(value) > 0):
         raise ValueError(f"{name} must be a number above 0, not {value!r}")

@@ -198,7 +198,8 @@ def share_of_model(environ: Mapping[str, str]) -> dict[str, str]:
     stable = list(replicas.asr(environ).values()).count("stable")
     known = {"AI2TEXT_MAX_BUSY": f"{ASR_SHARE / stable:.3g}"}
     on_gpu = model_repository.is_on_gpu("whisper", environ)
-    if instances := environ.get("AI2TEXT_WHISPER_INSTANCES", model_repository.GPU_INSTANCES if on_gpu else ""):
+    instances = model_repository.count(environ, "AI2TEXT_WHISPER_INSTANCES")
+    if instances := instances or (model_repository.GPU_INSTANCES if on_gpu else ""):
         known["AI2TEXT_MODEL_INSTANCES"] = instances
     if on_gpu:
         known["AI2TEXT_SESSION_BUSY"] = SESSION_BUSY_ON_GPU
