@@ -16,6 +16,9 @@ from mesh import migrations, postgres
 from tests.free_ports import free_port
 
 START_TIMEOUT_S = 30.0
+_OWN_SESSIONS_END = """
+    SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s AND usename = current_user
+"""
 
 
 @dataclass
@@ -56,6 +59,18 @@ class PostgresServer:
             self.process.send_signal(signal.SIGQUIT)
             self.process.wait(START_TIMEOUT_S)
             self.process = None
+
+    @contextmanager
+    def database(self, name: str) -> Iterator[str]:
+        """The owner's address of an empty database of that name, until the end of the block."""
+        with psycopg.connect(self.owner(), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+            try:
+                yield self.owner(name)
+            finally:
+                # Not WITH (FORCE), which may not end the superuser's autovacuum; without it Postgres ends that itself.
+                connection.execute(_OWN_SESSIONS_END, [name])
+                connection.execute(f"DROP DATABASE {name}")
 
     def _answers(self) -> bool:
         try:

@@ -17,11 +17,9 @@ VALID = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)"
 
 @pytest.fixture
 def database(postgres: PostgresServer) -> Iterator[str]:
-    """The address of an empty database."""
-    with psycopg.connect(postgres.owner(), autocommit=True) as connection:
-        connection.execute("CREATE DATABASE killed_starts")
-        yield postgres.owner("killed_starts")
-        connection.execute("DROP DATABASE killed_starts WITH (FORCE)")
+    """The owner's address of an empty database."""
+    with postgres.database("killed_starts") as address:
+        yield address
 
 
 def test_what_a_killed_start_has_left_is_dropped_and_built_again(database: str) -> None:

@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from mesh import migrations
@@ -18,11 +17,9 @@ ADD = "-- migrate:up\nALTER TABLE segments ADD COLUMN mood text;\n"
 
 @pytest.fixture
 def database(postgres: PostgresServer) -> Iterator[str]:
-    """The address of an empty database."""
-    with psycopg.connect(postgres.owner(), autocommit=True) as connection:
-        connection.execute("CREATE DATABASE rehearsal_of_all")
-        yield postgres.owner("rehearsal_of_all")
-        connection.execute("DROP DATABASE rehearsal_of_all WITH (FORCE)")
+    """The owner's address of an empty database."""
+    with postgres.database("rehearsal_of_all") as address:
+        yield address
 
 
 @pytest.fixture

@@ -27,12 +27,8 @@ LABELS = {"show": "bản tin " * 20, "empty": "", "z": "1"}
 @pytest.fixture
 def database(postgres: PostgresServer) -> Iterator[str]:
     """The owner's address of an empty database."""
-    with psycopg.connect(postgres.owner(), autocommit=True) as connection:
-        connection.execute("DROP DATABASE IF EXISTS told")
-        connection.execute("CREATE DATABASE told")
-    yield postgres.owner("told")
-    with psycopg.connect(postgres.owner(), autocommit=True) as connection:
-        connection.execute("DROP DATABASE told WITH (FORCE)")
+    with postgres.database("told") as address:
+        yield address
 
 
 def migrated(database: str, folder: Path, until: str) -> None:
