@@ -13,7 +13,7 @@ import psutil
 from rich.console import Console
 from rich.markup import escape
 
-from mesh import canary, edge, processes, replicas, starts
+from mesh import canary, edge, processes, starts
 from mesh.health import Health
 from mesh.home import Home
 from mesh.keys import Keys
@@ -136,7 +136,6 @@ class Mesh:
         _forget_selection(self.home)
         canary.weight(self.home)  # a useless one is said here, not in Envoy's log
         edge.sampling()
-        replicas.asr()
         Keys(self.home.keys).ensure()
         self.ports.remember(self.home)
         launch(self.home, self.ports, self.parts)

@@ -17,7 +17,7 @@ BACKGROUND = "-background"
 BATCH = "-batch"
 GPU_BATCH = "32"
 GPU_INSTANCES = "4"
-"""While one of them reads and writes what it shares with Triton, another has the GPU."""
+"""Of Whisper: while one of them reads and writes what it shares with Triton, another has the GPU."""
 RECORDED_TOGETHER = "8"
 """Clips that `whisper-batch` decodes at once on the CPU."""
 GATHERING_US = "100000"
@@ -72,7 +72,7 @@ def configured(config: str, model: str, environ: Mapping[str, str]) -> str:
     on_gpu = is_on_gpu(model, environ)
     kind = "KIND_GPU" if on_gpu else "KIND_CPU"
     threaded = bool(environ.get(f"{setting}_ONNX")) and not on_gpu
-    wanted = count(environ, f"{setting}_INSTANCES") or (GPU_INSTANCES if on_gpu else r"\1")
+    wanted = count(environ, f"{setting}_INSTANCES") or (GPU_INSTANCES if on_gpu and model == "whisper" else r"\1")
     instances = "1" if threaded else wanted
     batch = count(environ, f"{setting}_BATCH_SIZE") or (GPU_BATCH if on_gpu else r"\1")
     config = _INSTANCES.sub(rf"{{ kind: {kind}, count: {instances} }}", config)

@@ -10,7 +10,7 @@ FEWEST, MOST = 2, 8
 def asr(environ: Mapping[str, str] | None = None) -> dict[str, str]:
     """The parts that run `asr`, each with its version: AI2TEXT_ASR_REPLICAS (2) of the stable one, and the next.
 
-    One is a process that uses little more than one core: machines with many cores, or a GPU, want more of them. Raises
+    Each is a process that can use about one core: machines with many cores, or a GPU, want more of them. Raises
     ValueError when the number is none from 2 to 8.
     """
     given = (os.environ if environ is None else environ).get("AI2TEXT_ASR_REPLICAS", "") or str(FEWEST)

@@ -8,11 +8,11 @@ import uvloop
 from servers.common import channel, events, lifecycle, telemetry
 from servers.search import claim, consumers, hot_store, index_service, service, vector_homes
 from servers.search.backlog import Backlog
-from servers.search.cautious import Caution, CautiousEmbedder
 from servers.search.embedder import RemoteEmbedder
 from servers.search.generations import Generations
 from servers.search.hot import HotQueries
 from servers.search.intake import Intake
+from servers.search.limiting import EmbedLimits, LimitedEmbedder
 from servers.search.remembering import RememberingEmbedder
 from servers.search.reranking import Reranker
 from servers.search.searching import Searches
@@ -41,8 +41,8 @@ async def main(settings: Settings) -> None:
         stack.push_async_callback(shelves.close)
         intake = Intake(shelves)
         embedder = RemoteEmbedder(embeddings, settings.embed_timeout_s)
-        caution = Caution(settings.embeds_at_once, settings.embed_patience_s)
-        questions = RememberingEmbedder(CautiousEmbedder(embedder, caution))
+        limits = EmbedLimits(settings.embeds_at_once, settings.embed_patience_s)
+        questions = RememberingEmbedder(LimitedEmbedder(embedder, limits))
         reranker = Reranker(embedder, settings.rerank_candidates)
         backlog = Backlog(bus, f"search-{store.index_id}")
         searches = Searches(shelves, questions, reranker, settings.max_searches, lambda: backlog.is_long)

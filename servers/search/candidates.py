@@ -36,8 +36,11 @@ class Library(Protocol):
         ...
 
 
-class Silence(DependencyUnavailable):
-    """No answer, whatever was asked: the next question will hardly have one."""
+class EmbedderHangs(DependencyUnavailable):
+    """No answer before the deadline: the next question will hardly have one in time."""
+
+    def __init__(self) -> None:
+        super().__init__("embeddings")
 
 
 class QueryEmbedder(Protocol):

@@ -12,7 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from servers.common.errors import DependencyUnavailable
 from servers.common.identity import Caller
-from servers.search.candidates import Silence
+from servers.search.candidates import EmbedderHangs
 from servers.search.documents import Embedding
 
 log = structlog.get_logger(__name__)
@@ -21,8 +21,6 @@ T = TypeVar("T")
 
 _SERVICE = embedding_service_pb2.DESCRIPTOR.services_by_name["EmbeddingService"].full_name
 _SCOPES = frozenset({"embeddings"})
-_SILENT = (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE)
-"""It does not answer at all. Any other code is an answer, to this question."""
 
 
 class RemoteEmbedder:
@@ -59,7 +57,9 @@ class RemoteEmbedder:
         except grpc.aio.AioRpcError as error:
             kind, code = request.DESCRIPTOR.name, error.code().name
             log.warning("embeddings does not answer", request=kind, code=code, details=error.details())
-            raise (Silence if error.code() in _SILENT else DependencyUnavailable)("embeddings") from error
+            if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+                raise EmbedderHangs from error
+            raise DependencyUnavailable("embeddings") from error
 
     async def check(self) -> None:
         """Raise DependencyUnavailable when the embeddings server is not well."""

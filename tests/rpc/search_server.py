@@ -16,12 +16,12 @@ from ai2text.search.v1.search_service_pb2_grpc import SearchServiceStub
 from servers.common import channel
 from servers.search import index_service, service
 from servers.search.catalogue import Known
-from servers.search.cautious import CautiousEmbedder
 from servers.search.documents import Document, Embedding, Entry
 from servers.search.embedder import RemoteEmbedder
 from servers.search.generations import Generations
 from servers.search.hot import Cache, HotQueries
 from servers.search.intake import Intake
+from servers.search.limiting import LimitedEmbedder
 from servers.search.reranking import Reranker
 from servers.search.searching import Searches
 from servers.search.shelves import Shelves
@@ -115,7 +115,7 @@ async def served(
         generations = generations or Generations()
         kept = await stack.enter_async_context(shelves(folder, generations.count_up))
         embedder = RemoteEmbedder(connection, timeout_s=1.0)
-        questions = CautiousEmbedder(embedder)
+        questions = LimitedEmbedder(embedder)
         searches = Searches(kept, questions, Reranker(embedder, 5), at_once, behind)
         taken = await stack.enter_async_context(intake(kept, keeping=False))
         mounts = service.mount(searches, HotQueries(cache, generations)), index_service.mount(Upkeep(kept, taken))

@@ -15,6 +15,7 @@ from ai2text.search.v1.search_service_pb2 import BatchSearchRequest, SearchReque
 from ai2text.search.v1.search_service_pb2_grpc import SearchServiceStub
 
 from servers.common.errors import DependencyUnavailable
+from servers.embeddings.embedding import Kind, Vector
 from servers.search import shelves
 from servers.search.candidates import Matching
 from servers.search.documents import Embedding, Scope
@@ -172,6 +173,33 @@ async def test_without_anybody_at_the_embedder_s_address_too(tmp_path: Path) -> 
         await server.put([segment("s1", "xin chào")])
         answer = await find(server, "xin chao")
         assert (ids(answer), answer.rankings) == (["s1"], WORDS_ONLY)
+
+
+async def test_an_embedder_that_hangs_is_waited_for_by_the_first_questions_only(
+    server: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = list[str]()
+
+    async def hang(text: str, kind: Kind) -> Vector:
+        asked.append(text)
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    await server.put([segment("s1", "xin chào")])
+    monkeypatch.setattr(server.model, "encode", hang)
+    answers = await asyncio.gather(*(find(server, f"chào {n}") for n in range(3)))
+    answers += [await find(server, f"xin {n}") for n in range(5)]
+    assert all((ids(answer), answer.rankings) == (["s1"], WORDS_ONLY) for answer in answers)
+    assert sorted(asked) == ["chào 0", "chào 1", "chào 2"]
+
+
+async def test_texts_that_the_model_fails_at_turn_no_other_question_away(server: Served) -> None:
+    await server.put([segment("s1", "xin chào")])
+    server.model.away = True
+    for number in range(5):
+        assert (await find(server, f"chào {number}")).rankings == WORDS_ONLY
+    server.model.away = False
+    assert (await find(server, "xin chao")).rankings == BOTH
 
 
 async def test_while_an_index_is_being_built_the_words_alone_decide(

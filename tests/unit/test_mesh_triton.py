@@ -105,6 +105,9 @@ def test_settings_change_a_models_configuration_and_nothing_else(tmp_path: Path)
     assert len(on_gpu.splitlines()) == len(source.splitlines())
     unsaid = model_repository.configured(source, "whisper", {"AI2TEXT_WHISPER_DEVICE": "cuda:0"})
     assert "{ kind: KIND_GPU, count: 4 }" in unsaid
+    embedder = (model_repository.SOURCE / "embedder" / "config.pbtxt").read_text()
+    on_gpu = model_repository.configured(embedder, "embedder", {"AI2TEXT_EMBEDDER_DEVICE": "cuda"})
+    assert "{ kind: KIND_GPU, count: 1 }" in on_gpu
     assert "\nmax_batch_size: 32\n" in unsaid
     on_cpu = model_repository.configured(source, "whisper", {"AI2TEXT_WHISPER_BATCH_SIZE": "5"})
     assert "\nmax_batch_size: 5\n" in on_cpu

@@ -1,4 +1,4 @@
-"""How long questions wait for an embedder that is busy, and for one that has fallen silent."""
+"""How long questions wait for an embedder that is busy, and for one that hangs."""
 
 import asyncio
 import time
@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from servers.common.errors import DependencyUnavailable
-from servers.search.candidates import Silence
-from servers.search.cautious import Caution, CautiousEmbedder
+from servers.search.candidates import EmbedderHangs
 from servers.search.documents import Embedding
+from servers.search.limiting import EmbedLimits, LimitedEmbedder
 
 
 class Slow:
@@ -34,7 +34,7 @@ class Slow:
 
 async def test_of_more_questions_than_it_takes_the_others_are_answered_without() -> None:
     slow = Slow()
-    embedder = CautiousEmbedder(slow, Caution(at_once=2, patience_s=0.05))
+    embedder = LimitedEmbedder(slow, EmbedLimits(at_once=2, patience_s=0.05))
     taken = [asyncio.create_task(embedder.embed(text, "acme", "ann")) for text in ("một", "hai")]
     await asyncio.sleep(0)
     with pytest.raises(DependencyUnavailable):
@@ -47,7 +47,7 @@ async def test_of_more_questions_than_it_takes_the_others_are_answered_without()
 
 async def test_whoever_waits_has_the_turn_of_the_one_that_is_done() -> None:
     slow = Slow()
-    embedder = CautiousEmbedder(slow, Caution(at_once=1, patience_s=5))
+    embedder = LimitedEmbedder(slow, EmbedLimits(at_once=1, patience_s=5))
     first, second = (asyncio.create_task(embedder.embed(text, "acme", "ann")) for text in ("một", "hai"))
     await asyncio.sleep(0.01)
     assert slow.asked == ["một"]
@@ -58,7 +58,7 @@ async def test_whoever_waits_has_the_turn_of_the_one_that_is_done() -> None:
 
 async def test_a_caller_that_gives_up_leaves_its_turn_to_others() -> None:
     slow = Slow()
-    embedder = CautiousEmbedder(slow, Caution(at_once=1, patience_s=0.05))
+    embedder = LimitedEmbedder(slow, EmbedLimits(at_once=1, patience_s=0.05))
     for _ in range(3):
         task = asyncio.create_task(embedder.embed("một", "acme", "ann"))
         await asyncio.sleep(0.01)
@@ -68,10 +68,10 @@ async def test_a_caller_that_gives_up_leaves_its_turn_to_others() -> None:
     assert len(await embedder.embed_all(["hai", "ba"], "acme", "ann")) == 2
 
 
-async def test_one_that_is_silent_is_left_alone_and_then_tried_by_one_question() -> None:
+async def test_one_that_hangs_is_left_alone_and_then_tried_by_one_question() -> None:
     slow, now = Slow(), [0.0]
-    embedder = CautiousEmbedder(slow, Caution(silences=2, rest_s=10), clock=lambda: now[0])
-    slow.fault = Silence("embeddings")
+    embedder = LimitedEmbedder(slow, EmbedLimits(most_hanging=2, rest_s=10), clock=lambda: now[0])
+    slow.fault = EmbedderHangs()
     slow.may_answer.set()
     for _ in range(4):
         with pytest.raises(DependencyUnavailable):
@@ -88,7 +88,7 @@ async def test_one_that_is_silent_is_left_alone_and_then_tried_by_one_question()
     assert time.monotonic() - began < 5, "the others do not wait for the trial"
     slow.may_answer.set()
     await asyncio.wait([trial])
-    assert isinstance(trial.exception(), Silence)
+    assert isinstance(trial.exception(), EmbedderHangs)
     assert len(slow.asked) == 3
 
     now[0], slow.fault = 22, None
@@ -97,11 +97,11 @@ async def test_one_that_is_silent_is_left_alone_and_then_tried_by_one_question()
     assert len(slow.asked) == 9, "one answer is enough to trust it again"
 
 
-async def test_a_question_that_cannot_be_embedded_is_no_silence() -> None:
+async def test_a_question_that_cannot_be_embedded_turns_no_other_away() -> None:
     slow = Slow()
-    embedder = CautiousEmbedder(slow, Caution(silences=2))
+    embedder = LimitedEmbedder(slow, EmbedLimits(most_hanging=2))
     slow.may_answer.set()
-    for fault in [Silence("embeddings"), DependencyUnavailable("embeddings")] * 3:
+    for fault in [EmbedderHangs(), DependencyUnavailable("embeddings")] * 3:
         slow.fault = fault
         with pytest.raises(DependencyUnavailable):
             await embedder.embed("một", "acme", "ann")
