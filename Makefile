@@ -154,9 +154,9 @@ bench-search-peers: setup models ## The index of vectors beside faiss, hnswlib, 
 	python -m bench.search.build --vectors 1000000
 	python -m bench.search --vectors 1000000 --only alone peers --install
 
-bench-words: setup ## The index of words over a million sentences, and over 100,000 beside FTS5 and Postgres' full text
-	python -m bench.search.words
-	python -m bench.search.words --sentences 100000 --peers fts5 postgres --name words_100k
+bench-words: setup ## The index of words beside tantivy, over a million sentences; beside FTS5 and Postgres, over 100,000
+	python -m bench.search.words --peers tantivy
+	python -m bench.search.words --sentences 100000 --peers tantivy fts5 postgres --name words_100k
 
 bench-refinement: setup models ## What the refinement of texts gains, by category, beside viet-itn and pyvi (400 MB under build/peers)
 	python -m bench.refinement --peers

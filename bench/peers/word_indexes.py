@@ -1,4 +1,5 @@
-"""What could have served instead of tantivy: SQLite's FTS5 as the search server had it, and Postgres' full text."""
+"""What could serve instead of our own index of words: tantivy and SQLite's FTS5, which the search server had before,
+and Postgres' full text."""
 
 import contextlib
 import sqlite3
@@ -8,8 +9,15 @@ from pathlib import Path
 
 import psycopg
 
+from servers.search import matching
 from servers.search.documents import Scope
+from servers.search.indexing import language_number, recording_number
+from servers.search.matching import FOLDED, FOLDED_PAIRS, SPELT, SPELT_PAIRS, Term
+from servers.search.query import parsed
 from servers.search.words import Word, words
+
+_TERMS = (FOLDED, SPELT, FOLDED_PAIRS, SPELT_PAIRS)
+_HEAP_BYTES = 256 << 20
 
 Row = tuple[int, str, str, str]
 """Number, text, recording, language."""
@@ -41,6 +49,57 @@ def fts5(folder: Path, rows: Iterable[Row]) -> Iterator[Ask]:
 
     yield ask
     connection.close()
+
+
+@contextlib.contextmanager
+def tantivy(folder: Path, rows: Iterable[Row]) -> Iterator[Ask]:
+    """The same terms as ours, with the same weights and the same bound on entries; filters as further conditions."""
+    # Here, not above: only this benchmark needs it.
+    import tantivy
+    from tantivy import Occur, Query
+
+    builder = tantivy.SchemaBuilder()
+    for field in _TERMS:
+        builder.add_text_field(field, tokenizer_name="whitespace", index_option="freq")
+    for field in ("number", "recording", "language"):
+        builder.add_integer_field(field, indexed=True, fast=True)
+    schema = builder.build()
+    index = tantivy.Index(schema, path=str(folder))
+    writer = index.writer(_HEAP_BYTES, num_threads=1)
+    for number, text, recording, language in rows:
+        document = tantivy.Document()
+        for field, value in (
+            ("number", number),
+            ("recording", recording_number(recording)),
+            ("language", language_number(language)),
+        ):
+            document.add_integer(field, value)
+        for field, terms in _terms(text).items():
+            document.add_text(field, " ".join(terms))
+        writer.add_document(document)
+    writer.commit()
+    writer.wait_merging_threads()
+    index.reload()
+    searcher = index.searcher()
+
+    def frequency(term: Term) -> int:
+        return int(searcher.doc_freq(term.field, term.text))
+
+    def only(field: str, value: str | int) -> Query:
+        return Query.term_query(schema, field, value, index_option="freq")
+
+    def ask(text: str, scope: Scope, limit: int) -> Sequence[int]:
+        terms = matching.telling(matching.counted(matching.asked(parsed(text)), frequency, searcher.num_docs), limit)
+        some = [(Occur.Should, Query.boost_query(only(*term.place), term.weight)) for term in terms]
+        query = Query.boolean_query(some) if some else Query.empty_query()
+        must = [only("recording", recording_number(name)) for name in scope.recording_ids]
+        must += [only("language", language_number(scope.language_code))] if scope.language_code else []
+        if must:
+            query = Query.boolean_query([(Occur.Must, one) for one in (*must, query)])
+        hits = [address for _, address in searcher.search(query, limit, count=False).hits]
+        return [int(number) for number in searcher.fast_field_values("number", hits) if number is not None]
+
+    yield ask
 
 
 @contextlib.contextmanager
@@ -77,6 +136,18 @@ def postgres(folder: Path, rows: Iterable[Row]) -> Iterator[Ask]:
 
         yield ask
     server.cleanup()
+
+
+def _terms(text: str) -> dict[str, list[str]]:
+    """In each field the terms of a text, in order."""
+    cut = list(words(text))
+    spelt, folded = [word.spelt for word in cut], [word.folded for word in cut]
+    return {
+        FOLDED: folded,
+        SPELT: spelt,
+        FOLDED_PAIRS: list(matching.pairs(folded)),
+        SPELT_PAIRS: list(matching.pairs(spelt)),
+    }
 
 
 def _expression(scope: Scope, asked: Sequence[Word]) -> str:

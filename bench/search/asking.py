@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -17,6 +18,8 @@ EMBEDDED_AT_ONCE, EMBED_DEADLINE_S = 32, 30.0
 CONNECTIONS = 4
 MOST_HITS = 100
 TRIES = 5
+TICK_S = 0.001
+"""What a timer of the event loop may be late or early."""
 
 Headers = Sequence[tuple[str, str]]
 
@@ -54,27 +57,25 @@ class Asker:
 
     async def open_loop(self, texts: Sequence[str], rate: float, seconds: float, *recording_ids: str) -> Asked:
         """Ask `rate` questions a second for so long, the texts in turn, in these recordings only if there are any."""
-        asked, loop = Asked(), asyncio.get_running_loop()
-        began = loop.time()
+        asked, began = Asked(), time.perf_counter()
         async with asyncio.TaskGroup() as tasks:
             for number, text in zip(range(round(rate * seconds)), itertools.cycle(texts), strict=False):
                 due = began + number / rate
-                await asyncio.sleep(max(0.0, due - loop.time()))
+                await _until(due)
                 request = search_service_pb2.SearchRequest(query=text, recording_ids=recording_ids)
                 tasks.create_task(self._ask(request, due, asked))
         return asked
 
     async def closed_loop(self, texts: Sequence[str], at_once: int, seconds: float) -> tuple[Asked, float]:
         """Ask as fast as answers come, `at_once` at a time; the second is how many a second were answered."""
-        asked, loop, waiting = Asked(), asyncio.get_running_loop(), itertools.cycle(texts)
-        began = loop.time()
+        asked, waiting, began = Asked(), itertools.cycle(texts), time.perf_counter()
 
         async def one_after_the_other() -> None:
-            while loop.time() < began + seconds:
-                await self._ask(search_service_pb2.SearchRequest(query=next(waiting)), loop.time(), asked)
+            while (now := time.perf_counter()) < began + seconds:
+                await self._ask(search_service_pb2.SearchRequest(query=next(waiting)), now, asked)
 
         await asyncio.gather(*(one_after_the_other() for _ in range(at_once)))
-        return asked, len(asked.delays_ms) / (loop.time() - began)
+        return asked, len(asked.delays_ms) / (time.perf_counter() - began)
 
     async def embed(self, texts: Sequence[str]) -> None:
         """Have the embeddings server know the vectors of these questions, without asking the index."""
@@ -102,5 +103,11 @@ class Asker:
         except grpc.aio.AioRpcError as error:
             asked.errors.append(f"{error.code().name}: {error.details()}")
             return
-        asked.delays_ms.append((asyncio.get_running_loop().time() - due) * 1000)
+        asked.delays_ms.append((time.perf_counter() - due) * 1000)
         asked.words_only += hit_pb2.RANKING_SEMANTIC not in answer.rankings
+
+
+async def _until(due: float) -> None:
+    """Sleep until then. The loop's own clock and timers know whole milliseconds only, so the last one is not slept."""
+    while (left := due - time.perf_counter()) > 0:  # noqa: ASYNC110 - there is nothing to wait for but the time
+        await asyncio.sleep(max(0.0, left - TICK_S))

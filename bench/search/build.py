@@ -75,7 +75,9 @@ def words(at: Path, told: Counted, all_stored: Event) -> None:
         indexes = Terms(at / "words", _WatchedTexts(shelf, lambda done: _tell(told, done)))
         while not _abandoned():
             none_will_come = all_stored.is_set()
-            if not indexes.follow(TENANT):
+            came = indexes.follow(TENANT)
+            indexes.merge_due()
+            if not came:
                 continue
             if none_will_come:
                 _tell(told, shelf.count(TENANT))

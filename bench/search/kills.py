@@ -47,7 +47,7 @@ MOMENTS = {"writes": (0.1, 1.0), "snapshot": (0.0, 0.6), "compaction": (0.0, 1.5
 DAMAGED = 0.3
 """The share of kills after which a file is damaged."""
 
-DAMAGEABLE = (".data", ".idx", ".pos", ".term", ".fast", ".store", ".fieldnorm", ".del")
+DAMAGEABLE = (".data", ".postings", ".dead")
 """What vectors and words lie in."""
 
 SOUGHT = 300

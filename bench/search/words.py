@@ -1,8 +1,8 @@
 """The index of words by itself, without vectors, service or edge: how fast it is built and asked, and what it takes.
 
 The sentences are `bench.search.sentences`'; what is asked are pieces of others of them, so that frequent words are as
-frequent as when people ask. `make bench-words` asks a million sentences, and beside them FTS5, which had this place
-before, and Postgres' full text; see docs/adr/0012-words-in-tantivy.md.
+frequent as when people ask. `make bench-words` asks a million sentences, and beside them tantivy and FTS5, which had
+this place before, and Postgres' full text; see docs/adr/0022-words-in-lists-of-our-own.md.
 """
 
 import argparse
@@ -41,7 +41,7 @@ RARE_LANGUAGE, LANGUAGE = "en", "vi"
 """One sentence in twenty is in the rare one."""
 
 LIMIT = 100
-PEERS = ("fts5", "postgres")
+PEERS = ("tantivy", "fts5", "postgres")
 CPU = "ours, CPU"
 SLOW_MS = 200.0
 PATIENCE = 20
@@ -144,7 +144,8 @@ def ours(folder: Path, sentences: Sentences, count: int) -> Iterator[Ask]:
     """The index as the search server has it."""
     terms = Terms(folder / "words", SentenceJournal(sentences, count))
     while not terms.follow(TENANT):
-        pass
+        terms.merge_due()
+    terms.merge_due()
     yield lambda text, scope, limit: terms.matching(scope, parsed(text), limit)
 
 
@@ -152,8 +153,8 @@ def opened(name: str, folder: Path, sentences: Sentences, count: int) -> Abstrac
     """One of the indexes, built."""
     if name == "ours":
         return ours(folder, sentences, count)
-    peer = word_indexes.fts5 if name == "fts5" else word_indexes.postgres
-    return peer(folder, rows(sentences, count))
+    peers = {"tantivy": word_indexes.tantivy, "fts5": word_indexes.fts5, "postgres": word_indexes.postgres}
+    return peers[name](folder, rows(sentences, count))
 
 
 def asked(ask: Ask, texts: Sequence[str], scope: Scope, clock: Callable[[], float] = time.perf_counter) -> Spread:

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 import uvloop
 
 from servers.common import channel, events, lifecycle, telemetry
-from servers.search import claim, consumers, hot_store, index_service, service, vector_homes
+from servers.search import claim, consumers, hot_store, index_service, inverted, nearby, service, vector_homes
 from servers.search.backlog import Backlog
 from servers.search.embedder import RemoteEmbedder
 from servers.search.generations import Generations
@@ -28,6 +28,7 @@ SWITCH_S = 0.001
 
 async def main(settings: Settings) -> None:
     """Serve until told to stop."""
+    inverted.prepare()
     async with AsyncExitStack() as stack:
         stack.enter_context(telemetry.started("search", settings))
         embeddings = await stack.enter_async_context(channel.connect(settings.embeddings))
@@ -46,7 +47,8 @@ async def main(settings: Settings) -> None:
         reranker = Reranker(embedder, settings.rerank_candidates)
         backlog = Backlog(bus, f"search-{store.index_id}")
         searches = Searches(shelves, questions, reranker, settings.max_searches, lambda: backlog.is_long)
-        hot = HotQueries(await stack.enter_async_context(hot_store.opened(settings)), generations)
+        answers = await stack.enter_async_context(hot_store.opened(settings))
+        hot = HotQueries(await stack.enter_async_context(nearby.before(answers, settings.hot_cache_ttl_s)), generations)
         jobs = {"intake": intake.run, "indexes": shelves.keep_indexes, "backlog": backlog.run}
         await lifecycle.run(
             settings,

@@ -1,4 +1,4 @@
-"""What an index of words holds of a text, and what of it a query asks for; not how it is kept.
+"""The terms of an index of words: what a query asks for, and what of it is worth looking up.
 
 Words are cut by `servers.search.words` on both sides. Folded ones are always asked for, spelt ones when the query has
 accents. Two words that follow each other are a term of their own, for most Vietnamese words have two syllables.
@@ -9,7 +9,7 @@ from itertools import pairwise, repeat
 from typing import NamedTuple
 
 from servers.search.query import Query
-from servers.search.words import Word, forms
+from servers.search.words import Word
 
 FOLDED, SPELT = "folded", "spelt"
 FOLDED_PAIRS, SPELT_PAIRS = "folded_pairs", "spelt_pairs"
@@ -25,7 +25,7 @@ PAIR_WEIGHT = 0.5
 LEAST_WEIGHT = 0.02
 """What a term in half of the documents or more counts, of what one in few does; in between it falls evenly.
 
-BM25 as tantivy has it never lets a frequent word count for nothing. docs/adr/0012 says how these numbers were chosen.
+BM25 as it is never lets a frequent word count for nothing. docs/adr/0012 says how these numbers were chosen.
 """
 
 MOST_WORDS = 64
@@ -54,14 +54,6 @@ class Term(NamedTuple):
     def place(self) -> tuple[str, str]:
         """Where its documents are listed."""
         return self.field, self.text
-
-
-def fields(text: str) -> dict[str, str]:
-    """What is kept of a text: in each field its terms in order, with a space between them."""
-    cut = forms(text)
-    spelt, folded = [both[0] for both in cut], [both[1] for both in cut]
-    kept = {FOLDED: folded, SPELT: spelt, FOLDED_PAIRS: _pairs(folded), SPELT_PAIRS: _pairs(spelt)}
-    return {field: " ".join(terms) for field, terms in kept.items()}
 
 
 def asked(query: Query) -> list[Term]:
@@ -124,12 +116,12 @@ def telling(found: Iterable[tuple[int, Term]], enough: float, thrift: int = 1) -
 
 def _terms(field: str, words: Sequence[str], folded: Sequence[str], weight: float) -> list[Term]:
     single = [Term(field, *both) for both in zip(words, repeat(weight), folded, strict=False)]
-    pairs = zip(_pairs(words), repeat(PAIR_WEIGHT * weight), _pairs(folded), strict=False)
-    return single + [Term(PAIRS[field], *both) for both in pairs]
+    double = zip(pairs(words), repeat(PAIR_WEIGHT * weight), pairs(folded), strict=False)
+    return single + [Term(PAIRS[field], *both) for both in double]
 
 
-def _pairs(words: Sequence[str]) -> Iterable[str]:
-    """No word has a low line in it, so that no two pairs look alike."""
+def pairs(words: Sequence[str]) -> Iterable[str]:
+    """Words that follow each other. No word has a low line in it, so that no two pairs look alike."""
     return map("_".join, pairwise(words))
 
 

@@ -1,337 +1,194 @@
-"""The words of one tenant in tantivy: a folder of segments, which a commit adds to and merging makes fewer.
+"""An immutable part of an index of words: of each term the documents that have it, in arrays that may lie in a file.
 
-What number of the store it has come to is a document of its own, so that a commit holds both or neither. Tantivy gives
-every file the CRC of what is in it but never looks at it: here that is done when an index is opened.
+A document is a row here, a term a key (`servers.search.term_keys`). The rows that have a term ascend, each with a byte
+that says how often it stands there and how long the text is, so that what a term counts in a row is looked up in a
+table of 256 numbers (`servers.search.scoring`).
 """
 
-import contextlib
-import json
-import math
-import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
-import tantivy
-from tantivy import Occur, Query
+import numpy as np
+import numpy.typing as npt
 
-from servers.search import matching
-from servers.search import query as asking
-from servers.search.indexing import Filter
-from servers.search.matching import FOLDED, FOLDED_PAIRS, SPELT, SPELT_PAIRS, Term
-from servers.search.word_index import WordChanges, WordIndexDamaged, WordIndexUnwritable, WordRow
+from servers.search import columns
+from servers.search.columns import Arrays
+from servers.search.compiled import compiled
+from servers.search.indexing import Ids
+from servers.search.matching import FOLDED, SPELT
+from servers.search.term_keys import Keys
 
-VERSION = 1
-"""To be raised with any change to the fields, or to what `matching.fields` makes of a text."""
+Places = npt.NDArray[np.int64]
+"""Numbers of rows, or of entries."""
 
-HEAP_BYTES = 256 << 20
-"""What is taken in is written to a segment before it takes more memory than this; few documents take little."""
+Mask = npt.NDArray[np.bool_]
+Rows = npt.NDArray[np.uint32]
+Bytes = npt.NDArray[np.uint8]
 
-MOST_KNOWN = 50_000
-"""Of so many words at most it is known how frequent they are ..."""
+MOST_SPELLING = 40
+"""A word of more bytes (UTF-8) is no completion of a prefix."""
 
-FREQUENT = 1_000
-"""... of those in so many documents or more, until there are many more documents, or far fewer."""
+FANOUT = 512
+"""Every so manieth key is held in memory, so that one that lies on disk is found by reading a page or two."""
 
-STALE = 0.05
-"""The share of the documents by which their number must differ before words are counted anew."""
+ABSENT = np.uint32(0xFFFF_FFFF)
+"""In place of the row of what was left out."""
 
-MOST_COMPLETIONS = 64
-"""How many words a prefix stands for: those that are in the most documents."""
-
-BROAD = 0.25
-"""A filter that leaves a larger share of the documents is looked at after the search ..."""
-
-SPARE = 3
-"""... which is asked for so many times what it would take if what the filter leaves were spread evenly."""
-
-MOST_COUNTED = 64
-"""Of more recordings it is not counted how many documents they have."""
-
-_BOOKMARK = -1
-"""The id of the document that holds the number; no other is negative."""
-
-_NUMBERS = ("id", "recording", "language")
-_PARTS = ("idx", "pos", "term", "fieldnorm", "fast", "store")
-_MAGIC = (1337).to_bytes(4, "little")
-_READ_BYTES = 1 << 20
+_SPELLING = f"S{MOST_SPELLING}"
 
 
-def _schema() -> tantivy.Schema:
-    builder = tantivy.SchemaBuilder()
-    for number in _NUMBERS:
-        builder.add_integer_field(number, indexed=True, fast=True)
-    for words in (FOLDED, SPELT):
-        builder.add_text_field(words, tokenizer_name="whitespace", index_option="position")
-    for pairs in (FOLDED_PAIRS, SPELT_PAIRS):
-        builder.add_text_field(pairs, tokenizer_name="whitespace", index_option="freq")
-    builder.add_text_field("bookmark", stored=True, tokenizer_name="raw", index_option="basic")
-    return builder.build()
+class Spellings(NamedTuple):
+    """The different words of a field, in the order of their bytes, with their keys."""
+
+    words: npt.NDArray[np.bytes_]
+    keys: Keys
+
+    def completions(self, prefix: str) -> slice:
+        """Where those lie that begin so."""
+        begun = prefix.encode("utf-8", "replace")
+        if len(begun) > MOST_SPELLING:
+            return slice(0, 0)
+        bounds = np.array([begun, begun + b"\xff" * (MOST_SPELLING - len(begun))], _SPELLING)
+        first, last = np.searchsorted(self.words, bounds).tolist()
+        return slice(first, last)
 
 
-_SCHEMA = _schema()
+class Postings:
+    """Rows and their terms. Searches may go on in it while others are killed; see `servers.search.inverted`."""
 
+    def __init__(self, facts: dict[str, Any], arrays: Arrays) -> None:
+        """Of `columns.mapped`, or the like in memory."""
+        self.facts = facts
+        self.arrays = arrays
+        for array in arrays.values():  # as they are in a file: to loops they are of one type
+            array.setflags(write=False)
+        self.ids: Ids = arrays["ids"]
+        self.languages: npt.NDArray[np.uint16] = arrays["languages"]
+        self.keys: Keys = arrays["keys"]
+        self.starts: Places = arrays["starts"]
+        self.rows: Rows = arrays["rows"]
+        self.codes: Bytes = arrays["codes"]
+        self.recording: Rows = arrays["recording"]
+        """Of each row, which of `recordings`."""
 
-@dataclass(frozen=True)
-class _Bookmark:
-    index_id: str
-    seq: int
-    version: int = VERSION
+        self.recordings: Ids = arrays["recordings"]
+        self._recording_starts: Places = arrays["recording_starts"]
+        self._by_recording: Rows = arrays["by_recording"]
+        self._by_id: Rows = arrays["by_id"]
+        self.spellings = {
+            field: Spellings(arrays[f"{field}_words"], arrays[f"{field}_keys"]) for field in (FOLDED, SPELT)
+        }
+        self._guide = np.array(self.keys[::FANOUT])
+        self.seq = int(facts["seq"])
+        """It holds what was written up to this number."""
 
+        self.words = int(facts["words"])
+        """How many words its texts have in all."""
 
-class PostingsIndex:
-    """See WordIndex. The folder is made when it is not there; WordIndexDamaged when it does not hold an index of the
-    database `index_id` that is whole and of this version."""
+        self._in_language = {int(code): count for code, count in facts["languages"]}
 
-    def __init__(self, folder: Path, index_id: str) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._index_id = index_id
-        self._writer: tantivy.IndexWriter | None = None
-        self._fresh: set[int] = set()
-        with _translated(WordIndexDamaged):
-            _check(folder)
-            self._index = tantivy.Index(_SCHEMA, path=str(folder))
-            self._index.config_reader("manual")
-            self._searcher = self._index.searcher()
-            self._seq = self._committed = self._read_bookmark()
-        self._frequencies = _Frequencies(self._searcher.num_docs)
+    def __len__(self) -> int:
+        return len(self.ids)
 
-    @property
-    def seq(self) -> int:
-        """See WordIndex."""
-        return self._seq
+    @classmethod
+    def opened(cls, path: Path) -> "Postings":
+        """From a file that `save` wrote; SnapshotDamaged when it is of another kind."""
+        return cls(*columns.mapped(path))
 
-    def apply(self, changes: WordChanges) -> None:
-        """See WordIndex."""
-        if changes.seq == self._seq:
-            return
-        with self._written() as writer:
-            for id in (*changes.gone, *(row.id for row in changes.there)):
-                if id in self._fresh or self._searcher.doc_freq("id", id):
-                    writer.delete_documents_by_term("id", id)
-            for row in changes.there:
-                writer.add_document(_document(row))
-                self._fresh.add(row.id)
-        self._seq = changes.seq
+    def save(self, path: Path) -> None:
+        """Write it to a file; OSError when there is no room."""
+        into = columns.create(path, {name: (of.dtype, of.shape) for name, of in self.arrays.items()}, self.facts)
+        for name, array in self.arrays.items():
+            into[name][...] = array
 
-    def commit(self) -> None:
-        """See WordIndex."""
-        bookmark = tantivy.Document()
-        bookmark.add_integer("id", _BOOKMARK)
-        bookmark.add_text("bookmark", json.dumps(vars(_Bookmark(self._index_id, self._seq))))
-        with self._written() as writer:
-            writer.delete_documents_by_term("id", _BOOKMARK)
-            writer.add_document(bookmark)
-            writer.commit()
-            self._index.reload()
-            self._searcher = self._index.searcher()
-        if self._frequencies.stale(self._searcher.num_docs):
-            self._frequencies = _Frequencies(self._searcher.num_docs)
-        self._committed = self._seq
-        self._fresh.clear()
+    def lists(self, keys: Keys) -> tuple[Places, Places]:
+        """Of each term where its entries begin and end; the same twice when it is in no row."""
+        return _lists(self.keys, self._guide, self.starts, keys)
 
-    def matching(self, query: asking.Query, narrowed: Filter, limit: int, thrift: int = 1) -> list[int]:
-        """See WordIndex."""
-        with _translated(WordIndexDamaged):
-            return _Search(self._searcher, self._frequencies, query, narrowed, limit).ids(thrift)
+    def find(self, ids: Ids) -> Places:
+        """The rows of those ids that are here."""
+        return _found(self.ids, self._by_id, np.asarray(ids, np.int64))
 
-    def close(self) -> None:
-        """See WordIndex."""
-        self._writer = None
-        self._seq = self._committed
-        self._fresh.clear()
+    def count(self, recordings: Sequence[int], language: int | None) -> int:
+        """How many rows pass a filter, at most."""
+        most = len(self)
+        if recordings:
+            at = self.known(recordings)
+            most = int((self._recording_starts[at + 1] - self._recording_starts[at]).sum())
+        return most if language is None else min(most, self._in_language.get(language, 0))
 
-    def _read_bookmark(self) -> int:
-        if self._searcher.num_docs == 0:
-            return 0
-        for _, address in self._searcher.search(_term("id", _BOOKMARK), 1, count=False).hits:
-            found = _Bookmark(**json.loads(self._searcher.doc(address).get_first("bookmark") or "{}"))
-            if (found.index_id, found.version) == (self._index_id, VERSION):
-                return found.seq
-        raise WordIndexDamaged("it belongs to another database or version")
+    def known(self, recordings: Sequence[int]) -> Places:
+        """Where these recordings stand among those that are here."""
+        wanted = np.array(recordings, np.int64)
+        at = np.searchsorted(self.recordings, wanted)
+        inside = at < len(self.recordings)
+        at, wanted = at[inside], wanted[inside]
+        known: Places = at[self.recordings[at] == wanted]
+        return known
 
-    @contextlib.contextmanager
-    def _written(self) -> Iterator[tantivy.IndexWriter]:
-        """The writer; when it fails, what it has not committed is given up."""
-        try:
-            with _translated(WordIndexUnwritable):
-                if self._writer is None:
-                    self._writer = self._index.writer(HEAP_BYTES, num_threads=1)
-                yield self._writer
-        except WordIndexUnwritable:
-            self.close()
-            raise
-
-
-class _Frequencies:
-    """In how many documents a term is: tantivy looks it up in every segment, which takes a third of a search."""
-
-    def __init__(self, documents: int) -> None:
-        self._documents = documents
-        self._known = dict[tuple[str, str], int]()
-
-    def of(self, searcher: tantivy.Searcher, term: Term) -> int:
-        """As the searcher has it, or had it when there were about as many documents."""
-        count = self._known.get(term.place)
-        if count is None:
-            count = searcher.doc_freq(term.field, term.text)
-            if count >= FREQUENT and len(self._known) < MOST_KNOWN:
-                self._known[term.place] = count
-        return count
-
-    def stale(self, documents: int) -> bool:
-        """Whether there are many more documents now, or far fewer."""
-        return abs(documents - self._documents) > STALE * self._documents
-
-
-class _Search:
-    """One search, on the index as it stood when it began."""
-
-    def __init__(
-        self,
-        searcher: tantivy.Searcher,
-        frequencies: _Frequencies,
-        query: asking.Query,
-        narrowed: Filter,
-        limit: int,
-    ) -> None:
-        self._searcher = searcher
-        self._frequencies = frequencies
-        self._narrowed = narrowed
-        self._limit = limit
-        self._phrases = [_phrase(*matching.phrase(words)) for words in query.phrases]
-        terms = (*matching.asked(query), *self._completions(query))
-        self._counted = matching.counted(terms, self._frequency, searcher.num_docs)
-
-    def ids(self, thrift: int) -> list[int]:
-        """The best, best first.
-
-        Tantivy skips what cannot be among the best, but only where it is asked for any of some terms and for nothing
-        else. So a broad filter is applied afterwards; a narrow one, and phrases, have all that they leave looked at.
-        Where the terms that tell most, or the hits that were asked for, turn out too few, all count.
-        """
-        every = [term for _, term in self._counted]
-        if self._phrases:
-            return self._among(every)
-        share = self._share()
-        terms = matching.telling(self._counted, self._limit / share if share else math.inf, thrift)
-        if self._narrowed.everything:
-            found = self._ids(self._hits(_any(terms), self._limit))
-        elif share > BROAD:
-            found = self._passing(self._hits(_any(terms), round(SPARE * self._limit / share)))[: self._limit]
-        else:
-            found = self._among(terms)
-        looked_at_all = len(terms) == len(every) and (self._narrowed.everything or share <= BROAD)
-        return found if len(found) == self._limit or looked_at_all else self._among(every)
-
-    def _among(self, terms: list[Term]) -> list[int]:
-        """The best of everything that holds the phrases and passes the filter."""
-        needed = [(Occur.Must, needed) for needed in (*self._phrases, *self._filters())]
-        some = (Occur.Should if self._phrases else Occur.Must, _any(terms))
-        return self._ids(self._hits(Query.boolean_query([*needed, some]), self._limit))
-
-    def _completions(self, query: asking.Query) -> Iterator[Term]:
-        for begun in matching.prefixes(query.prefix) if query.prefix else ():
-            for text, _ in self._searcher.terms_with_prefix(begun.field, begun.text, limit=MOST_COMPLETIONS):
-                yield begun._replace(text=text)
-
-    def _frequency(self, term: Term) -> int:
-        return self._frequencies.of(self._searcher, term)
-
-    def _share(self) -> float:
-        """About which share of the documents the filter leaves. Recordings are known by the hash of their names, in
-        order: the first are as good as drawn by lot."""
-        left = float(self._searcher.num_docs)
-        if counted := self._narrowed.recordings[:MOST_COUNTED]:
-            documents = sum(self._searcher.doc_freq("recording", number) for number in counted)
-            left = documents / len(counted) * len(self._narrowed.recordings)
-        if self._narrowed.language is not None:
-            left = min(left, self._searcher.doc_freq("language", self._narrowed.language))
-        return min(1.0, left / max(1, self._searcher.num_docs))
-
-    def _filters(self) -> Iterator[Query]:
-        if self._narrowed.recordings:
-            yield Query.term_set_query(_SCHEMA, "recording", self._narrowed.recordings)
-        if self._narrowed.language is not None:
-            yield _term("language", self._narrowed.language)
-
-    def _hits(self, query: Query, limit: int) -> list[tantivy.DocAddress]:
-        return [address for _, address in self._searcher.search(query, limit, count=False).hits]
-
-    def _passing(self, hits: list[tantivy.DocAddress]) -> list[int]:
-        recordings, language = set(self._narrowed.recordings), self._narrowed.language
-        rows = zip(*(self._searcher.fast_field_values(name, hits) for name in _NUMBERS), strict=True)
-        return [
-            int(id)
-            for id, recording, spoken in rows
-            if (not recordings or recording in recordings) and (language is None or spoken == language)
+    def of_recordings(self, at: Places) -> Places:
+        """The rows of recordings that stand there, ascending."""
+        some = [
+            self._by_recording[self._recording_starts[one] : self._recording_starts[one + 1]] for one in at.tolist()
         ]
-
-    def _ids(self, hits: list[tantivy.DocAddress]) -> list[int]:
-        return [int(id) for id in self._searcher.fast_field_values("id", hits) if id is not None]
+        return np.sort(np.concatenate(some)).astype(np.int64) if some else np.empty(0, np.int64)
 
 
-def _any(terms: Sequence[Term]) -> Query:
-    weighed = (Query.boost_query(_term(term.field, term.text), term.weight) for term in terms)
-    return Query.boolean_query([(Occur.Should, one) for one in weighed]) if terms else Query.empty_query()
+def arranged(ids: Ids, recordings: Ids, languages: npt.NDArray[np.uint16]) -> Arrays:
+    """What is kept of rows beside their terms."""
+    by_recording = np.argsort(recordings, kind="stable")
+    named, starts, recording = np.unique(recordings[by_recording], return_index=True, return_inverse=True)
+    of_row = np.empty(len(ids), np.uint32)
+    of_row[by_recording] = recording
+    return {
+        "ids": ids,
+        "by_id": np.argsort(ids, kind="stable").astype(np.uint32),
+        "languages": languages,
+        "recording": of_row,
+        "recordings": named,
+        "recording_starts": np.append(starts, len(ids)).astype(np.int64),
+        "by_recording": by_recording.astype(np.uint32),
+    }
 
 
-def _term(field: str, value: str | int) -> Query:
-    return Query.term_query(_SCHEMA, field, value, index_option="freq")
+def spoken(languages: npt.NDArray[np.uint16]) -> list[tuple[int, int]]:
+    """How many rows are in which language."""
+    return list(zip(*(column.tolist() for column in np.unique(languages, return_counts=True)), strict=True))
 
 
-def _phrase(field: str, words: list[str]) -> Query:
-    return Query.phrase_query(_SCHEMA, field, list(words)) if len(words) > 1 else _term(field, words[0])
+@compiled
+def _lists(keys: Keys, guide: Keys, starts: Places, wanted: Keys) -> tuple[Places, Places]:
+    first = np.zeros(len(wanted), np.int64)
+    last = np.zeros(len(wanted), np.int64)
+    for at in range(len(wanted)):
+        key = wanted[at]
+        low = max(0, np.searchsorted(guide, key, "right") - 1) * FANOUT
+        high = min(len(keys), low + FANOUT)
+        while low < high:
+            middle = (low + high) // 2
+            if keys[middle] < key:
+                low = middle + 1
+            else:
+                high = middle
+        if low < len(keys) and keys[low] == key:
+            first[at], last[at] = starts[low], starts[low + 1]
+    return first, last
 
 
-def _document(row: WordRow) -> tantivy.Document:
-    document = tantivy.Document()
-    for name, number in zip(_NUMBERS, (row.id, row.recording, row.language), strict=True):
-        document.add_integer(name, number)
-    for name, terms in matching.fields(row.text).items():
-        document.add_text(name, terms)
-    return document
-
-
-@contextlib.contextmanager
-def _translated(into: type[WordIndexDamaged | WordIndexUnwritable]) -> Iterator[None]:
-    """Tantivy has few kinds of errors, and what it never expected is a panic, which is no Exception."""
-    try:
-        yield
-    except (ValueError, LookupError, TypeError, OSError) as error:
-        raise into(str(error)) from error
-    except BaseException as error:
-        if type(error).__name__ != "PanicException":
-            raise
-        raise into(str(error)) from error
-
-
-def _check(folder: Path) -> None:
-    """ValueError, LookupError, TypeError or OSError when a file of the last commit is not what was written."""
-    meta = folder / "meta.json"
-    for segment in json.loads(meta.read_bytes())["segments"] if meta.exists() else ():
-        name = segment["segment_id"].replace("-", "")
-        for part in _PARTS:
-            _check_file(folder / f"{name}.{part}")
-        if segment["deletes"]:
-            _check_file(folder / f"{name}.{segment['deletes']['opstamp']}.del")
-
-
-def _check_file(path: Path) -> None:
-    """The content is followed by a footer, a JSON object with its CRC, the length of that, and a magic number."""
-    with path.open("rb") as file:
-        size = file.seek(0, 2)
-        file.seek(max(0, size - 8))
-        length, magic = file.read(4), file.read(4)
-        content = size - 8 - int.from_bytes(length, "little")
-        if magic != _MAGIC or content < 0:
-            raise ValueError(f"{path.name} is cut short")
-        file.seek(content)
-        wanted = json.loads(file.read(size - 8 - content))["crc"]
-        file.seek(0)
-        crc = 0
-        while content > 0:
-            crc = zlib.crc32(read := file.read(min(_READ_BYTES, content)), crc)
-            content -= len(read)
-    if crc != wanted:
-        raise ValueError(f"the checksum of {path.name} is wrong")
+@compiled
+def _found(ids: Ids, by_id: Rows, wanted: Ids) -> Places:
+    there = np.empty(len(wanted), np.int64)
+    count = 0
+    for id in wanted:
+        low, high = 0, len(ids)
+        while low < high:
+            middle = (low + high) // 2
+            if ids[by_id[middle]] < id:
+                low = middle + 1
+            else:
+                high = middle
+        if low < len(ids) and ids[by_id[low]] == id:
+            there[count] = by_id[low]
+            count += 1
+    return there[:count]

@@ -30,7 +30,7 @@ NEAREST_TIMEOUT_S = 1.5
 MATCHING_TIMEOUT_S = 1.5
 COMMIT_EVERY_S = 0.75
 """From one commit of words to the next while more come; what comes after a longer while is committed at once. Each adds
-a segment, and tantivy merges every eight with all that are smaller than ten thousand documents."""
+a part, and every word is looked up in every part."""
 
 MOST_THRIFT = 6
 """Where many searches wait for words, each goes through so many times fewer entries of the index at most: to answer all
@@ -41,7 +41,7 @@ T = TypeVar("T")
 
 class Shelves:
     """One thread writes, one has the indexes of vectors follow, one makes their lists, one has those of words follow,
-    `readers` read, as many look for vectors and as many for words: no kind delays another."""
+    one merges their parts, `readers` read, as many look for vectors and as many for words: no kind delays another."""
 
     def __init__(
         self,
@@ -62,6 +62,7 @@ class Shelves:
         self._readers = ThreadPoolExecutor(readers, "reader")
         self._seekers = ThreadPoolExecutor(readers, "seeker")
         self._speller = ThreadPoolExecutor(1, "speller")
+        self._merger = ThreadPoolExecutor(1, "merger")
         self._matchers = ThreadPoolExecutor(readers, "matcher")
         self._matching_at_once, self._matching_now = readers, 0
         self._behind: set[tuple[str, str]] = set()
@@ -156,6 +157,7 @@ class Shelves:
 
     async def _keep_words(self) -> None:
         self._unread |= set(await _on(self._speller, self._store.tenants))
+        merged: Future[None] | None = None
         while True:
             self._reading, self._unread = self._unread, set()
             self._written.clear()
@@ -164,6 +166,10 @@ class Shelves:
                     self._say_unread({tenant})
                 self._tell_changed({tenant})
             self._reading = set()
+            if merged is None or merged.done():
+                if merged is not None:
+                    merged.result()
+                merged = self._merger.submit(self._terms.merge_due)
             await asyncio.sleep(COMMIT_EVERY_S)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_EVERY_S):
@@ -224,7 +230,7 @@ class Shelves:
         """End what is under way and close the store."""
         self._vectors.stop()
         self._terms.stop()
-        followers = (self._keeper, self._rebuilder, self._speller)
+        followers = (self._keeper, self._rebuilder, self._speller, self._merger)
         for pool in (self._writer, *followers, self._readers, self._seekers, self._matchers):
             await asyncio.to_thread(pool.shutdown, cancel_futures=True)
         self._store.close()

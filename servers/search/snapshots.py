@@ -38,13 +38,13 @@ def save(folder: Path, name: str, index_id: str, seq: int, write: Callable[[Path
     except BaseException:
         data.unlink(missing_ok=True)
         raise
-    _sync(data)
-    snapshot = Snapshot(index_id, seq, data.name, _checksum(data))
+    sync(data)
+    snapshot = Snapshot(index_id, seq, data.name, checksum(data))
     draft = folder / f"{name}.json.draft"
     draft.write_text(json.dumps(asdict(snapshot)), encoding="utf-8")
-    _sync(draft)
+    sync(draft)
     draft.replace(folder / f"{name}.json")
-    _sync(folder)
+    sync(folder)
     for old in folder.glob(f"{name}-*.data"):
         if old != data:
             old.unlink()
@@ -63,7 +63,7 @@ def find(folder: Path, name: str) -> tuple[Snapshot, Path] | None:
     try:
         snapshot = Snapshot(**json.loads((folder / f"{name}.json").read_text(encoding="utf-8")))
         data = folder / snapshot.file
-        intact = _checksum(data) == snapshot.blake2b
+        intact = checksum(data) == snapshot.blake2b
     except FileNotFoundError as error:
         if (folder / f"{name}.json").exists():
             raise SnapshotDamaged(f"its data is missing: {error.filename}") from error
@@ -83,12 +83,14 @@ def _unused(folder: Path, name: str, seq: int) -> Path:
     return data
 
 
-def _checksum(path: Path) -> str:
+def checksum(path: Path) -> str:
+    """Of what a file holds."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "blake2b").hexdigest()
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Have a file, or the names in a folder, on disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -19,7 +19,7 @@ import structlog
 from servers.common.errors import DependencyUnavailable
 from servers.search.documents import Scope
 from servers.search.indexing import Filter
-from servers.search.postings import PostingsIndex
+from servers.search.inverted import InvertedIndex
 from servers.search.query import Query
 from servers.search.word_index import WordChanges, WordIndex, WordIndexDamaged, WordIndexUnwritable
 
@@ -31,14 +31,8 @@ STEP = 1_024
 FOLLOW_STEPS = 64
 """How many such steps are made at a time, before the next tenant has its turn."""
 
-COMMIT_EVERY = 200_000
-"""So many documents make one segment when there is much to read: a search looks up every word in each segment."""
-
 SEARCH_STEPS = 4
 """How many a search makes at most, in an index that has not come to the newest document since it was opened."""
-
-MOST_WRITING = 16
-"""Of so many indexes the writers are kept, with the threads that merge segments."""
 
 SEARCH_PATIENCE_S = 0.25
 """How long a search waits for an index that another thread is opening; then the vectors must do."""
@@ -64,21 +58,22 @@ class Terms:
         self._journal = journal
         self._most_open = most_open
         self._open: OrderedDict[str, TenantTerms] = OrderedDict()
-        self._writing: OrderedDict[str, TenantTerms] = OrderedDict()
-        self._unfinished: TenantTerms | None = None
         self._lock = threading.Lock()
         self._closing = threading.Event()
 
     def follow(self, tenant: str) -> bool:
         """Take in what the store has of the tenant, so that searches find it; False when there may be more of it. One
         thread only."""
-        index = self._index(tenant)
-        if self._unfinished not in (None, index):
-            self._unfinished.rest()  # what is read and not committed takes much memory: of one tenant at a time only
-        done = index.follow()
-        self._unfinished = None if done else index
-        self._writes(tenant, index)
-        return done
+        return self._index(tenant).follow()
+
+    def merge_due(self) -> None:
+        """Make larger parts of small ones where there are many, on disk. Takes as long as it takes, and holds nobody
+        up."""
+        with self._lock:
+            indexes = list(self._open.values())
+        for index in indexes:
+            while not self._closing.is_set() and index.merge():
+                pass
 
     def matching(self, scope: Scope, query: Query, limit: int, thrift: int = 1) -> list[int]:
         """The documents in `scope` with every phrase and any word of the query, by BM25, best first; for `thrift` see
@@ -103,39 +98,34 @@ class Terms:
         return index
 
     def _close_one(self) -> None:
-        """What it has not committed is in the store. Two of the same must not write, so none that does is closed."""
-        idle = (tenant for tenant, index in self._open.items() if not index.busy and tenant not in self._writing)
+        """What it holds in no file is in the store. Two of the same must not write, so none that does is closed."""
+        idle = (tenant for tenant, index in self._open.items() if not index.busy)
         if (oldest := next(idle, None)) is not None:
             del self._open[oldest]
 
-    def _writes(self, tenant: str, index: "TenantTerms") -> None:
-        with self._lock:
-            self._writing[tenant] = index
-            self._writing.move_to_end(tenant)
-            resting = self._writing.popitem(last=False)[1] if len(self._writing) > MOST_WRITING else None
-        if resting:
-            resting.rest()
-
 
 class TenantTerms:
-    """The words of one tenant. `_writing` is held by what changes the index; searches need it only until the index has
-    come to the newest document once."""
+    """The words of one tenant.
+
+    Two locks, always taken in this order: `_merging` is held by what makes larger parts, `_writing` by what changes the
+    index. Searches need the second, and only until the index has come to the newest document once.
+    """
 
     def __init__(self, folder: Path, journal: Journal, closing: threading.Event, tenant: str) -> None:
         self._folder = folder / blake2b(tenant.encode(), digest_size=16).hexdigest()
         self._journal = journal
         self._closing = closing
         self._tenant = tenant
+        self._merging = threading.Lock()
         self._writing = threading.Lock()
-        self._index: WordIndex | None = None
+        self._index: InvertedIndex | None = None
         self._ready: WordIndex | None = None
-        self._uncommitted = 0
         self._resting_until = 0.0
 
     @property
     def busy(self) -> bool:
         """Whether another thread changes it."""
-        return self._writing.locked()
+        return self._merging.locked() or self._writing.locked()
 
     def follow(self) -> bool:
         """Read on; False when there may be more."""
@@ -146,23 +136,31 @@ class TenantTerms:
         """See Terms."""
         if self._ready is None and not self._left(0):
             return []
-        index = self._ready or self._opened()
-        try:
-            return index.matching(query, narrowed, limit, thrift)
-        except WordIndexDamaged as error:
-            with self._writing:
-                if index is self._ready:
-                    self._forget(str(error))
-            raise DependencyUnavailable("word index") from error
+        return (self._ready or self._opened()).matching(query, narrowed, limit, thrift)
 
-    def rest(self) -> None:
-        """Let go of the writer, unless it is in use."""
-        if self._writing.acquire(blocking=False):
+    def merge(self) -> bool:
+        """Make a larger part, if that is due: whether it was."""
+        with self._merging:
+            with self._writing:
+                index = self._index
+                run = index.due() if index and time.monotonic() >= self._resting_until else None
+            if not index or not run:
+                return False
+            began = time.monotonic()
             try:
-                if self._index and self._committed(self._index):
-                    self._index.close()
-            finally:
-                self._writing.release()
+                made = index.make(run)
+                with self._writing:
+                    if index is self._index:
+                        index.install(run, made)
+            except WordIndexUnwritable:
+                with self._writing:
+                    self._fail()
+                return False
+        took_s = round(time.monotonic() - began, 1)
+        log.info(
+            "parts of words merged", folder=self._folder.name, parts=len(run.parts), rows=len(made.alive), took_s=took_s
+        )
+        return True
 
     def _opened(self) -> WordIndex:
         """The index, after some steps at most. While another thread makes them, wait for a moment only: one large index
@@ -188,7 +186,7 @@ class TenantTerms:
             if came := self._read_on(self._index, steps):
                 self._ready = self._index
             return came
-        except (WordIndexDamaged, WordIndexUnwritable, OSError):
+        except (WordIndexUnwritable, OSError):
             self._fail()
             return False
 
@@ -197,54 +195,34 @@ class TenantTerms:
         came = False
         while steps and not came and not self._closing.is_set():
             changes = self._journal.written_after(self._tenant, index.seq, STEP)
+            came = len(changes.gone) + len(changes.there) < STEP
             index.apply(changes)
-            read = len(changes.gone) + len(changes.there)
-            self._uncommitted += read
-            came = read < STEP
             steps -= 1
-        came = came or self._closing.is_set()
-        if came or self._uncommitted >= COMMIT_EVERY:
-            self._commit(index)
-        return came
-
-    def _commit(self, index: WordIndex) -> None:
-        if self._uncommitted:
-            index.commit()
-            self._uncommitted = 0
-
-    def _committed(self, index: WordIndex) -> bool:
-        """Whether what was read could be committed."""
-        try:
-            self._commit(index)
-            return True
-        except (WordIndexDamaged, WordIndexUnwritable, OSError):
-            self._fail()
-            return False
+        index.commit()
+        return came or self._closing.is_set()
 
     def _fail(self) -> None:
         """What is wrong with an index shows when it is opened; searches go on in what there is."""
         log.exception("the index of words could not be written", folder=self._folder.name)
         self._resting_until = time.monotonic() + REST_S
         self._index = None
-        self._uncommitted = 0
 
     def _left(self, seq: int) -> bool:
         """Whether the store has more than what came up to this number."""
         return self._journal.written_after(self._tenant, seq, 1).seq > seq
 
-    def _loaded(self) -> WordIndex:
+    def _loaded(self) -> InvertedIndex:
         """The index as it was committed; one that is unusable is made anew."""
         try:
-            index = PostingsIndex(self._folder, self._journal.index_id)
+            index = InvertedIndex(self._folder, self._journal.index_id)
             if index.seq > self._journal.last_written():
                 raise WordIndexDamaged("it belongs to another database")
             return index
         except WordIndexDamaged as error:
             self._forget(str(error))
-            return PostingsIndex(self._folder, self._journal.index_id)
+            return InvertedIndex(self._folder, self._journal.index_id)
 
     def _forget(self, why: str) -> None:
         log.warning("index of words is unusable; it is built anew", folder=self._folder.name, why=why)
         self._index = self._ready = None
-        self._uncommitted = 0
         shutil.rmtree(self._folder, ignore_errors=True)

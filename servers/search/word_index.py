@@ -27,7 +27,7 @@ class WordChanges:
 
 
 class WordIndexDamaged(Exception):
-    """The index cannot be trusted; its message says why."""
+    """The files of an index cannot be trusted; its message says why."""
 
 
 class WordIndexUnwritable(Exception):
@@ -35,8 +35,7 @@ class WordIndexUnwritable(Exception):
 
 
 class WordIndex(Protocol):
-    """One writer at a time; any number of searches beside it, which never wait. Every method blocks, and raises
-    WordIndexDamaged when it finds that it is."""
+    """One writer at a time; any number of searches beside it, which never wait. Every method blocks."""
 
     @property
     def seq(self) -> int:
@@ -48,14 +47,11 @@ class WordIndex(Protocol):
         ...
 
     def commit(self) -> None:
-        """Have searches find what was taken in, and keep it with its number. WordIndexUnwritable."""
+        """Have searches find what was taken in, and keep it with its number when it is much: what is not kept has to be
+        taken in again by who opens the index. WordIndexUnwritable."""
         ...
 
     def matching(self, query: Query, narrowed: Filter, limit: int, thrift: int = 1) -> list[int]:
         """At most `limit` documents that pass the filter and have every phrase and any word, by BM25, best first. With
         `thrift` frequent words count for less, and it takes about so many times less work."""
-        ...
-
-    def close(self) -> None:
-        """Let go of what only a writer needs; what was not committed is lost."""
         ...

@@ -32,17 +32,18 @@ class Word(NamedTuple):
 def words(text: str) -> Iterator[Word]:
     """The words of `text` in order: runs of letters and digits with their marks, composed or not."""
     for match in _WORD.finditer(text):
-        spelt, folded = _forms(match.group())
+        spelt, folded = forms_of(match.group())
         if folded:
             yield Word(spelt, folded, match.start(), match.end())
 
 
-def forms(text: str) -> list[tuple[str, str]]:
-    """Of each word of `text` how it is spelt, and folded: what `words` tells but for the places, in half the time."""
-    return [both for word in _WORD.findall(text) if (both := _forms(word))[1]]
+def cut(text: str) -> list[str]:
+    """The pieces that `words` tells the forms of, as they stand in `text`; a piece without a folded form is no word."""
+    return _WORD.findall(text)
 
 
-def _forms(word: str) -> tuple[str, str]:
+def forms_of(word: str) -> tuple[str, str]:
+    """How a piece is spelt, and folded."""
     return _known_forms(word) if len(word) <= _USUAL_LENGTH else _made_forms(word)
 
 

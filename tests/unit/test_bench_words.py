@@ -37,7 +37,7 @@ def test_what_is_asked_has_one_to_eight_words_and_is_the_same_every_time(sentenc
     assert all(kind.texts for kind in kinds)
 
 
-@pytest.mark.parametrize("name", ["ours", "fts5"])
+@pytest.mark.parametrize("name", ["ours", "tantivy", "fts5"])
 def test_every_index_finds_a_sentence_by_itself_and_keeps_to_the_scope(
     tmp_path: Path, sentences: Sentences, name: str
 ) -> None:

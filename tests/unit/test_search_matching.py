@@ -1,23 +1,12 @@
-"""What is kept of a text, and what is asked for."""
+"""What is asked for of an index of words."""
 
 from collections.abc import Mapping, Sequence
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from servers.search import matching
 from servers.search.matching import FEW, FOLDED, FOLDED_PAIRS, MOST_POSTINGS, SPELT, SPELT_PAIRS, Term
 from servers.search.query import parsed
-
-
-def test_a_text_is_kept_folded_and_spelt_in_words_and_in_pairs() -> None:
-    assert matching.fields("Đại học, Huế") == {
-        FOLDED: "dai hoc hue",
-        SPELT: "đại học huế",
-        FOLDED_PAIRS: "dai_hoc hoc_hue",
-        SPELT_PAIRS: "đại_học học_huế",
-    }
 
 
 def test_without_accents_only_folded_terms_are_asked_for() -> None:
@@ -42,13 +31,6 @@ def test_each_term_once_and_of_long_queries_the_beginning() -> None:
     assert [(term.text, term.weight) for term in matching.asked(parsed("a a a"))] == [("a", 1.0), ("a_a", 0.5)]
     asked = matching.asked(parsed(" ".join(f"w{n}" for n in range(500))))
     assert len(asked) == 2 * matching.MOST_WORDS - 1
-
-
-@given(st.text(max_size=300))
-def test_whatever_a_text_asks_for_is_kept_of_it(text: str) -> None:
-    kept = {field: terms.split(" ") for field, terms in matching.fields(text).items()}
-    for term in matching.asked(parsed(text.replace('"', " ").replace("*", " "))):
-        assert term.text in kept[term.field]
 
 
 def test_a_prefix_with_accents_begins_folded_and_spelt_words() -> None:

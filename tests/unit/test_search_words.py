@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from servers.search.syllables import seem_vietnamese
-from servers.search.words import fold, forms, words
+from servers.search.words import cut, fold, forms_of, words
 
 
 def test_words_are_spelt_in_lower_case_and_folded() -> None:
@@ -43,8 +43,9 @@ def test_any_text_has_clean_words_in_order(text: str) -> None:
 
 
 @given(st.text(max_size=200))
-def test_forms_are_those_of_the_words(text: str) -> None:
-    assert forms(text) == [(word.spelt, word.folded) for word in words(text)]
+def test_the_pieces_of_a_text_have_the_forms_of_its_words(text: str) -> None:
+    forms = map(forms_of, cut(text))
+    assert [both for both in forms if both[1]] == [(word.spelt, word.folded) for word in words(text)]
 
 
 @pytest.mark.parametrize(

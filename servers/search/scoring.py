@@ -1,0 +1,164 @@
+"""BM25 over postings: the best rows of a part, and what given rows count.
+
+Scores add up in a window of rows that the processor's cache holds, one term after the other: an entry costs an addition
+there, whatever the other terms are (term at a time, as Lin and Trotman's JASS, but by BM25 as it is now, not by impacts
+that were fixed when the index was made). Robertson and Zaragoza (2009) have the formula.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from servers.search.compiled import compiled
+from servers.search.postings import Bytes, Mask, Places, Rows
+
+Scores = npt.NDArray[np.float32]
+Tables = npt.NDArray[np.float32]
+"""Shape [terms, 256]: what an entry of a term counts, by its byte."""
+
+K1, B = 1.2, 0.75
+
+LENGTHS = np.array([*range(16), *(round(16 * 1.35**step) for step in range(16))], np.float32)
+"""Texts of so many words and more, up to the next number, count as equally long: 32 steps."""
+
+MOST_OFTEN = 8
+"""More often than this a word counts no more in a text."""
+
+WINDOW = 1 << 15
+"""Rows of one window: 128 KiB of scores."""
+
+
+def tables(weights: npt.NDArray[np.float64], documents: int, holding: Places, mean: float) -> Tables:
+    """What entries count of terms with these weights, each in `holding` of the documents, which have `mean` words."""
+    often = np.repeat(np.arange(1, MOST_OFTEN + 1), len(LENGTHS)).astype(np.float64)
+    lengths = np.tile(LENGTHS, MOST_OFTEN)
+    saturated = often * (K1 + 1) / (often + K1 * (1 - B + B * lengths / max(mean, 1.0)))
+    rarity = np.log1p((np.maximum(documents - holding, 0) + 0.5) / (holding + 0.5))
+    return np.asarray((weights * rarity)[:, None] * saturated, np.float32)
+
+
+@compiled
+def code(often: int, length: int, lengths: Scores) -> int:
+    """The byte of an entry: how often the term stands in a text of so many words; `lengths` are LENGTHS."""
+    step = int(np.searchsorted(lengths, length, "right")) - 1
+    return (min(often, MOST_OFTEN) - 1) * len(lengths) + step
+
+
+@compiled
+def best(
+    rows: Rows,
+    codes: Bytes,
+    starts: Places,
+    ends: Places,
+    tables: Tables,
+    alive: Mask,
+    recording: Rows,
+    allowed: Mask,
+    languages: npt.NDArray[np.uint16],
+    language: int,
+    limit: int,
+) -> tuple[Places, Scores]:
+    """The `limit` rows that count most by the terms whose entries lie there, in no order, with their scores.
+
+    Only rows that are `alive` (none given: all are), of a recording that is `allowed` (none given: of any) and in the
+    `language` (-1: in any).
+    """
+    count = len(languages)
+    at = starts.copy()
+    until = starts.copy()
+    scores = np.zeros(WINDOW, np.float32)
+    heap = np.zeros(limit, np.float32)
+    held = np.empty(limit, np.int64)
+    size = 0
+    bar = np.float32(0)
+    for first in range(0, count, WINDOW):
+        for term in range(len(starts)):
+            at[term] = until[term]
+            until[term] = _reached(rows, at[term], ends[term], first + WINDOW)
+            table = tables[term]
+            for entry in range(at[term], until[term]):
+                scores[rows[entry] - first] += table[codes[entry]]
+        for term in range(len(starts)):
+            for entry in range(at[term], until[term]):
+                row = np.int64(rows[entry])
+                score = scores[row - first]
+                scores[row - first] = 0
+                if score <= bar:
+                    continue
+                if len(alive) and not alive[row]:
+                    continue
+                if len(allowed) and not allowed[recording[row]]:
+                    continue
+                if language >= 0 and languages[row] != language:
+                    continue
+                if size < limit:
+                    place = size
+                    size += 1
+                    while place > 0 and heap[(place - 1) >> 1] > score:
+                        above = (place - 1) >> 1
+                        heap[place], held[place] = heap[above], held[above]
+                        place = above
+                else:
+                    place = 0
+                    while True:
+                        below = 2 * place + 1
+                        if below >= size:
+                            break
+                        if below + 1 < size and heap[below + 1] < heap[below]:
+                            below += 1
+                        if heap[below] >= score:
+                            break
+                        heap[place], held[place] = heap[below], held[below]
+                        place = below
+                heap[place], held[place] = score, row
+                if size == limit:
+                    bar = heap[0]
+    return held[:size], heap[:size]
+
+
+@compiled
+def scored(places: Places, rows: Rows, codes: Bytes, starts: Places, ends: Places, tables: Tables) -> Scores:
+    """What each of the rows `places`, which ascend, counts by these terms."""
+    scores = np.zeros(len(places), np.float32)
+    for term in range(len(starts)):
+        entry, end = starts[term], ends[term]
+        for at in range(len(places)):
+            entry = _reached(rows, entry, end, places[at])
+            if entry == end:
+                break
+            if rows[entry] == places[at]:
+                scores[at] += tables[term, codes[entry]]
+    return scores
+
+
+@compiled
+def common(places: Places, rows: Rows, start: int, end: int) -> Places:
+    """Those of `places`, which ascend, that have the term whose entries lie there."""
+    found = np.empty(len(places), np.int64)
+    count = 0
+    entry = start
+    for place in places:
+        entry = _reached(rows, entry, end, place)
+        if entry == end:
+            break
+        if rows[entry] == place:
+            found[count] = place
+            count += 1
+    return found[:count]
+
+
+@compiled
+def _reached(rows: Rows, entry: int, end: int, row: int) -> int:
+    """The first entry from `entry` on whose row is `row` or more, by steps that double."""
+    if entry >= end or rows[entry] >= row:
+        return entry
+    step = 1
+    while entry + step < end and rows[entry + step] < row:
+        step *= 2
+    low, high = entry + step // 2, min(entry + step, end)
+    while low < high:
+        middle = (low + high) // 2
+        if rows[middle] < row:
+            low = middle + 1
+        else:
+            high = middle
+    return low
