@@ -100,7 +100,7 @@ class Merging:
 
 class InvertedIndex:
     """See WordIndex. The folder is made when it is not there; WordIndexDamaged when it does not hold an index of the
-    database `index_id` that is whole and of this version."""
+    database `index_id` that is whole and of this version, OSError when the disk does not give it."""
 
     def __init__(self, folder: Path, index_id: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -289,7 +289,7 @@ class InvertedIndex:
                 else:
                     postings = Postings.opened(path)
                     self._parts += (Part(postings, np.ones(len(postings), np.bool_), path, wanted),)
-            except (OSError, SnapshotDamaged) as error:
+            except (FileNotFoundError, SnapshotDamaged) as error:
                 raise WordIndexDamaged(str(error)) from error
         for at, rows in dead.items():
             part = self._parts[int(at)]

@@ -1,5 +1,6 @@
 """What is kept of the indexes of words, and how they follow the store."""
 
+import errno
 import itertools
 import random
 import shutil
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from servers.common.errors import DependencyUnavailable
-from servers.search import inverted
+from servers.search import inverted, snapshots
 from servers.search import terms as module
 from servers.search.documents import Scope
 from servers.search.inverted import InvertedIndex
@@ -125,6 +126,26 @@ def test_a_damaged_index_is_built_anew(
 
 
 @pytest.mark.usefixtures("saved")
+def test_an_index_that_the_disk_does_not_give_stays_and_is_tried_again_later(
+    tmp_path: Path, store: Store, terms: Terms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(store, terms, entry("s1"))
+    files = {*folder_of(tmp_path).iterdir()}
+    again = reopened(tmp_path, store)
+
+    def broken(path: Path) -> str:
+        raise OSError(errno.EIO, "input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(snapshots, "checksum", broken)
+        assert not again.follow("acme")
+    assert {*folder_of(tmp_path).iterdir()} == files
+    again._index("acme")._resting_until = 0.0
+    assert again.follow("acme")
+    assert found(store, again, "xin") == ["s1"]
+
+
+@pytest.mark.usefixtures("saved")
 @pytest.mark.parametrize("content", [b"", b"{", b"{}", b"\xff\xff", b'{"index_id": "one", "seq": 1, "files": 7}'])
 def test_an_index_whose_manifest_is_unreadable_is_built_anew(
     tmp_path: Path, store: Store, terms: Terms, content: bytes
@@ -222,7 +243,7 @@ def test_kill_9_at_any_moment_loses_nothing(tmp_path: Path, seed: int) -> None:
     script = """
 import sys
 from pathlib import Path
-from servers.search import inverted
+from servers.search import inverted, snapshots
 from servers.search.store import Store
 from servers.search.terms import Terms
 from tests.stores.search_entries import entry
@@ -350,97 +371,3 @@ def test_reading_ends_when_told_to_stop(store: Store, terms: Terms, monkeypatch:
     store.written_after = stopping  # type: ignore[method-assign]
     assert terms.follow("acme")
     assert len(found(store, terms, "xin")) == 40
-
-
-# Parts
-
-
-def parts_of(terms: Terms, tenant: str = "acme") -> list[int]:
-    """How many rows the parts of an index have."""
-    index = terms._open[tenant]._index
-    assert index
-    return [len(part.alive) for part in index._parts]
-
-
-def test_parts_become_few(store: Store, terms: Terms, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inverted, "SAVED", 8)
-    for n in range(64):
-        put(store, terms, entry(f"s{n}", f"câu số {n}"))
-    assert sum(parts_of(terms)) == 64
-    assert len(parts_of(terms)) <= 5
-    assert [found(store, terms, f'"số {n}"') for n in range(64)] == [[f"s{n}"] for n in range(64)]
-
-
-def test_large_parts_are_merged_beside_everything_else(
-    tmp_path: Path, store: Store, terms: Terms, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(inverted, "SAVED", 1)
-    monkeypatch.setattr(inverted, "AT_ONCE", 3)
-    for n in range(16):
-        put(store, terms, entry(f"s{n}", f"câu số {n}"))
-    assert len(parts_of(terms)) > 5
-    original = InvertedIndex.make
-
-    def meanwhile(self: InvertedIndex, run: inverted.Merging) -> inverted.Part:
-        made = original(self, run)
-        put(store, terms, entry("s3", "khác"), entry(f"more{len(run.parts)}", "thêm"))
-        return made
-
-    monkeypatch.setattr(InvertedIndex, "make", meanwhile)
-    terms.merge_due()
-    assert len(parts_of(terms)) <= 5
-    for one in (terms, reopened(tmp_path, store)):
-        assert one.follow("acme")
-        assert (found(store, one, '"số 3"'), found(store, one, "khác")) == ([], ["s3"])
-        assert len(found(store, one, "câu")) == 15
-        assert found(store, one, "thêm")
-
-
-def test_a_part_with_many_dead_rows_is_made_anew(store: Store, terms: Terms, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inverted, "SAVED", 1)
-    monkeypatch.setattr(inverted, "LEAST_WASTE", 4)
-    put(store, terms, *texts(*["xin"] * 30), *(entry(f"d{n}", "xin", recording_id="r2") for n in range(10)))
-    store.delete("acme", "r2", 100)
-    assert terms.follow("acme")
-    assert parts_of(terms) == [40]
-    terms.merge_due()
-    assert parts_of(terms) == [30]
-    assert len(found(store, terms, "xin")) == 30
-
-
-def test_an_index_of_which_everything_is_deleted_is_empty(
-    tmp_path: Path, store: Store, terms: Terms, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(inverted, "SAVED", 1)
-    monkeypatch.setattr(inverted, "LEAST_WASTE", 1)
-    put(store, terms, *texts(*["xin"] * 5))
-    store.delete("acme", "r1", 100)
-    assert terms.follow("acme")
-    terms.merge_due()
-    assert parts_of(terms) == []
-    assert found(store, terms, "xin") == []
-    assert [path.name for path in folder_of(tmp_path).iterdir()] == ["manifest.json"]
-    put(store, terms, entry("s1", recording_id="r2"))
-    assert found(store, reopened(tmp_path, store), "xin") == ["s1"]
-
-
-def test_a_disk_that_is_full_leaves_large_parts_for_later(
-    store: Store, terms: Terms, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(inverted, "SAVED", 1)
-    monkeypatch.setattr(inverted, "AT_ONCE", 1)
-    for n in range(4):
-        put(store, terms, entry(f"s{n}"))
-
-    def full(self: InvertedIndex, run: inverted.Merging) -> inverted.Part:
-        raise WordIndexUnwritable("no space left on device")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(InvertedIndex, "make", full)
-        terms.merge_due()
-    assert len(found(store, terms, "xin")) == 4
-    terms._index("acme")._resting_until = 0.0
-    assert terms.follow("acme")
-    terms.merge_due()
-    assert parts_of(terms) == [4]
-    assert len(found(store, terms, "xin")) == 4

@@ -487,7 +487,7 @@ def test_a_snapshot_that_the_disk_does_not_give_stays_and_is_tried_again_later(
         raise OSError(errno.EIO, "input/output error")
 
     with monkeypatch.context() as patched:
-        patched.setattr(snapshots, "_checksum", broken)
+        patched.setattr(snapshots, "checksum", broken)
         with pytest.raises(DependencyUnavailable):
             nearest(again, entries[0])
         assert not again.follow("acme", SPACE)
