@@ -34,7 +34,7 @@ MOST_WORDS = 64
 FEW = 2_000
 """A term in no more documents is always looked up."""
 
-MOST_POSTINGS = 300_000
+MOST_POSTINGS = 600_000
 """So many entries of all terms together are gone through at most, those of the rarest terms, which tell most."""
 
 ALIKE = 1.25

@@ -17,7 +17,7 @@ from servers.search.term_keys import key_of
 MOST_COMPLETIONS = 64
 """How many words a prefix stands for: those that are in the most documents."""
 
-MOST_GATHERED = 20_000
+MOST_GATHERED = 5_000
 """Of a filter that leaves so many rows of a part, every one is scored by all terms."""
 
 SPARE = 2
