@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 import uvloop
 
 from servers.common import channel, events, lifecycle, telemetry
-from servers.search import claim, consumers, hot_store, index_service, inverted, nearby, service, vector_homes
+from servers.search import claim, consumers, hot_store, index_service, inverted, lists, nearby, service, vector_homes
 from servers.search.backlog import Backlog
 from servers.search.embedder import RemoteEmbedder
 from servers.search.generations import Generations
@@ -29,6 +29,7 @@ SWITCH_S = 0.001
 async def main(settings: Settings) -> None:
     """Serve until told to stop."""
     inverted.prepare()
+    lists.prepare()
     async with AsyncExitStack() as stack:
         stack.enter_context(telemetry.started("search", settings))
         embeddings = await stack.enter_async_context(channel.connect(settings.embeddings))

@@ -40,6 +40,6 @@ class Codec:
         codes: Codes = np.clip(steps, -MOST, MOST).astype(np.int8)
         return codes
 
-    def inner(self, distances: npt.NDArray[np.uint32]) -> Matrix:
+    def inner(self, distances: npt.NDArray[np.int64]) -> Matrix:
         """About the inner products of unit vectors whose codes have these squared distances."""
         return np.float32(1) - distances.astype(np.float32) / np.float32(2 * self.scale**2)

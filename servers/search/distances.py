@@ -1,30 +1,88 @@
-"""Distances from one vector to many, in numkong's kernels. They hold no lock of Python's while they count."""
+"""Distances from one vector to many. None of these holds a lock of Python's while it counts.
+
+Those between codes are exact, and of many rows only the nearest are kept: in one compiled loop, which is about as fast
+as the codes can be read.
+"""
 
 import numkong
 import numpy as np
 import numpy.typing as npt
 
+from servers.search.compiled import compiled
 from servers.search.documents import Vector
-from servers.search.indexing import Codes, Halves
+from servers.search.heaps import offer
+from servers.search.indexing import Codes, Halves, Mask, Places
 
-Distances = npt.NDArray[np.uint32]
-
-
-def squared(code: Codes, codes: Codes) -> Distances:
-    """The squares of the distances from `code` [dimensions] to `codes` [n, dimensions], exact."""
-    found = np.empty(len(codes), np.uint32)
-    if len(codes):
-        squared_into(code[None], codes, found[None])
-    return found
+Distances = npt.NDArray[np.int64]
+"""Squares of distances between codes."""
 
 
-def squared_into(code: Codes, codes: Codes, found: Distances) -> None:
-    """As `squared`, from `code` [1, dimensions], written to `found` [1, n]; n must not be 0."""
-    numkong.cdist(code, codes, "sqeuclidean", out=found)
+@compiled
+def nearest(code: Codes, codes: Codes, limit: int) -> tuple[Places, Distances]:
+    """The `limit` rows of `codes` [n, dimensions] that are nearest to `code` [dimensions], in no order."""
+    values, places, size = np.empty(limit, np.int64), np.empty(limit, np.int64), 0
+    for row in range(len(codes)):
+        value = -_squared(code, codes[row])
+        if size < limit or value > values[0]:
+            size = offer(values, places, size, value, row)
+    return places[:size], -values[:size]
+
+
+@compiled
+def nearest_of(code: Codes, codes: Codes, wanted: Places, limit: int) -> tuple[Places, Distances]:
+    """The same, of these rows."""
+    values, places, size = np.empty(limit, np.int64), np.empty(limit, np.int64), 0
+    for row in wanted:
+        value = -_squared(code, codes[row])
+        if size < limit or value > values[0]:
+            size = offer(values, places, size, value, row)
+    return places[:size], -values[:size]
+
+
+@compiled
+def nearest_in_runs(
+    code: Codes,
+    codes: Codes,
+    starts: Places,
+    ends: Places,
+    alive: Mask,
+    recording: npt.NDArray[np.uint32],
+    allowed: Mask,
+    languages: npt.NDArray[np.uint16],
+    language: int,
+    limit: int,
+) -> tuple[Places, Distances, int]:
+    """The same, of the rows of these runs that are `alive` (none given: all are), of a recording that is `allowed`
+    (none given: of any) and in the `language` (-1: in any); and how many those were."""
+    values, places, size = np.empty(limit, np.int64), np.empty(limit, np.int64), 0
+    compared = 0
+    for run in range(len(starts)):
+        for row in range(starts[run], ends[run]):
+            if len(alive) and not alive[row]:
+                continue
+            if len(allowed) and not allowed[recording[row]]:
+                continue
+            if language >= 0 and languages[row] != language:
+                continue
+            compared += 1
+            value = -_squared(code, codes[row])
+            if size < limit or value > values[0]:
+                size = offer(values, places, size, value, row)
+    return places[:size], -values[:size], compared
+
+
+@compiled
+def _squared(code: Codes, other: Codes) -> np.int64:
+    # Every step is told to be of 32 bits: numba would take 64, and half as many at a time.
+    total = np.int32(0)
+    for part in range(len(code)):
+        apart = np.int32(np.int32(code[part]) - np.int32(other[part]))
+        total = np.int32(total + np.int32(apart * apart))
+    return np.int64(total)
 
 
 def inner(vector: Vector, vectors: Halves) -> npt.NDArray[np.float64]:
-    """The inner products of `vector`, rounded to half precision, with `vectors` [n, dimensions]."""
+    """The inner products of `vector`, rounded to half precision, with `vectors` [n, dimensions]; by numkong."""
     if not len(vectors):
         return np.empty(0, np.float64)
     return np.asarray(numkong.cdist(vector.astype(np.float16)[None], vectors, "dot"), np.float64).reshape(-1)

@@ -10,6 +10,10 @@ import numpy.typing as npt
 from servers.search.documents import Scope, Vector
 
 Ids: TypeAlias = npt.NDArray[np.int64]
+Places: TypeAlias = npt.NDArray[np.int64]
+"""Numbers of rows, or of entries."""
+
+Mask: TypeAlias = npt.NDArray[np.bool_]
 Halves: TypeAlias = npt.NDArray[np.float16]
 """Vectors as they are stored, shape [n, dimensions]."""
 

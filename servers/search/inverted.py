@@ -17,9 +17,9 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from servers.search import columns, snapshots
-from servers.search.indexing import Filter, Ids
+from servers.search.indexing import Filter, Ids, Mask
 from servers.search.inverting import Buffer, merged
-from servers.search.postings import Mask, Postings, Rows
+from servers.search.postings import Postings, Rows
 from servers.search.query import Query, parsed
 from servers.search.snapshots import SnapshotDamaged
 from servers.search.word_index import WordChanges, WordIndexDamaged, WordIndexUnwritable, WordRow

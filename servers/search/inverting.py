@@ -9,9 +9,9 @@ import numpy as np
 from servers.search import columns, postings, scoring
 from servers.search.columns import Arrays
 from servers.search.compiled import compiled
-from servers.search.indexing import Ids
+from servers.search.indexing import Ids, Mask, Places
 from servers.search.matching import FOLDED, FOLDED_PAIRS, SPELT, SPELT_PAIRS
-from servers.search.postings import ABSENT, MOST_SPELLING, Bytes, Mask, Places, Postings, Rows
+from servers.search.postings import ABSENT, MOST_SPELLING, Bytes, Postings, Rows
 from servers.search.scoring import Scores, code
 from servers.search.term_keys import SALTS, Keys, key, word_hash
 from servers.search.word_index import WordRow

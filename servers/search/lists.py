@@ -7,6 +7,8 @@ the rows is dead. Who rebuilds holds nobody up: `freeze`, `Frozen.write` beside 
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -15,7 +17,7 @@ import numpy.typing as npt
 from servers.search import segments
 from servers.search.distances import Distances
 from servers.search.documents import Vector
-from servers.search.indexing import Changes, Filter, Ids, Ranked, Stats
+from servers.search.indexing import Changes, Filter, Ids, Ranked, Rows, Stats
 from servers.search.rebuilding import Frozen, Part, Shape
 from servers.search.segments import Close, Segment
 from servers.search.tail import Tail
@@ -147,6 +149,20 @@ class ListIndex:
         wanted = max(self._shape.probes, self._shape.least_rows * lists / rows)
         share, enough = max(kept, 1) / rows, _AMPLE * wide * lists / max(kept, 1)
         return math.ceil(max(wanted / math.cbrt(share) ** 2, enough))
+
+
+def prepare() -> None:
+    """Have all loops compiled, so that no search waits for it: seconds where that was never done, else a moment."""
+    rows = np.arange(64)
+    some = Rows(rows, np.eye(64, dtype=np.float16), rows % 2, np.ones(64, np.uint16))
+    index = ListIndex(64, Shape(most_loose=1, probes=2, least_rows=1, rescored=1))
+    index.apply(Changes(1, rows[:0], some))
+    with TemporaryDirectory() as folder:
+        frozen, path = index.freeze(), Path(folder) / "lists"
+        frozen.write(path, lambda: False)
+        index.install(frozen, Segment(path))
+        for narrowed in (Filter(), Filter((1,))):
+            index.nearest(some.vectors[0].astype(np.float32), narrowed, 4)
 
 
 def _scored(segment: Segment, close: Close, vector: Vector, far: int, near: int) -> tuple[Ids, Scores]:

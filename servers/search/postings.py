@@ -15,14 +15,10 @@ import numpy.typing as npt
 from servers.search import columns
 from servers.search.columns import Arrays
 from servers.search.compiled import compiled
-from servers.search.indexing import Ids
+from servers.search.indexing import Ids, Places
 from servers.search.matching import FOLDED, SPELT
 from servers.search.term_keys import Keys
 
-Places = npt.NDArray[np.int64]
-"""Numbers of rows, or of entries."""
-
-Mask = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.uint32]
 Bytes = npt.NDArray[np.uint8]
 

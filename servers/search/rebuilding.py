@@ -10,8 +10,8 @@ import numpy as np
 from servers.search import clustering, segments
 from servers.search.clustering import Matrix, blocks
 from servers.search.codes import Codec
-from servers.search.indexing import Codes, Halves, Ids
-from servers.search.segments import Mask, Segment, Source
+from servers.search.indexing import Codes, Halves, Ids, Mask
+from servers.search.segments import Segment, Source
 from servers.search.tail import Held, Tail
 
 

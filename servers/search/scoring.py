@@ -9,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from servers.search.compiled import compiled
-from servers.search.postings import Bytes, Mask, Places, Rows
+from servers.search.heaps import offer
+from servers.search.indexing import Mask, Places
+from servers.search.postings import Bytes, Rows
 
 Scores = npt.NDArray[np.float32]
 Tables = npt.NDArray[np.float32]
@@ -90,26 +92,7 @@ def best(
                     continue
                 if language >= 0 and languages[row] != language:
                     continue
-                if size < limit:
-                    place = size
-                    size += 1
-                    while place > 0 and heap[(place - 1) >> 1] > score:
-                        above = (place - 1) >> 1
-                        heap[place], held[place] = heap[above], held[above]
-                        place = above
-                else:
-                    place = 0
-                    while True:
-                        below = 2 * place + 1
-                        if below >= size:
-                            break
-                        if below + 1 < size and heap[below + 1] < heap[below]:
-                            below += 1
-                        if heap[below] >= score:
-                            break
-                        heap[place], held[place] = heap[below], held[below]
-                        place = below
-                heap[place], held[place] = score, row
+                size = offer(heap, held, size, score, row)
                 if size == limit:
                     bar = heap[0]
     return held[:size], heap[:size]

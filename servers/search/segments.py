@@ -7,23 +7,16 @@ stored, a search reads only those of the best rows.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from servers.search import columns
+from servers.search import columns, distances
 from servers.search.clustering import Matrix, blocks
 from servers.search.codes import Codec
-from servers.search.distances import Distances, squared, squared_into
-from servers.search.indexing import Codes, Filter, Halves, Ids
-
-Places = npt.NDArray[np.int64]
-"""Numbers of rows."""
-
-Mask = npt.NDArray[np.bool_]
-
-_Number = TypeVar("_Number", bound=np.generic)
+from servers.search.distances import Distances
+from servers.search.indexing import Codes, Filter, Halves, Ids, Mask, Places
 
 MOST_GATHERED = 20_000
 """Of a filter that leaves so many rows, every one is compared."""
@@ -32,9 +25,7 @@ MOST_NAMED = 100_000
 """Of a filter that leaves so many rows, all are named, and those in the lists looked through are compared. With more
 left, the rows of these lists are asked whether they pass."""
 
-DENSE = 1 / 3
-"""Of a filter that leaves more than this share, whole lists are compared, and what does not pass is dropped."""
-
+_ALL = np.empty(0, np.bool_)
 _COPIED = 16_384
 
 
@@ -83,6 +74,7 @@ class Segment:
         self._recording_starts: Places = arrays["recording_starts"]
         self._by_recording: npt.NDArray[np.uint32] = arrays["by_recording"]
         self._centroid_codes = self.codec.encoded(self.centroids)
+        self._centroid_codes.setflags(write=False)  # as those of a file are: to loops they are of one type
         self._in_language = {int(code): count for code, count in facts["languages"]}
         self._rare = dict[int, Places]()
         self.bytes = sum(array.nbytes for array in arrays.values())
@@ -110,9 +102,8 @@ class Segment:
         """The `count` lists with the nearest centroids, ascending."""
         if count >= len(self._centroid_codes):
             return np.arange(self.lists)
-        found = squared(code, self._centroid_codes)
-        nearest: Places = np.sort(np.argpartition(found, count)[:count])
-        return nearest
+        nearest, _ = distances.nearest(code, self._centroid_codes, count)
+        return np.sort(nearest)
 
     def list_numbers(self) -> npt.NDArray[np.uint32]:
         """The list of each row."""
@@ -153,13 +144,26 @@ class Segment:
         if places is not None:
             if count > MOST_GATHERED:
                 places = self._within(places, lists)
-            return self._gathered(code, places if alive is None else places[alive[places]], limit)
-        starts, ends = self.offsets[lists].tolist(), self.offsets[lists + 1].tolist()
-        runs = list(map(slice, starts, ends))
-        keep = self._keep(runs, narrowed, alive)
-        if keep is not None and count < DENSE * len(self):
-            return self._gathered(code, _places(runs, np.flatnonzero(keep)), limit)
-        return self._in_runs(code, runs, keep, limit)
+            places = places if alive is None else places[alive[places]]
+            return Close(*distances.nearest_of(code, self.codes, places, limit), len(places))
+        allowed = _ALL
+        if narrowed.recordings:
+            allowed = np.zeros(len(self._recordings), np.bool_)
+            allowed[self._known(narrowed.recordings)] = True
+        return Close(
+            *distances.nearest_in_runs(
+                code,
+                self.codes,
+                self.offsets[lists],
+                self.offsets[lists + 1],
+                _ALL if alive is None else alive,
+                self._recording,
+                allowed,
+                self.languages,
+                -1 if narrowed.language is None else narrowed.language,
+                limit,
+            )
+        )
 
     def _known(self, numbers: Sequence[int]) -> Places:
         """Where these recordings stand among those that are here."""
@@ -169,17 +173,6 @@ class Segment:
         at, wanted = at[inside], wanted[inside]
         known: Places = at[self._recordings[at] == wanted]
         return known
-
-    def _keep(self, runs: Sequence[slice], narrowed: Filter, alive: Mask | None) -> Mask | None:
-        """Which rows of the runs, one after the other, are alive and pass the filter; None when all do."""
-        keep = None if alive is None else _joined(alive, runs)
-        if narrowed.recordings:
-            passing = np.isin(_joined(self._recording, runs), self._known(narrowed.recordings))
-            keep = passing if keep is None else keep & passing
-        if narrowed.language is not None:
-            passing = _joined(self.languages, runs) == narrowed.language
-            keep = passing if keep is None else keep & passing
-        return keep
 
     def _of_language(self, number: int) -> Places:
         places = self._rare.get(number)
@@ -192,28 +185,6 @@ class Segment:
         starts = np.searchsorted(places, self.offsets[lists])
         ends = np.searchsorted(places, self.offsets[lists + 1])
         return places[_spread(starts, ends)]
-
-    def _gathered(self, code: Codes, places: Places, limit: int) -> Close:
-        found = squared(code, self.codes.take(places, axis=0))
-        best = _least(found, limit)
-        return Close(places[best], found[best], len(found))
-
-    def _in_runs(self, code: Codes, runs: Sequence[slice], keep: Mask | None, limit: int) -> Close:
-        """Whole runs are compared, which is as fast as memory; then what is not to be kept is dropped."""
-        found = np.empty((1, sum(run.stop - run.start for run in runs)), np.uint32)
-        row, at = code[None], 0
-        for run in runs:
-            if run.start < run.stop:
-                end = at + run.stop - run.start
-                squared_into(row, self.codes[run], found[:, at:end])
-                at = end
-        distances = found[0]
-        if keep is None:
-            best = _least(distances, limit)
-        else:
-            kept = np.flatnonzero(keep)
-            best = kept[_least(distances[kept], limit)]
-        return Close(_places(runs, best), distances[best], at)
 
 
 def write(
@@ -274,24 +245,3 @@ def _spread(starts: Places, ends: Places) -> Places:
     lengths = ends - starts
     before = np.cumsum(lengths) - lengths
     return np.repeat(starts - before, lengths) + np.arange(int(lengths.sum()))
-
-
-def _joined(column: npt.NDArray[_Number], runs: Sequence[slice]) -> npt.NDArray[_Number]:
-    """The runs of a column, one after the other."""
-    return np.concatenate([column[run] for run in runs]) if runs else column[:0]
-
-
-def _places(runs: Sequence[slice], numbers: npt.NDArray[np.intp]) -> Places:
-    """The rows that have these numbers when those of the runs are counted one after the other."""
-    starts = np.array([run.start for run in runs], np.int64)
-    ends = np.cumsum([run.stop - run.start for run in runs], dtype=np.int64)
-    at = np.searchsorted(ends, numbers, side="right")
-    shifts = starts - np.concatenate([[0], ends[:-1]])
-    places: Places = numbers + shifts[at] if len(runs) else starts
-    return places
-
-
-def _least(distances: Distances, limit: int) -> Places:
-    if len(distances) <= limit:
-        return np.arange(len(distances))
-    return np.argpartition(distances, limit - 1)[:limit]

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from servers.search import matching, scoring
-from servers.search.indexing import Filter
+from servers.search.indexing import Filter, Mask, Places
 from servers.search.matching import PAIRS, Term
-from servers.search.postings import Mask, Places, Postings
+from servers.search.postings import Postings
 from servers.search.query import Query
 from servers.search.scoring import Scores
 from servers.search.term_keys import key_of

@@ -9,7 +9,7 @@ import pytest
 from servers.search import clustering, columns
 from servers.search.clustering import Matrix, Stopped
 from servers.search.codes import Codec
-from servers.search.distances import inner, squared
+from servers.search.distances import inner, nearest, nearest_in_runs, nearest_of
 from servers.search.documents import Scope
 from servers.search.indexing import Changes, Codes, Filter, Rows, language_number, recording_number
 from servers.search.lists import ListIndex
@@ -71,8 +71,35 @@ def test_distances_of_codes_are_exact_and_do_not_overflow() -> None:
     codes[0], codes[1] = 127, -127
     wide = codes.astype(np.int64)
     for row in (0, 1, 2):
-        np.testing.assert_array_equal(squared(codes[row], codes), ((wide - wide[row]) ** 2).sum(axis=1))
-    assert squared(codes[0], codes[:0]).shape == (0,)
+        places, distances = nearest(codes[row], codes, len(codes))
+        assert sorted(places.tolist()) == list(range(500))
+        np.testing.assert_array_equal(distances, ((wide - wide[row]) ** 2).sum(axis=1)[places])
+    assert nearest(codes[0], codes[:0], 5)[0].shape == (0,)
+
+
+def test_of_many_rows_the_nearest_are_kept() -> None:
+    numbers = np.random.default_rng(1)
+    codes = numbers.integers(-127, 128, (500, DIMENSIONS)).astype(np.int8)
+    recording, languages = (numbers.integers(0, 3, 500).astype(of) for of in (np.uint32, np.uint16))
+    alive, everything = numbers.random(500) < 0.8, np.empty(0, np.bool_)
+    allowed = np.array([True, False, True])
+    far = ((codes.astype(np.int64) - codes[7]) ** 2).sum(axis=1)
+    wanted = np.flatnonzero(numbers.random(500) < 0.4)
+    starts, ends = np.array([0, 100, 100, 300]), np.array([50, 100, 280, 500])
+    inside = np.concatenate([np.arange(*run) for run in zip(starts, ends, strict=True)])
+    passing = inside[alive[inside] & allowed[recording[inside]] & (languages[inside] == 2)]
+    no_filter = (everything, recording, everything, languages, -1)
+    for limit in (1, 10, 1_000):
+        for (places, distances, *compared), among in (
+            (nearest(codes[7], codes, limit), np.arange(500)),
+            (nearest_of(codes[7], codes, wanted, limit), wanted),
+            (nearest_in_runs(codes[7], codes, starts, ends, *no_filter, limit), inside),
+            (nearest_in_runs(codes[7], codes, starts, ends, alive, recording, allowed, languages, 2, limit), passing),
+        ):
+            assert {*places.tolist()} <= {*among.tolist()}
+            np.testing.assert_array_equal(distances, far[places])
+            np.testing.assert_array_equal(np.sort(distances), np.sort(far[among])[:limit])
+            assert compared in ([], [len(among)])
 
 
 def test_inner_products_are_those_of_numpy_to_half_precision() -> None:
