@@ -57,7 +57,7 @@ class _Manifest:
     version: int = VERSION
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Part:
     """Rows, and which of them can be found."""
 
@@ -77,13 +77,18 @@ class Part:
         self.dead += int(np.count_nonzero(self.alive[rows]))
         self.alive[rows] = False
 
+    def forget(self) -> None:
+        """Remove its file, if there is one."""
+        if self.path:
+            self.path.unlink(missing_ok=True)
+
     @property
     def wasteful(self) -> bool:
         """Whether it is worth its while to be made anew."""
         return self.dead > max(LEAST_WASTE, MOST_WASTE * len(self.alive))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Merging:
     """Parts that stand side by side, and what of them was alive when their merging began."""
 
@@ -222,8 +227,8 @@ class InvertedIndex:
             made.alive[:] = np.concatenate(since)
             made.dead = int(np.count_nonzero(~made.alive))
             new = (made,)
-        elif made.path:
-            made.path.unlink()
+        else:
+            made.forget()
         self._parts = (*self._parts[:at], *new, *self._parts[at + len(run.parts) :])
 
     def _filed(self) -> list[Part]:

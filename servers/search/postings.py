@@ -56,7 +56,6 @@ class Postings:
     def __init__(self, facts: dict[str, Any], arrays: Arrays) -> None:
         """Of `columns.mapped`, or the like in memory."""
         self.facts = facts
-        self.arrays = arrays
         for array in arrays.values():  # as they are in a file: to loops they are of one type
             array.setflags(write=False)
         self.ids: Ids = arrays["ids"]
@@ -89,14 +88,8 @@ class Postings:
 
     @classmethod
     def opened(cls, path: Path) -> "Postings":
-        """From a file that `save` wrote; SnapshotDamaged when it is of another kind."""
+        """From a file that `servers.search.inverting` wrote; SnapshotDamaged when it is of another kind."""
         return cls(*columns.mapped(path))
-
-    def save(self, path: Path) -> None:
-        """Write it to a file; OSError when there is no room."""
-        into = columns.create(path, {name: (of.dtype, of.shape) for name, of in self.arrays.items()}, self.facts)
-        for name, array in self.arrays.items():
-            into[name][...] = array
 
     def lists(self, keys: Keys) -> tuple[Places, Places]:
         """Of each term where its entries begin and end; the same twice when it is in no row."""

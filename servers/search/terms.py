@@ -150,8 +150,10 @@ class TenantTerms:
             try:
                 made = index.make(run)
                 with self._writing:
-                    if index is self._index:
-                        index.install(run, made)
+                    if index is not self._index:  # it was given up meanwhile
+                        made.forget()
+                        return False
+                    index.install(run, made)
             except WordIndexUnwritable:
                 with self._writing:
                     self._fail()

@@ -125,3 +125,26 @@ def test_a_disk_that_is_full_leaves_large_parts_for_later(
     terms.merge_due()
     assert parts_of(terms) == [4]
     assert len(found(store, terms, "xin")) == 4
+
+
+def test_a_part_of_an_index_that_was_given_up_meanwhile_goes(
+    tmp_path: Path, store: Store, terms: Terms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inverted, "SAVED", 1)
+    monkeypatch.setattr(inverted, "AT_ONCE", 1)
+    for n in range(4):
+        put(store, terms, entry(f"s{n}"))
+    files = {*folder_of(tmp_path).iterdir()}
+    original = InvertedIndex.make
+
+    def given_up(self: InvertedIndex, run: inverted.Merging) -> inverted.Part:
+        terms._index("acme")._index = None
+        return original(self, run)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(InvertedIndex, "make", given_up)
+        terms.merge_due()
+    assert {*folder_of(tmp_path).iterdir()} == files
+    assert terms.follow("acme")
+    terms.merge_due()
+    assert parts_of(terms) == [4]

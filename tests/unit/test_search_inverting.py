@@ -93,8 +93,10 @@ def test_prefixes_are_those_of_bytes_and_of_words_that_are_not_very_long() -> No
 
 
 def test_rows_are_found_by_id_by_recording_and_by_language(tmp_path: Path) -> None:
-    part(*[f"câu {n}" for n in range(20)]).save(tmp_path / "part")
+    whole = part(*[f"câu {n}" for n in range(20)])
+    merged([whole], [np.ones(20, np.bool_)], tmp_path / "part")
     made = Postings.opened(tmp_path / "part")
+    assert content(made) == content(whole)
     assert made.ids[made.find(np.array([3, 99, 20, 0]))].tolist() == [3, 20]
     rows = made.of_recordings(made.known([2, 7, 0]))
     assert made.ids[rows].tolist() == [n for n in range(1, 21) if n % 3 in (0, 2)]
