@@ -19,7 +19,7 @@ Tables = npt.NDArray[np.float32]
 
 K1, B = 1.2, 0.75
 
-LENGTHS = np.array([*range(16), *(round(16 * 1.35**step) for step in range(16))], np.float32)
+LENGTHS = np.array([*range(16), *(round(16 * 1.3**step) for step in range(16))], np.float32)
 """Texts of so many words and more, up to the next number, count as equally long: 32 steps."""
 
 MOST_OFTEN = 8
