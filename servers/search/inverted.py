@@ -97,10 +97,15 @@ class Merging:
 
     def made(self, path: Path | None) -> Part:
         """All of them as one. OSError when there is no room."""
-        postings = merged([part.postings for part in self.parts], self.alive, path)
-        if path:
-            snapshots.sync(path)
-        return Part(postings, np.ones(len(postings), np.bool_), path, snapshots.checksum(path) if path else "")
+        try:
+            postings = merged([part.postings for part in self.parts], self.alive, path)
+            if path:
+                snapshots.sync(path)
+            return Part(postings, np.ones(len(postings), np.bool_), path, snapshots.checksum(path) if path else "")
+        except BaseException:
+            if path:
+                path.unlink(missing_ok=True)
+            raise
 
 
 class InvertedIndex:
@@ -119,6 +124,9 @@ class InvertedIndex:
 
         self._changes = 0
         """How many there were since."""
+
+        self._outdated = list[Path]()
+        """Files that the next manifest will not name."""
 
         self._load()
 
@@ -181,7 +189,7 @@ class InvertedIndex:
         try:
             with _translated():
                 return run.made(self._unused())
-        except WordIndexUnwritable:
+        except BaseException:
             for part in run.parts:
                 part.merging = False
             raise
@@ -230,6 +238,7 @@ class InvertedIndex:
         else:
             made.forget()
         self._parts = (*self._parts[:at], *new, *self._parts[at + len(run.parts) :])
+        self._outdated += [part.path for part in run.parts if part.path]
 
     def _filed(self) -> list[Part]:
         return [part for part in self._parts if part.path]
@@ -238,8 +247,7 @@ class InvertedIndex:
         return self._folder / f"{uuid.uuid4().hex}{_POSTINGS}"
 
     def _write(self, parts: Sequence[Part]) -> None:
-        """A new manifest of these files, and which of their rows are dead; then the files that it does not name go."""
-        before = self._named()
+        """A new manifest of these files, and which of their rows are dead; then those before go."""
         dead = {str(at): np.flatnonzero(~part.alive).astype(np.uint32) for at, part in enumerate(parts) if part.dead}
         names = [(part.path.name, part.checksum) for part in parts if part.path]
         if dead:
@@ -255,13 +263,9 @@ class InvertedIndex:
         snapshots.sync(draft)
         draft.replace(self._folder / _MANIFEST)
         snapshots.sync(self._folder)
-        for name in before - {name for name, _ in names}:
-            (self._folder / name).unlink(missing_ok=True)
-
-    def _named(self) -> set[str]:
-        """The files that the manifest names."""
-        manifest = self._manifest()
-        return {name for name, _ in manifest.files} if manifest else set()
+        while self._outdated:
+            self._outdated.pop().unlink(missing_ok=True)
+        self._outdated += [self._folder / name for name, _ in names if name.endswith(_DEAD)]
 
     def _manifest(self) -> "_Manifest | None":
         """None when there is none; WordIndexDamaged."""
@@ -291,6 +295,7 @@ class InvertedIndex:
                     raise WordIndexDamaged(f"the checksum of {name} is wrong")
                 if path.suffix == _DEAD:
                     dead = columns.mapped(path)[1]
+                    self._outdated.append(path)
                 else:
                     postings = Postings.opened(path)
                     self._parts += (Part(postings, np.ones(len(postings), np.bool_), path, wanted),)

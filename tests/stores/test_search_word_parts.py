@@ -1,15 +1,16 @@
 """How the parts of an index of words become few, over the real store."""
 
+import errno
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from servers.search import inverted
+from servers.search import inverted, snapshots
 from servers.search.inverted import InvertedIndex
 from servers.search.store import Store
 from servers.search.terms import Terms
-from servers.search.word_index import WordIndexUnwritable
 from tests.stores.search_entries import entry
 from tests.stores.search_words import found, put, texts
 
@@ -50,6 +51,22 @@ def test_parts_become_few(store: Store, terms: Terms, monkeypatch: pytest.Monkey
     assert sum(parts_of(terms)) == 64
     assert len(parts_of(terms)) <= 5
     assert [found(store, terms, f'"số {n}"') for n in range(64)] == [[f"s{n}"] for n in range(64)]
+
+
+def test_no_file_is_left_that_no_manifest_names(
+    tmp_path: Path, store: Store, terms: Terms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inverted, "SAVED", 4)
+    for tries in range(2):
+        for n in range(40):
+            put(store, terms, entry(f"s{n % 30}", f"câu số {n}"))
+            terms.merge_due()
+        manifest = json.loads((folder_of(tmp_path) / "manifest.json").read_text())
+        there = {path.name for path in folder_of(tmp_path).iterdir()}
+        assert there == {"manifest.json", *(name for name, _ in manifest["files"])}
+        assert any(name.endswith(".dead") for name in there)
+        terms = reopened(tmp_path, store)
+        assert len(found(store, terms, "câu")) == 30, tries
 
 
 def test_large_parts_are_merged_beside_everything_else(
@@ -113,13 +130,14 @@ def test_a_disk_that_is_full_leaves_large_parts_for_later(
     for n in range(4):
         put(store, terms, entry(f"s{n}"))
 
-    def full(self: InvertedIndex, run: inverted.Merging) -> inverted.Part:
-        raise WordIndexUnwritable("no space left on device")
+    def full(path: Path) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(InvertedIndex, "make", full)
+        patched.setattr(snapshots, "sync", full)
         terms.merge_due()
     assert len(found(store, terms, "xin")) == 4
+    assert len(list(folder_of(tmp_path).glob("*.postings"))) == 4
     terms._index("acme")._resting_until = 0.0
     assert terms.follow("acme")
     terms.merge_due()
