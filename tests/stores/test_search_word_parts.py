@@ -123,7 +123,7 @@ def test_an_index_of_which_everything_is_deleted_is_empty(
 
 
 def test_a_disk_that_is_full_leaves_large_parts_for_later(
-    store: Store, terms: Terms, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, store: Store, terms: Terms, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inverted, "SAVED", 1)
     monkeypatch.setattr(inverted, "AT_ONCE", 1)
