@@ -120,6 +120,9 @@ class TenantTerms:
         self._writing = threading.Lock()
         self._index: InvertedIndex | None = None
         self._ready: WordIndex | None = None
+        self._in_vain = False
+        """Whether a search has waited until there is one, so that no other need do so."""
+
         self._resting_until = 0.0
 
     @property
@@ -165,9 +168,10 @@ class TenantTerms:
         return True
 
     def _opened(self) -> WordIndex:
-        """The index, after some steps at most. While another thread makes them, wait for a moment only: one large index
-        must not hold the threads that all tenants search on."""
-        if not self._writing.acquire(timeout=SEARCH_PATIENCE_S):
+        """The index, after some steps at most. While another thread makes them, wait for a moment only, and only if
+        nobody has done so in vain: one large index must not hold the threads that all tenants search on."""
+        if not self._writing.acquire(timeout=0 if self._in_vain else SEARCH_PATIENCE_S):
+            self._in_vain = True
             raise DependencyUnavailable("word index")
         try:
             if self._ready is None:

@@ -95,7 +95,7 @@ class Vectors:
         """Have reading on and rebuilding end where they are, in whichever thread."""
         self._closing.set()
 
-    def _index(self, tenant: str, space: str, patience_s: float = SEARCH_PATIENCE_S) -> "TenantIndex":
+    def _index(self, tenant: str, space: str, patience_s: float | None = None) -> "TenantIndex":
         with self._lock:
             index = self._open.get((tenant, space))
             if index is None:
@@ -104,7 +104,7 @@ class Vectors:
             self._open.move_to_end((tenant, space))
             if len(self._open) > self._most_open:
                 self._close_one()
-        index.open(patience_s)
+        index.open(SEARCH_PATIENCE_S if patience_s is None else patience_s)
         return index
 
     def _close_one(self) -> None:
@@ -134,6 +134,9 @@ class TenantIndex:
         self._rebuilding = threading.Lock()
         self._writing = threading.Lock()
         self._opened = False
+        self._in_vain = False
+        """Whether a search has waited for it to be opened, so that no other need do so."""
+
         self._resting_until = 0.0
         self._index = ListIndex(int(space.rpartition("/")[2]), shape)
 
@@ -146,14 +149,15 @@ class TenantIndex:
         """Load the snapshot and read on from there, unless that is done.
 
         While another thread does it, wait for `patience_s` seconds (-1: as long as it takes), then raise
-        DependencyUnavailable: one large index must not hold the threads that all tenants search on. So it is while the
-        disk fails, which is tried again when it has rested.
+        DependencyUnavailable, and at once when somebody has waited before: one large index must not hold the threads
+        that all tenants search on. So it is while the disk fails, which is tried again when it has rested.
         """
         if self._opened:
             return
         if time.monotonic() < self._resting_until:
             raise DependencyUnavailable("vector index")
-        if not self._writing.acquire(timeout=patience_s):
+        if not self._writing.acquire(timeout=0 if self._in_vain and patience_s > 0 else patience_s):
+            self._in_vain = True
             raise DependencyUnavailable("vector index")
         try:
             if not self._opened:

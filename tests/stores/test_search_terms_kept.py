@@ -312,6 +312,9 @@ def test_an_index_that_is_being_opened_delays_nobody_for_long(
         assert opening.wait(10)
         with pytest.raises(DependencyUnavailable):
             found(store, terms, "xin")
+        monkeypatch.setattr(module, "SEARCH_PATIENCE_S", 60)
+        with pytest.raises(DependencyUnavailable):
+            found(store, terms, "xin")  # one has waited for all
         go_on.set()
         assert following.result(10)
     assert found(store, terms, "xin") == ["s1"]

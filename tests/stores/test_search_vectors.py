@@ -687,6 +687,9 @@ def test_an_index_that_is_being_opened_delays_nobody_for_long(
         assert opening.wait(10)
         with pytest.raises(DependencyUnavailable):
             nearest(indexes, mine)
+        monkeypatch.setattr(module, "SEARCH_PATIENCE_S", 60)
+        with pytest.raises(DependencyUnavailable):
+            nearest(indexes, mine)  # one has waited for all
         go_on.set()
         building.result(10)
     assert nearest(indexes, mine) == [mine.document.id]

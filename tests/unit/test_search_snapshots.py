@@ -1,5 +1,8 @@
 """Snapshots are whole, or known not to be."""
 
+import contextlib
+import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -58,6 +61,17 @@ def test_one_of_the_same_number_leaves_the_one_before_until_it_is_whole(tmp_path
         assert found is not None
         assert found[1].read_bytes() == content
         assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_one_of_an_earlier_version_is_as_good(tmp_path: Path) -> None:
+    save(tmp_path, 1)
+    manifest = tmp_path / "one.json"
+    earlier = json.loads(manifest.read_text())
+    del earlier["crc32c"]
+    for blake2b, whole in ((hashlib.blake2b(b"data").hexdigest(), True), (hashlib.blake2b(b"dara").hexdigest(), False)):
+        manifest.write_text(json.dumps(earlier | {"blake2b": blake2b}))
+        with contextlib.nullcontext() if whole else pytest.raises(SnapshotDamaged):
+            assert snapshots.find(tmp_path, "one")
 
 
 def test_what_is_forgotten_is_gone_and_nothing_else(tmp_path: Path) -> None:
