@@ -6,7 +6,17 @@ from contextlib import AsyncExitStack
 import uvloop
 
 from servers.common import channel, events, lifecycle, telemetry
-from servers.search import claim, consumers, hot_store, index_service, inverted, lists, nearby, service, vector_homes
+from servers.search import (
+    claim,
+    consumers,
+    hot_store,
+    index_service,
+    inverted,
+    lists,
+    near_cache,
+    service,
+    vector_homes,
+)
 from servers.search.backlog import Backlog
 from servers.search.embedder import RemoteEmbedder
 from servers.search.generations import Generations
@@ -49,7 +59,8 @@ async def main(settings: Settings) -> None:
         backlog = Backlog(bus, f"search-{store.index_id}")
         searches = Searches(shelves, questions, reranker, settings.max_searches, lambda: backlog.is_long)
         answers = await stack.enter_async_context(hot_store.opened(settings))
-        hot = HotQueries(await stack.enter_async_context(nearby.before(answers, settings.hot_cache_ttl_s)), generations)
+        near = await stack.enter_async_context(near_cache.opened(answers, settings.hot_cache_ttl_s))
+        hot = HotQueries(near, generations)
         jobs = {"intake": intake.run, "indexes": shelves.keep_indexes, "backlog": backlog.run}
         await lifecycle.run(
             settings,

@@ -12,27 +12,17 @@ from servers.search.compiled import compiled
 from servers.search.documents import Vector
 from servers.search.heaps import offer
 from servers.search.indexing import Codes, Halves, Mask, Places
+from servers.search.row_table import ANY, Languages, Numbers, passes
 
 Distances = npt.NDArray[np.int64]
 """Squares of distances between codes."""
 
 
 @compiled
-def nearest(code: Codes, codes: Codes, limit: int) -> tuple[Places, Distances]:
-    """The `limit` rows of `codes` [n, dimensions] that are nearest to `code` [dimensions], in no order."""
+def nearest(code: Codes, codes: Codes, rows: Places, limit: int) -> tuple[Places, Distances]:
+    """Of these rows of `codes` [n, dimensions] the `limit` that are nearest to `code` [dimensions], in no order."""
     values, places, size = np.empty(limit, np.int64), np.empty(limit, np.int64), 0
-    for row in range(len(codes)):
-        value = -_squared(code, codes[row])
-        if size < limit or value > values[0]:
-            size = offer(values, places, size, value, row)
-    return places[:size], -values[:size]
-
-
-@compiled
-def nearest_of(code: Codes, codes: Codes, wanted: Places, limit: int) -> tuple[Places, Distances]:
-    """The same, of these rows."""
-    values, places, size = np.empty(limit, np.int64), np.empty(limit, np.int64), 0
-    for row in wanted:
+    for row in rows:
         value = -_squared(code, codes[row])
         if size < limit or value > values[0]:
             size = offer(values, places, size, value, row)
@@ -46,23 +36,19 @@ def nearest_in_runs(
     starts: Places,
     ends: Places,
     alive: Mask,
-    recording: npt.NDArray[np.uint32],
+    recording: Numbers,
     allowed: Mask,
-    languages: npt.NDArray[np.uint16],
+    languages: Languages,
     language: int,
     limit: int,
 ) -> tuple[Places, Distances, int]:
-    """The same, of the rows of these runs that are `alive` (none given: all are), of a recording that is `allowed`
-    (none given: of any) and in the `language` (-1: in any); and how many those were."""
+    """The same, of the rows of these runs that pass (`row_table.passes`); and how many those were."""
     values, places, size = np.empty(limit, np.int64), np.empty(limit, np.int64), 0
     compared = 0
+    all_pass = not len(alive) and not len(allowed) and language == ANY  # as nearly always: then none is asked
     for run in range(len(starts)):
         for row in range(starts[run], ends[run]):
-            if len(alive) and not alive[row]:
-                continue
-            if len(allowed) and not allowed[recording[row]]:
-                continue
-            if language >= 0 and languages[row] != language:
+            if not all_pass and not passes(row, alive, recording, allowed, languages, language):
                 continue
             compared += 1
             value = -_squared(code, codes[row])

@@ -8,7 +8,7 @@ was written: a crash at any moment leaves the one before.
 
 import json
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -19,8 +19,9 @@ import numpy as np
 from servers.search import columns, snapshots
 from servers.search.indexing import Filter, Ids, Mask
 from servers.search.inverting import Buffer, merged
-from servers.search.postings import Postings, Rows
+from servers.search.postings import Postings
 from servers.search.query import Query, parsed
+from servers.search.row_table import Numbers
 from servers.search.snapshots import SnapshotDamaged
 from servers.search.word_index import WordChanges, WordIndexDamaged, WordIndexUnwritable, WordRow
 from servers.search.word_search import WordSearch
@@ -73,7 +74,7 @@ class Part:
 
     def kill(self, ids: Ids) -> None:
         """Have rows found no more."""
-        rows = self.postings.find(ids)
+        rows = self.postings.table.find(ids)
         self.dead += int(np.count_nonzero(self.alive[rows]))
         self.alive[rows] = False
 
@@ -95,10 +96,10 @@ class Merging:
     parts: tuple[Part, ...]
     alive: tuple[Mask, ...]
 
-    def made(self, path: Path | None) -> Part:
-        """All of them as one. OSError when there is no room."""
+    def made(self, path: Path | None, stopped: Callable[[], bool] = lambda: False) -> Part:
+        """All of them as one. OSError when there is no room, clustering.Stopped when told so in the middle."""
         try:
-            postings = merged([part.postings for part in self.parts], self.alive, path)
+            postings = merged([part.postings for part in self.parts], self.alive, path, stopped)
             if path:
                 snapshots.sync(path)
             return Part(postings, np.ones(len(postings), np.bool_), path, snapshots.checksum(path) if path else "")
@@ -154,7 +155,7 @@ class InvertedIndex:
         before = self._parts
         ids = np.concatenate([self._buffer.ids(), np.fromiter(self._gone, np.int64, len(self._gone))])
         if len(self._buffer):
-            postings = self._buffer.part(self._seq)
+            postings = self._buffer.part()
             # First there, then gone: a search sees one of the two, or both.
             self._parts = (*before, Part(postings, np.ones(len(postings), np.bool_)))
         for part in before:
@@ -184,11 +185,11 @@ class InvertedIndex:
             part.merging = True
         return run
 
-    def make(self, run: Merging) -> Part:
-        """What is `due`, in a file. Takes as long as it takes; WordIndexUnwritable."""
+    def make(self, run: Merging, stopped: Callable[[], bool]) -> Part:
+        """What is `due`, in a file. Takes as long as it takes; WordIndexUnwritable, or clustering.Stopped."""
         try:
             with _translated():
-                return run.made(self._unused())
+                return run.made(self._unused(), stopped)
         except BaseException:
             for part in run.parts:
                 part.merging = False
@@ -287,7 +288,7 @@ class InvertedIndex:
             return
         if (manifest.index_id, manifest.version) != (self._index_id, VERSION):
             raise WordIndexDamaged("it belongs to another database or version")
-        dead = dict[str, Rows]()
+        dead = dict[str, Numbers]()
         for name, wanted in files.items():
             path = self._folder / name
             try:

@@ -1,17 +1,19 @@
 """Makes a part of an index of words: of texts, or of other parts."""
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from servers.search import columns, postings, scoring
+from servers.search import columns, row_table, scoring
+from servers.search.clustering import Stopped
 from servers.search.columns import Arrays
 from servers.search.compiled import compiled
 from servers.search.indexing import Ids, Mask, Places
 from servers.search.matching import FOLDED, FOLDED_PAIRS, SPELT, SPELT_PAIRS
-from servers.search.postings import ABSENT, MOST_SPELLING, Bytes, Postings, Rows
+from servers.search.postings import ABSENT, MOST_SPELLING, Bytes, Postings
+from servers.search.row_table import Numbers
 from servers.search.scoring import Scores, code
 from servers.search.term_keys import SALTS, Keys, key, word_hash
 from servers.search.word_index import WordRow
@@ -69,8 +71,8 @@ class Buffer:
         """Those of the texts."""
         return np.fromiter(self._rows, np.int64, len(self._rows))
 
-    def part(self, seq: int) -> Postings:
-        """All of it, which came up to the number `seq`."""
+    def part(self) -> Postings:
+        """All of it."""
         held = self._rows.values()
         lengths = np.fromiter((len(row[2]) for row in held), np.int64, len(held))
         words = np.fromiter((word for row in held for word in row[2]), np.int64, int(lengths.sum()))
@@ -80,14 +82,14 @@ class Buffer:
         order = np.argsort(keys, kind="stable")
         languages = np.fromiter((row[1] for row in held), np.uint16, len(held))
         recordings = np.fromiter((row[0] for row in held), np.int64, len(held))
-        arrays = postings.arranged(self.ids(), recordings, languages)
+        arrays = row_table.arranged(self.ids(), recordings, languages)
         names = ("keys", "starts", "rows", "codes")
         arrays |= zip(names, _grouped(keys[order], rows[order], lengths, scoring.LENGTHS), strict=True)
         used = np.unique(words[folded[words] != _NOTHING])
         for field, form, hashes in ((FOLDED, 1, folded), (SPELT, 0, spelt)):
             there = [forms[number][form].encode("utf-8", "replace") for number in used.tolist()]
             arrays |= _spelt(field, there, hashes[used])
-        return Postings({"seq": seq, "words": int(lengths.sum()), "languages": postings.spoken(languages)}, arrays)
+        return Postings({"words": int(lengths.sum()), "languages": row_table.spoken(languages)}, arrays)
 
     def clear(self) -> None:
         """Give all of it up."""
@@ -96,14 +98,19 @@ class Buffer:
             self._vocabulary = Vocabulary()
 
 
-def merged(parts: Sequence[Postings], alive: Sequence[Mask], into: Path | None) -> Postings:
+def merged(
+    parts: Sequence[Postings],
+    alive: Sequence[Mask],
+    into: Path | None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Postings:
     """One part with the rows of all that are `alive`, in their order: in a file, or in memory. OSError when there is no
-    room."""
+    room, clustering.Stopped when told so."""
     kept = [np.flatnonzero(mask) for mask in alive]
-    languages = np.concatenate([part.languages[places] for part, places in zip(parts, kept, strict=True)])
-    arrays = postings.arranged(
-        np.concatenate([part.ids[places] for part, places in zip(parts, kept, strict=True)]),
-        np.concatenate([part.recordings[part.recording[places]] for part, places in zip(parts, kept, strict=True)]),
+    languages = np.concatenate([part.table.languages[places] for part, places in zip(parts, kept, strict=True)])
+    arrays = row_table.arranged(
+        np.concatenate([part.table.ids[places] for part, places in zip(parts, kept, strict=True)]),
+        np.concatenate([part.table.recordings()[places] for part, places in zip(parts, kept, strict=True)]),
         languages,
     )
     for field in (FOLDED, SPELT):
@@ -114,6 +121,7 @@ def merged(parts: Sequence[Postings], alive: Sequence[Mask], into: Path | None) 
     groups = np.split(group, np.cumsum([len(part.keys) for part in parts])[:-1])
     news, counts = _renumbered(kept, [len(part) for part in parts]), np.zeros(len(keys), np.int64)
     for part, new, of_key in zip(parts, news, groups, strict=True):
+        _go_on(stopped)
         _count(part.starts, part.rows, new, of_key, counts)
     cursors = np.cumsum(counts) - counts
     there = counts > 0
@@ -123,9 +131,8 @@ def merged(parts: Sequence[Postings], alive: Sequence[Mask], into: Path | None) 
     shapes |= {"rows": (np.dtype(np.uint32), (total,)), "codes": (np.dtype(np.uint8), (total,))}
     share = sum(len(places) for places in kept) / max(1, sum(map(len, parts)))
     facts = {
-        "seq": parts[-1].seq,
         "words": round(share * sum(part.words for part in parts)),
-        "languages": postings.spoken(languages),
+        "languages": row_table.spoken(languages),
     }
     made = (
         columns.create(into, shapes, facts) if into else {n: np.empty(shape, of) for n, (of, shape) in shapes.items()}
@@ -133,13 +140,19 @@ def merged(parts: Sequence[Postings], alive: Sequence[Mask], into: Path | None) 
     for name, column in arrays.items():
         made[name][...] = column
     for part, new, of_key in zip(parts, news, groups, strict=True):
+        _go_on(stopped)
         _copy(part.starts, part.rows, part.codes, new, of_key, cursors, made["rows"], made["codes"])
     return Postings(facts, made)
 
 
-def _renumbered(kept: Sequence[Places], lengths: Sequence[int]) -> list[Rows]:
+def _go_on(stopped: Callable[[], bool]) -> None:
+    if stopped():
+        raise Stopped
+
+
+def _renumbered(kept: Sequence[Places], lengths: Sequence[int]) -> list[Numbers]:
     """The new number of each row of each part."""
-    renumbered, first = list[Rows](), 0
+    renumbered, first = list[Numbers](), 0
     for places, length in zip(kept, lengths, strict=True):
         new = np.full(length, ABSENT, np.uint32)
         new[places] = np.arange(first, first + len(places), dtype=np.uint32)
@@ -165,7 +178,7 @@ def _keys(hashes: Keys, salt: np.uint64) -> Keys:
 
 
 @compiled
-def _entries(words: Places, lengths: Places, folded: Keys, spelt: Keys, salts: Keys) -> tuple[Places, Keys, Rows]:
+def _entries(words: Places, lengths: Places, folded: Keys, spelt: Keys, salts: Keys) -> tuple[Places, Keys, Numbers]:
     """Of each text how many words it has, and the keys of all its terms with its row."""
     keys = np.empty(4 * len(words), np.uint64)
     rows = np.empty(4 * len(words), np.uint32)
@@ -193,7 +206,7 @@ def _entries(words: Places, lengths: Places, folded: Keys, spelt: Keys, salts: K
 
 
 @compiled
-def _grouped(keys: Keys, rows: Rows, lengths: Places, steps: Scores) -> tuple[Keys, Places, Rows, Bytes]:
+def _grouped(keys: Keys, rows: Numbers, lengths: Places, steps: Scores) -> tuple[Keys, Places, Numbers, Bytes]:
     """Entries in the order of keys and rows, as a part has them: each key once, and of each each row once."""
     different = np.empty(len(keys), np.uint64)
     starts = np.empty(len(keys) + 1, np.int64)
@@ -215,7 +228,7 @@ def _grouped(keys: Keys, rows: Rows, lengths: Places, steps: Scores) -> tuple[Ke
 
 
 @compiled
-def _count(starts: Places, rows: Rows, new: Rows, group: Places, counts: Places) -> None:
+def _count(starts: Places, rows: Numbers, new: Numbers, group: Places, counts: Places) -> None:
     """Add to each group how many rows of its keys are kept."""
     for at in range(len(starts) - 1):
         kept = 0
@@ -227,12 +240,12 @@ def _count(starts: Places, rows: Rows, new: Rows, group: Places, counts: Places)
 @compiled
 def _copy(
     starts: Places,
-    rows: Rows,
+    rows: Numbers,
     codes: Bytes,
-    new: Rows,
+    new: Numbers,
     group: Places,
     cursors: Places,
-    into_rows: Rows,
+    into_rows: Numbers,
     into_codes: Bytes,
 ) -> None:
     """Write the entries of the rows that are kept behind those that were written before, each in its group."""

@@ -87,7 +87,7 @@ class ListIndex:
         """Begin with these, base first, which hold what came up to `seq`."""
         alive = tuple(Part.of(segment) for segment in parts)
         for below, above in zip(alive, parts[1:], strict=False):
-            below.kill(below.segment.ids[above.dead_below])
+            below.kill(below.segment.table.ids[above.dead_below])
         self._state = State(alive, Tail(self._dimensions))
         self.seq = seq
 
@@ -172,7 +172,7 @@ def _scored(segment: Segment, close: Close, vector: Vector, far: int, near: int)
     scores = segment.codec.inner(distances)
     again = distances <= near
     scores[again] = segment.vectors.take(places[again], axis=0).astype(np.float32) @ vector
-    return segment.ids[places], scores
+    return segment.table.ids[places], scores
 
 
 def _farthest(distances: Sequence[Distances], wide: int) -> int:

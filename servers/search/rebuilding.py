@@ -56,7 +56,7 @@ class Part:
 
     def kill(self, ids: Ids) -> None:
         """Have rows found no more."""
-        places = self.segment.find(ids)
+        places = self.segment.table.find(ids)
         self.dead += int(np.count_nonzero(self.alive[places]))
         self.alive[places] = False
 
@@ -96,7 +96,7 @@ class Frozen:
         """The ids of the rows that went into the new segment and died meanwhile."""
         merged = self.parts if self.whole else self.parts[1:]
         then = self.alive if self.whole else self.alive[1:]
-        gone = [part.segment.ids[was & ~part.alive] for part, was in zip(merged, then, strict=True)]
+        gone = [part.segment.table.ids[was & ~part.alive] for part, was in zip(merged, then, strict=True)]
         now = self.tail.held().alive[: len(self.rows.ids)]
         return np.concatenate([*gone, self.rows.ids[self.rows.alive & ~now]])
 
@@ -104,9 +104,9 @@ class Frozen:
         merged = list(zip(self.parts, self.alive, strict=True))[0 if self.whole else 1 :]
         sources = list[Source]()
         for part, was in merged:
-            places, of = np.flatnonzero(was), part.segment
-            recordings, lists = of.recordings()[places], of.list_numbers()[places]
-            source = Source(of.codes, of.vectors, places, of.ids[places], recordings, of.languages[places], lists)
+            places, of, table = np.flatnonzero(was), part.segment, part.segment.table
+            recordings, lists = table.recordings()[places], of.list_numbers()[places]
+            source = Source(of.codes, of.vectors, places, table.ids[places], recordings, table.languages[places], lists)
             sources.append(source if codec is of.codec else source._replace(codes=_coded(of.vectors, codec)))
         rows = self.rows.living()
         codes, places = _coded(rows.vectors, codec), np.arange(len(rows.ids))

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from servers.search.compiled import compiled
 from servers.search.heaps import offer
 from servers.search.indexing import Mask, Places
-from servers.search.postings import Bytes, Rows
+from servers.search.postings import Bytes
+from servers.search.row_table import Languages, Numbers, passes
 
 Scores = npt.NDArray[np.float32]
 Tables = npt.NDArray[np.float32]
@@ -47,23 +48,20 @@ def code(often: int, length: int, lengths: Scores) -> int:
 
 @compiled
 def best(
-    rows: Rows,
+    rows: Numbers,
     codes: Bytes,
     starts: Places,
     ends: Places,
     tables: Tables,
     alive: Mask,
-    recording: Rows,
+    recording: Numbers,
     allowed: Mask,
-    languages: npt.NDArray[np.uint16],
+    languages: Languages,
     language: int,
     limit: int,
 ) -> tuple[Places, Scores]:
-    """The `limit` rows that count most by the terms whose entries lie there, in no order, with their scores.
-
-    Only rows that are `alive` (none given: all are), of a recording that is `allowed` (none given: of any) and in the
-    `language` (-1: in any).
-    """
+    """Of the rows that pass (`row_table.passes`) the `limit` that count most by the terms whose entries lie there, in
+    no order, with their scores."""
     count = len(languages)
     at = starts.copy()
     until = starts.copy()
@@ -86,11 +84,7 @@ def best(
                 scores[row - first] = 0
                 if score <= bar:
                     continue
-                if len(alive) and not alive[row]:
-                    continue
-                if len(allowed) and not allowed[recording[row]]:
-                    continue
-                if language >= 0 and languages[row] != language:
+                if not passes(row, alive, recording, allowed, languages, language):
                     continue
                 size = offer(heap, held, size, score, row)
                 if size == limit:
@@ -99,7 +93,7 @@ def best(
 
 
 @compiled
-def scored(places: Places, rows: Rows, codes: Bytes, starts: Places, ends: Places, tables: Tables) -> Scores:
+def scored(places: Places, rows: Numbers, codes: Bytes, starts: Places, ends: Places, tables: Tables) -> Scores:
     """What each of the rows `places`, which ascend, counts by these terms."""
     scores = np.zeros(len(places), np.float32)
     for term in range(len(starts)):
@@ -114,7 +108,7 @@ def scored(places: Places, rows: Rows, codes: Bytes, starts: Places, ends: Place
 
 
 @compiled
-def common(places: Places, rows: Rows, start: int, end: int) -> Places:
+def common(places: Places, rows: Numbers, start: int, end: int) -> Places:
     """Those of `places`, which ascend, that have the term whose entries lie there."""
     found = np.empty(len(places), np.int64)
     count = 0
@@ -130,7 +124,7 @@ def common(places: Places, rows: Rows, start: int, end: int) -> Places:
 
 
 @compiled
-def _reached(rows: Rows, entry: int, end: int, row: int) -> int:
+def _reached(rows: Numbers, entry: int, end: int, row: int) -> int:
     """The first entry from `entry` on whose row is `row` or more, by steps that double."""
     if entry >= end or rows[entry] >= row:
         return entry

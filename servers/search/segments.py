@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from servers.search import columns, distances
+from servers.search import columns, distances, row_table
 from servers.search.clustering import Matrix, blocks
 from servers.search.codes import Codec
 from servers.search.distances import Distances
 from servers.search.indexing import Codes, Filter, Halves, Ids, Mask, Places
+from servers.search.row_table import EVERY, Languages, RowTable, spread
 
 MOST_GATHERED = 20_000
 """Of a filter that leaves so many rows, every one is compared."""
@@ -25,7 +26,6 @@ MOST_NAMED = 100_000
 """Of a filter that leaves so many rows, all are named, and those in the lists looked through are compared. With more
 left, the rows of these lists are asked whether they pass."""
 
-_ALL = np.empty(0, np.bool_)
 _COPIED = 16_384
 
 
@@ -37,7 +37,7 @@ class Source(NamedTuple):
     places: Places
     ids: Ids
     recordings: Ids
-    languages: npt.NDArray[np.uint16]
+    languages: Languages
     lists: npt.NDArray[np.uint32]
 
 
@@ -58,8 +58,7 @@ class Segment:
         self.facts: dict[str, Any] = facts
         self.codes: Codes = arrays["codes"]
         self.vectors: Halves = arrays["vectors"]
-        self.ids: Ids = arrays["ids"]
-        self.languages: npt.NDArray[np.uint16] = arrays["languages"]
+        self.table = RowTable(arrays, facts["languages"])
         self.offsets: Places = arrays["offsets"]
         self.centroids: Matrix = arrays["centroids"]
         """Shape [lists, dimensions]; none when all rows are in one list, or when they lie in another segment."""
@@ -68,66 +67,41 @@ class Segment:
         """Rows of the segment below that were dead when this one was written."""
 
         self.codec = Codec(arrays["mean"], float(facts["scale"]))
-        self._by_id: npt.NDArray[np.uint32] = arrays["by_id"]
-        self._recording: npt.NDArray[np.uint32] = arrays["recording"]
-        self._recordings: Ids = arrays["recordings"]
-        self._recording_starts: Places = arrays["recording_starts"]
-        self._by_recording: npt.NDArray[np.uint32] = arrays["by_recording"]
         self._centroid_codes = self.codec.encoded(self.centroids)
         self._centroid_codes.setflags(write=False)  # as those of a file are: to loops they are of one type
-        self._in_language = {int(code): count for code, count in facts["languages"]}
         self._rare = dict[int, Places]()
         self.bytes = sum(array.nbytes for array in arrays.values())
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return len(self.table)
 
     @property
     def lists(self) -> int:
         """How many lists the rows are in."""
         return len(self.offsets) - 1
 
-    def find(self, ids: Ids) -> Places:
-        """The rows of those ids that are here."""
-        low, high = np.zeros(len(ids), np.int64), np.full(len(ids), len(self))
-        while (open := low < high).any():
-            middle = (low + high) // 2
-            less = self.ids[self._by_id[np.minimum(middle, len(self) - 1)]] < ids
-            low, high = np.where(open & less, middle + 1, low), np.where(open & ~less, middle, high)
-        places: Places = self._by_id[low[low < len(self)]].astype(np.int64)
-        found: Places = places[self.ids[places] == ids[low < len(self)]]
-        return found
-
     def lists_near(self, code: Codes, count: int) -> Places:
         """The `count` lists with the nearest centroids, ascending."""
         if count >= len(self._centroid_codes):
             return np.arange(self.lists)
-        nearest, _ = distances.nearest(code, self._centroid_codes, count)
+        nearest, _ = distances.nearest(code, self._centroid_codes, np.arange(len(self._centroid_codes)), count)
         return np.sort(nearest)
 
     def list_numbers(self) -> npt.NDArray[np.uint32]:
         """The list of each row."""
         return np.repeat(np.arange(self.lists, dtype=np.uint32), np.diff(self.offsets))
 
-    def recordings(self) -> Ids:
-        """The recording of each row."""
-        return self._recordings[self._recording]
-
     def kept(self, narrowed: Filter) -> tuple[int, Places | None]:
         """How many rows pass the filter, at most, and which, ascending; None when there are too many to name them."""
+        count = self.table.count(narrowed)
         if narrowed.recordings:
-            at = self._known(narrowed.recordings)
-            starts, ends = self._recording_starts[at], self._recording_starts[at + 1]
-            if (count := int((ends - starts).sum())) > MOST_NAMED:
+            if count > MOST_NAMED:
                 return count, None
-            places = np.sort(self._by_recording[_spread(starts, ends)]).astype(np.int64)
-            if narrowed.language is not None:
-                places = places[self.languages[places] == narrowed.language]
+            places = self.table.passing(self.table.of_recordings(narrowed.recordings), Filter((), narrowed.language))
             return len(places), places
-        if narrowed.language is None:
-            return len(self), None
-        count = self._in_language.get(narrowed.language, 0)
-        return count, self._of_language(narrowed.language) if count <= MOST_GATHERED else None
+        if narrowed.language is None or count > MOST_GATHERED:
+            return count, None
+        return count, self._of_language(narrowed.language)
 
     def close(
         self,
@@ -145,46 +119,23 @@ class Segment:
             if count > MOST_GATHERED:
                 places = self._within(places, lists)
             places = places if alive is None else places[alive[places]]
-            return Close(*distances.nearest_of(code, self.codes, places, limit), len(places))
-        allowed = _ALL
-        if narrowed.recordings:
-            allowed = np.zeros(len(self._recordings), np.bool_)
-            allowed[self._known(narrowed.recordings)] = True
-        return Close(
-            *distances.nearest_in_runs(
-                code,
-                self.codes,
-                self.offsets[lists],
-                self.offsets[lists + 1],
-                _ALL if alive is None else alive,
-                self._recording,
-                allowed,
-                self.languages,
-                -1 if narrowed.language is None else narrowed.language,
-                limit,
-            )
-        )
-
-    def _known(self, numbers: Sequence[int]) -> Places:
-        """Where these recordings stand among those that are here."""
-        wanted = np.array(numbers, np.int64)
-        at = np.searchsorted(self._recordings, wanted)
-        inside = at < len(self._recordings)
-        at, wanted = at[inside], wanted[inside]
-        known: Places = at[self._recordings[at] == wanted]
-        return known
+            return Close(*distances.nearest(code, self.codes, places, limit), len(places))
+        starts, ends = self.offsets[lists], self.offsets[lists + 1]
+        conditions = self.table.conditions(narrowed)
+        alive = EVERY if alive is None else alive
+        return Close(*distances.nearest_in_runs(code, self.codes, starts, ends, alive, *conditions, limit))
 
     def _of_language(self, number: int) -> Places:
         places = self._rare.get(number)
         if places is None:
-            places = self._rare[number] = np.flatnonzero(self.languages == number)
+            places = self._rare[number] = np.flatnonzero(self.table.languages == number)
         return places
 
     def _within(self, places: Places, lists: Places) -> Places:
         """Those of the ascending places that are in the lists."""
         starts = np.searchsorted(places, self.offsets[lists])
         ends = np.searchsorted(places, self.offsets[lists + 1])
-        return places[_spread(starts, ends)]
+        return places[spread(starts, ends)]
 
 
 def write(
@@ -194,37 +145,25 @@ def write(
     numbers = np.concatenate([source.lists for source in sources])
     order = np.argsort(numbers, kind="stable")
     count, dimensions = len(order), len(codec.mean)
-    recordings = np.concatenate([source.recordings for source in sources])[order]
     languages = np.concatenate([source.languages for source in sources])[order]
-    by_recording = np.argsort(recordings, kind="stable")
-    named, starts, recording = np.unique(recordings[by_recording], return_index=True, return_inverse=True)
-    spoken = zip(*(column.tolist() for column in np.unique(languages, return_counts=True)), strict=True)
-    arrays = columns.create(
-        path,
-        {
-            "codes": (np.int8, (count, dimensions)),
-            "vectors": (np.float16, (count, dimensions)),
-            "ids": (np.int64, (count,)),
-            "by_id": (np.uint32, (count,)),
-            "languages": (np.uint16, (count,)),
-            "recording": (np.uint32, (count,)),
-            "by_recording": (np.uint32, (count,)),
-            "recordings": (np.int64, (len(named),)),
-            "recording_starts": (np.int64, (len(named) + 1,)),
-            "offsets": (np.int64, (lists + 1,)),
-            "centroids": (np.float32, centroids.shape),
-            "mean": (np.float32, (dimensions,)),
-            "dead_below": (np.int64, dead_below.shape),
-        },
-        facts | {"scale": codec.scale, "languages": list(spoken)},
-    )
-    arrays["ids"][:] = np.concatenate([source.ids for source in sources])[order]
-    arrays["by_id"][:] = np.argsort(arrays["ids"], kind="stable")
-    arrays["languages"][:], arrays["by_recording"][:] = languages, by_recording
-    arrays["recording"][by_recording] = recording
-    arrays["recordings"][:], arrays["recording_starts"][:] = named, [*starts.tolist(), count]
-    arrays["offsets"][:] = [0, *np.cumsum(np.bincount(numbers, minlength=lists)).tolist()]
-    arrays["centroids"][:], arrays["mean"][:], arrays["dead_below"][:] = centroids, codec.mean, dead_below
+    small = row_table.arranged(
+        np.concatenate([source.ids for source in sources])[order],
+        np.concatenate([source.recordings for source in sources])[order],
+        languages,
+    ) | {
+        "offsets": np.append(0, np.cumsum(np.bincount(numbers, minlength=lists))),
+        "centroids": centroids,
+        "mean": codec.mean,
+        "dead_below": dead_below,
+    }
+    large: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {
+        "codes": (np.dtype(np.int8), (count, dimensions)),
+        "vectors": (np.dtype(np.float16), (count, dimensions)),
+    }
+    shapes = large | {name: (column.dtype, column.shape) for name, column in small.items()}
+    arrays = columns.create(path, shapes, facts | {"scale": codec.scale, "languages": row_table.spoken(languages)})
+    for name, column in small.items():
+        arrays[name][...] = column
     _copy(arrays["codes"], arrays["vectors"], sources, order)
 
 
@@ -238,10 +177,3 @@ def _copy(codes: Codes, vectors: Halves, sources: Sequence[Source], order: Place
                 places = source.places[wanted[here] - first]
                 codes[start + here] = source.codes.take(places, axis=0)
                 vectors[start + here] = source.vectors.take(places, axis=0)
-
-
-def _spread(starts: Places, ends: Places) -> Places:
-    """All numbers of all ranges, one range after the other."""
-    lengths = ends - starts
-    before = np.cumsum(lengths) - lengths
-    return np.repeat(starts - before, lengths) + np.arange(int(lengths.sum()))

@@ -17,6 +17,7 @@ from typing import Protocol
 import structlog
 
 from servers.common.errors import DependencyUnavailable
+from servers.search.clustering import Stopped
 from servers.search.documents import Scope
 from servers.search.indexing import Filter
 from servers.search.inverted import InvertedIndex
@@ -76,8 +77,7 @@ class Terms:
                 pass
 
     def matching(self, scope: Scope, query: Query, limit: int, thrift: int = 1) -> list[int]:
-        """The documents in `scope` with every phrase and any word of the query, by BM25, best first; for `thrift` see
-        WordIndex.
+        """The documents in `scope` that match the query, by BM25, best first; for how, and for `thrift`, see WordIndex.
 
         DependencyUnavailable while the index is far from having come to the newest.
         """
@@ -151,12 +151,14 @@ class TenantTerms:
                 return False
             began = time.monotonic()
             try:
-                made = index.make(run)
+                made = index.make(run, self._closing.is_set)
                 with self._writing:
                     if index is not self._index:  # it was given up meanwhile
                         made.forget()
                         return False
                     index.install(run, made)
+            except Stopped:
+                return False
             except WordIndexUnwritable:
                 with self._writing:
                     self._fail()
@@ -192,7 +194,7 @@ class TenantTerms:
             if came := self._read_on(self._index, steps):
                 self._ready = self._index
             return came
-        except (WordIndexUnwritable, OSError):
+        except (WordIndexDamaged, WordIndexUnwritable, OSError):
             self._fail()
             return False
 

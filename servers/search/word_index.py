@@ -52,6 +52,7 @@ class WordIndex(Protocol):
         ...
 
     def matching(self, query: Query, narrowed: Filter, limit: int, thrift: int = 1) -> list[int]:
-        """At most `limit` documents that pass the filter and have every phrase and any word, by BM25, best first. With
-        `thrift` frequent words count for less, and it takes about so many times less work."""
+        """At most `limit` documents that pass the filter and have any word, by BM25, best first. Of a phrase they have
+        every two words that follow each other; whether these stand in one row, their text says. With `thrift` frequent
+        words count for less, and it takes about so many times less work."""
         ...

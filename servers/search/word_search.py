@@ -11,6 +11,7 @@ from servers.search.indexing import Filter, Mask, Places
 from servers.search.matching import PAIRS, Term
 from servers.search.postings import Postings
 from servers.search.query import Query
+from servers.search.row_table import EVERY
 from servers.search.scoring import Scores
 from servers.search.term_keys import key_of
 
@@ -22,8 +23,6 @@ MOST_GATHERED = 5_000
 
 SPARE = 2
 """So many times the hits that are wanted are found by the terms that tell most, then ranked by all."""
-
-_ALL = np.empty(0, np.bool_)
 
 
 class Ranked(NamedTuple):
@@ -75,7 +74,7 @@ class WordSearch:
         """Those of all parts, by the first `telling` terms."""
         found = [self._of_part(number, telling) for number in range(len(self._parts))]
         scores = np.concatenate([some.scores for some in found])
-        ids = np.concatenate([part.ids[some.rows] for (part, _, _), some in zip(self._parts, found, strict=True)])
+        ids = np.concatenate([part.table.ids[some.rows] for (part, _, _), some in zip(self._parts, found, strict=True)])
         order = np.argsort(-scores, kind="stable")
         return list(dict.fromkeys(ids[order].tolist()))[: self._limit]
 
@@ -85,18 +84,12 @@ class WordSearch:
         if self._query.phrases:
             return self._first(number, self._passing(number, self._with_phrases(part)))
         recordings = self._narrowed.recordings
-        known = part.known(recordings) if recordings else None
-        if known is not None and part.count(recordings, self._narrowed.language) <= MOST_GATHERED:
-            return self._first(number, self._passing(number, part.of_recordings(known)))
-        allowed = _ALL
-        if known is not None:
-            allowed = np.zeros(len(part.recordings), np.bool_)
-            allowed[known] = True
-        language = -1 if self._narrowed.language is None else self._narrowed.language
+        if recordings and part.table.count(self._narrowed) <= MOST_GATHERED:
+            return self._first(number, self._passing(number, part.table.of_recordings(recordings)))
         every = telling == len(self._counted)
         rows, scores = scoring.best(
-            part.rows, part.codes, starts[:telling], ends[:telling], self._tables[:telling], alive if dead else _ALL,
-            part.recording, allowed, part.languages, language, self._limit if every else SPARE * self._limit,
+            part.rows, part.codes, starts[:telling], ends[:telling], self._tables[:telling], alive if dead else EVERY,
+            *part.table.conditions(self._narrowed), self._limit if every else SPARE * self._limit,
         )  # fmt: skip
         order = np.argsort(rows)
         rows, scores = rows[order], scores[order]
@@ -104,7 +97,7 @@ class WordSearch:
             return Ranked(rows, scores)
         rest = slice(telling, None)
         scores += scoring.scored(rows, part.rows, part.codes, starts[rest], ends[rest], self._tables[rest])
-        return _first(rows, scores, self._limit)
+        return _ranked(rows, scores, self._limit)
 
     def _first(self, number: int, places: Places) -> Ranked:
         """The best of these rows by all terms: of those that have any, or of all when there are phrases."""
@@ -113,7 +106,7 @@ class WordSearch:
         if not self._query.phrases:
             there = scores > 0
             places, scores = places[there], scores[there]
-        return _first(places, scores, self._limit)
+        return _ranked(places, scores, self._limit)
 
     def _with_phrases(self, part: Postings) -> Places:
         """The rows that have the pairs of neighbours of every phrase."""
@@ -128,13 +121,7 @@ class WordSearch:
     def _passing(self, number: int, places: Places) -> Places:
         """Those that are alive and pass the filter."""
         part, alive, dead = self._parts[number]
-        if dead:
-            places = places[alive[places]]
-        if self._narrowed.recordings:
-            places = places[np.isin(part.recording[places], part.known(self._narrowed.recordings))]
-        if self._narrowed.language is not None:
-            places = places[part.languages[places] == self._narrowed.language]
-        return places
+        return part.table.passing(places[alive[places]] if dead else places, self._narrowed)
 
     def _completions(self, query: Query) -> Iterator[Term]:
         for begun in matching.prefixes(query.prefix) if query.prefix else ():
@@ -154,7 +141,7 @@ class WordSearch:
     def _share(self) -> float:
         """About which share of the documents the filter leaves."""
         rows = sum(len(part) for part, _, _ in self._parts)
-        left = sum(part.count(self._narrowed.recordings, self._narrowed.language) for part, _, _ in self._parts)
+        left = sum(part.table.count(self._narrowed) for part, _, _ in self._parts)
         return min(1.0, left / max(1, rows))
 
 
@@ -171,7 +158,7 @@ def _keys(field: str, words: Sequence[str]) -> list[np.uint64]:
     return [key_of(PAIRS[field], pair) for pair in matching.pairs(words)]
 
 
-def _first(rows: Places, scores: Scores, limit: int) -> Ranked:
+def _ranked(rows: Places, scores: Scores, limit: int) -> Ranked:
     best = _largest(scores, limit)
     return Ranked(rows[best], scores[best])
 

@@ -1,12 +1,15 @@
 """The real stores of these tests: each is started once for all of them."""
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
 from servers.common import events
 from servers.common.events import Bus
 from servers.common.postgres import Database, connected
+from servers.search.store import Store
+from servers.search.terms import Terms
 from tests.stores import nats_server, object_server, postgres_server
 from tests.stores.nats_server import NatsServer
 from tests.stores.object_server import ObjectServer
@@ -48,3 +51,17 @@ async def database(postgres: PostgresServer) -> AsyncIterator[Database]:
         async with database.transaction(None) as connection:
             await connection.execute("DELETE FROM outbox")
         yield database
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """An empty store of the search server."""
+    store = Store(tmp_path / "documents.sqlite")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def terms(tmp_path: Path, store: Store) -> Terms:
+    """Its indexes of words."""
+    return Terms(tmp_path / "words", store)

@@ -243,13 +243,6 @@ def test_of_many_they_are_those_that_comparing_all_finds(index: VectorIndex) -> 
             np.testing.assert_allclose(scores[found], np.sort(scores)[::-1][:10], atol=1e-3)
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path / "documents.sqlite")
-    yield store
-    store.close()
-
-
 Open: TypeAlias = Callable[[Store], VectorIndexes]
 """Opens the indexes over a store, as a server that starts does; what lies on disk or in Qdrant stays the same."""
 

@@ -53,13 +53,6 @@ def connection(fake: FakeQdrant) -> Iterator[Qdrant]:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path / "documents.sqlite")
-    yield store
-    store.close()
-
-
-@pytest.fixture
 def indexes(connection: Qdrant, store: Store) -> QdrantVectors:
     return QdrantVectors(connection, store)
 

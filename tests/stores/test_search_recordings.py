@@ -2,7 +2,6 @@
 
 import asyncio
 import uuid
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -29,13 +28,6 @@ from tests.stores.test_search_consumers import eventually, idle, job, messages, 
 from tests.stores.test_search_store import made_older
 
 MANY = 100_000
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path / "documents.sqlite")
-    yield store
-    store.close()
 
 
 def updated(recording_id: str = "R1", version: int = 1, tenant: str = "acme", **fields: Any) -> bytes:

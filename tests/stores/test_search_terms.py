@@ -5,7 +5,6 @@ import itertools
 import random
 import threading
 import unicodedata
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,19 +23,6 @@ from servers.search.vectors import Vectors
 from servers.search.word_index import WordChanges, WordRow
 from tests.stores.search_entries import entry
 from tests.stores.search_words import found, put, texts
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path / "documents.sqlite")
-    yield store
-    store.close()
-
-
-@pytest.fixture
-def terms(tmp_path: Path, store: Store) -> Terms:
-    return Terms(tmp_path / "words", store)
-
 
 # What is found
 

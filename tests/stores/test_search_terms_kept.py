@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -25,18 +24,6 @@ from servers.search.terms import Terms
 from servers.search.word_index import WordChanges, WordIndexDamaged, WordIndexUnwritable
 from tests.stores.search_entries import entry
 from tests.stores.search_words import found, put, texts
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path / "documents.sqlite")
-    yield store
-    store.close()
-
-
-@pytest.fixture
-def terms(tmp_path: Path, store: Store) -> Terms:
-    return Terms(tmp_path / "words", store)
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -27,14 +26,6 @@ from servers.search.store import Store
 from servers.search.terms import Terms
 from servers.search.vectors import Vectors
 from tests.stores.search_entries import SPACE, clustered_entries, entry, random_entries, vector
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path / "documents.sqlite")
-    yield store
-    store.close()
-
 
 LISTED = Shape(most_loose=100, probes=24, least_rows=0, lists_by_root=4)
 """Lists for as few vectors as tests have."""

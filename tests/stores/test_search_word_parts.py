@@ -2,7 +2,7 @@
 
 import errno
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,18 +13,6 @@ from servers.search.store import Store
 from servers.search.terms import Terms
 from tests.stores.search_entries import entry
 from tests.stores.search_words import found, put, texts
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path / "documents.sqlite")
-    yield store
-    store.close()
-
-
-@pytest.fixture
-def terms(tmp_path: Path, store: Store) -> Terms:
-    return Terms(tmp_path / "words", store)
 
 
 def folder_of(tmp_path: Path) -> Path:
@@ -42,6 +30,15 @@ def parts_of(terms: Terms, tenant: str = "acme") -> list[int]:
     index = terms._open[tenant]._index
     assert index
     return [len(part.alive) for part in index._parts]
+
+
+def four_parts(store: Store, terms: Terms, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four segments, each in a file by itself, that are to become one part."""
+    monkeypatch.setattr(inverted, "SAVED", 1)
+    monkeypatch.setattr(inverted, "AT_ONCE", 1)
+    for n in range(4):
+        put(store, terms, entry(f"s{n}"))
+    assert parts_of(terms) == [1, 1, 1, 1]
 
 
 def test_parts_become_few(store: Store, terms: Terms, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,8 +76,8 @@ def test_large_parts_are_merged_beside_everything_else(
     assert len(parts_of(terms)) > 5
     original = InvertedIndex.make
 
-    def meanwhile(self: InvertedIndex, run: inverted.Merging) -> inverted.Part:
-        made = original(self, run)
+    def meanwhile(self: InvertedIndex, run: inverted.Merging, stopped: Callable[[], bool]) -> inverted.Part:
+        made = original(self, run, stopped)
         put(store, terms, entry("s3", "khác"), entry(f"more{len(run.parts)}", "thêm"))
         return made
 
@@ -125,10 +122,7 @@ def test_an_index_of_which_everything_is_deleted_is_empty(
 def test_a_disk_that_is_full_leaves_large_parts_for_later(
     tmp_path: Path, store: Store, terms: Terms, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inverted, "SAVED", 1)
-    monkeypatch.setattr(inverted, "AT_ONCE", 1)
-    for n in range(4):
-        put(store, terms, entry(f"s{n}"))
+    four_parts(store, terms, monkeypatch)
 
     def full(path: Path) -> None:
         raise OSError(errno.ENOSPC, "no space left on device")
@@ -148,16 +142,13 @@ def test_a_disk_that_is_full_leaves_large_parts_for_later(
 def test_a_part_of_an_index_that_was_given_up_meanwhile_goes(
     tmp_path: Path, store: Store, terms: Terms, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inverted, "SAVED", 1)
-    monkeypatch.setattr(inverted, "AT_ONCE", 1)
-    for n in range(4):
-        put(store, terms, entry(f"s{n}"))
+    four_parts(store, terms, monkeypatch)
     files = {*folder_of(tmp_path).iterdir()}
     original = InvertedIndex.make
 
-    def given_up(self: InvertedIndex, run: inverted.Merging) -> inverted.Part:
+    def given_up(self: InvertedIndex, run: inverted.Merging, stopped: Callable[[], bool]) -> inverted.Part:
         terms._index("acme")._index = None
-        return original(self, run)
+        return original(self, run, stopped)
 
     with monkeypatch.context() as patched:
         patched.setattr(InvertedIndex, "make", given_up)
@@ -166,3 +157,19 @@ def test_a_part_of_an_index_that_was_given_up_meanwhile_goes(
     assert terms.follow("acme")
     terms.merge_due()
     assert parts_of(terms) == [4]
+
+
+def test_a_merge_ends_when_told_to_stop(
+    tmp_path: Path, store: Store, terms: Terms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    four_parts(store, terms, monkeypatch)
+    files, original = {*folder_of(tmp_path).iterdir()}, InvertedIndex.make
+
+    def stopping(self: InvertedIndex, run: inverted.Merging, stopped: Callable[[], bool]) -> inverted.Part:
+        terms.stop()
+        return original(self, run, stopped)
+
+    monkeypatch.setattr(InvertedIndex, "make", stopping)
+    terms.merge_due()
+    assert parts_of(terms) == [1, 1, 1, 1]
+    assert {*folder_of(tmp_path).iterdir()} == files

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from servers.search import matching
+from servers.search.indexing import Filter
 from servers.search.inverting import Buffer, merged
 from servers.search.matching import FOLDED, FOLDED_PAIRS, SPELT, SPELT_PAIRS
 from servers.search.postings import MOST_SPELLING, Postings
@@ -23,20 +24,20 @@ def part(*texts: str, first: int = 1) -> Postings:
     buffer = Buffer()
     for number, text in enumerate(texts, first):
         buffer.add(WordRow(number, text, number % 3, number % 2))
-    return buffer.part(first + len(texts))
+    return buffer.part()
 
 
 def having(of: Postings, field: str, text: str) -> list[int]:
     """The ids of the rows that have a term."""
     (start,), (end,) = of.lists(np.array([key_of(field, text)], np.uint64))
-    return of.ids[of.rows[start:end]].tolist()
+    return of.table.ids[of.rows[start:end]].tolist()
 
 
 def content(of: Postings) -> list[object]:
     """All that can be told of a part."""
     starts, ends = of.lists(of.keys)
     return [
-        (of.seq, of.words, of.ids.tolist(), of.languages.tolist(), of.recordings[of.recording].tolist()),
+        (of.words, of.table.ids.tolist(), of.table.languages.tolist(), of.table.recordings().tolist()),
         [
             (key, of.rows[start:end].tolist(), of.codes[start:end].tolist())
             for key, start, end in zip(of.keys.tolist(), starts, ends, strict=True)
@@ -75,8 +76,8 @@ def test_a_text_takes_the_place_of_its_like() -> None:
         buffer.add(WordRow(7, text, 1, 1))
     buffer.add(WordRow(8, "bỏ", 1, 1))
     buffer.drop(8)
-    made = buffer.part(3)
-    assert (made.ids.tolist(), having(made, SPELT, "cũ"), having(made, SPELT, "mới")) == ([7], [], [7])
+    made = buffer.part()
+    assert (made.table.ids.tolist(), having(made, SPELT, "cũ"), having(made, SPELT, "mới")) == ([7], [], [7])
 
 
 def test_prefixes_are_those_of_bytes_and_of_words_that_are_not_very_long() -> None:
@@ -97,13 +98,13 @@ def test_rows_are_found_by_id_by_recording_and_by_language(tmp_path: Path) -> No
     merged([whole], [np.ones(20, np.bool_)], tmp_path / "part")
     made = Postings.opened(tmp_path / "part")
     assert content(made) == content(whole)
-    assert made.ids[made.find(np.array([3, 99, 20, 0]))].tolist() == [3, 20]
-    rows = made.of_recordings(made.known([2, 7, 0]))
-    assert made.ids[rows].tolist() == [n for n in range(1, 21) if n % 3 in (0, 2)]
-    assert made.count((), None) == 20
-    assert made.count((1,), None) == 7
-    assert made.count((1,), 9) == 0
-    assert made.count((), 1) == 10
+    assert made.table.ids[made.table.find(np.array([3, 99, 20, 0]))].tolist() == [3, 20]
+    rows = made.table.of_recordings([2, 7, 0])
+    assert made.table.ids[rows].tolist() == [n for n in range(1, 21) if n % 3 in (0, 2)]
+    assert made.table.count(Filter()) == 20
+    assert made.table.count(Filter((1,))) == 7
+    assert made.table.count(Filter((1,), 9)) == 0
+    assert made.table.count(Filter((), 1)) == 10
 
 
 @given(texts=st.lists(LETTERS, min_size=1, max_size=12), cuts=st.lists(st.integers(0, 12), max_size=3))
@@ -126,5 +127,5 @@ def test_what_is_dead_does_not_come_along(texts: Sequence[str], seed: int) -> No
     for number, text in enumerate(texts, 1):
         if alive[number - 1]:
             buffer.add(WordRow(number, text, number % 3, number % 2))
-    assert content(whole)[1] == content(buffer.part(1))[1]
-    assert whole.ids.tolist() == (np.flatnonzero(alive) + 1).tolist()
+    assert content(whole)[1] == content(buffer.part())[1]
+    assert whole.table.ids.tolist() == (np.flatnonzero(alive) + 1).tolist()

@@ -9,7 +9,7 @@ import pytest
 from servers.search import clustering, columns
 from servers.search.clustering import Matrix, Stopped
 from servers.search.codes import Codec
-from servers.search.distances import inner, nearest, nearest_in_runs, nearest_of
+from servers.search.distances import inner, nearest, nearest_in_runs
 from servers.search.documents import Scope
 from servers.search.indexing import Changes, Codes, Filter, Rows, language_number, recording_number
 from servers.search.lists import ListIndex
@@ -71,10 +71,10 @@ def test_distances_of_codes_are_exact_and_do_not_overflow() -> None:
     codes[0], codes[1] = 127, -127
     wide = codes.astype(np.int64)
     for row in (0, 1, 2):
-        places, distances = nearest(codes[row], codes, len(codes))
+        places, distances = nearest(codes[row], codes, np.arange(500), 500)
         assert sorted(places.tolist()) == list(range(500))
         np.testing.assert_array_equal(distances, ((wide - wide[row]) ** 2).sum(axis=1)[places])
-    assert nearest(codes[0], codes[:0], 5)[0].shape == (0,)
+    assert nearest(codes[0], codes, np.arange(0), 5)[0].shape == (0,)
 
 
 def test_of_many_rows_the_nearest_are_kept() -> None:
@@ -91,8 +91,7 @@ def test_of_many_rows_the_nearest_are_kept() -> None:
     no_filter = (everything, recording, everything, languages, -1)
     for limit in (1, 10, 1_000):
         for (places, distances, *compared), among in (
-            (nearest(codes[7], codes, limit), np.arange(500)),
-            (nearest_of(codes[7], codes, wanted, limit), wanted),
+            (nearest(codes[7], codes, wanted, limit), wanted),
             (nearest_in_runs(codes[7], codes, starts, ends, *no_filter, limit), inside),
             (nearest_in_runs(codes[7], codes, starts, ends, alive, recording, allowed, languages, 2, limit), passing),
         ):

@@ -7,7 +7,7 @@ SCRIPT = """
 import tempfile
 from pathlib import Path
 import numpy as np
-from servers.search import distances, heaps, inverted, inverting, lists, postings, scoring, term_keys
+from servers.search import distances, heaps, inverted, inverting, lists, postings, row_table, scoring, term_keys
 from servers.search.indexing import Changes, Filter, Rows
 from servers.search.query import parsed
 from servers.search.rebuilding import Shape
@@ -15,7 +15,7 @@ from servers.search.segments import Segment
 from servers.search.word_index import WordChanges, WordRow
 
 def made():
-    modules = distances, heaps, inverting, postings, scoring, term_keys
+    modules = distances, heaps, inverting, postings, row_table, scoring, term_keys
     loops = {f"{module.__name__}.{name}": loop for module in modules for name, loop in vars(module).items()}
     return {name: len(loop.signatures) for name, loop in loops.items() if hasattr(loop, "signatures")}
 

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from servers.search import nearby
+from servers.search import near_cache
 from servers.search.hot import CacheAway
-from servers.search.nearby import NearbyAnswers
+from servers.search.near_cache import NearCache
 
 
 class Behind:
@@ -39,7 +39,7 @@ async def settled() -> None:
 
 async def test_what_is_held_costs_no_call_and_is_passed_on() -> None:
     behind = Behind()
-    answers = NearbyAnswers(behind, 60)
+    answers = NearCache(behind, 60)
     await answers.put("a", b"one")
     assert await answers.get("a") == b"one"
     assert behind.asked == 0
@@ -50,14 +50,14 @@ async def test_what_is_held_costs_no_call_and_is_passed_on() -> None:
 async def test_what_is_not_held_is_asked_for_behind() -> None:
     behind = Behind()
     behind.kept["a"] = b"one"
-    answers = NearbyAnswers(behind, 60)
+    answers = NearCache(behind, 60)
     assert (await answers.get("a"), await answers.get("b")) == (b"one", None)
 
 
 async def test_nothing_is_held_for_longer_than_its_time() -> None:
     now = [0.0]
     behind = Behind()
-    answers = NearbyAnswers(behind, 60, clock=lambda: now[0])
+    answers = NearCache(behind, 60, clock=lambda: now[0])
     await answers.put("a", b"one")
     await settled()
     behind.kept.clear()
@@ -69,7 +69,7 @@ async def test_nothing_is_held_for_longer_than_its_time() -> None:
 
 async def test_no_more_is_held_than_there_is_room_for_and_the_oldest_goes_first() -> None:
     behind = Behind()
-    answers = NearbyAnswers(behind, 60, most_bytes=10)
+    answers = NearCache(behind, 60, most_bytes=10)
     for name in "abc":
         await answers.put(name, b"x" * 4)
         await answers.get("a")
@@ -81,10 +81,10 @@ async def test_no_more_is_held_than_there_is_room_for_and_the_oldest_goes_first(
 
 
 async def test_a_cache_behind_that_is_away_or_slow_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nearby, "MOST_PASSED_ON", 2)
+    monkeypatch.setattr(near_cache, "MOST_PASSED_ON", 2)
     behind = Behind()
     behind.open.clear()
-    answers = NearbyAnswers(behind, 60)
+    answers = NearCache(behind, 60)
     for name in "abc":
         await answers.put(name, name.encode())
     assert [await answers.get(name) for name in "abc"] == [b"a", b"b", b"c"]
@@ -102,10 +102,10 @@ async def test_a_cache_behind_that_is_away_or_slow_keeps_nobody_waiting(monkeypa
 async def test_at_the_end_nothing_is_on_its_way() -> None:
     behind = Behind()
     behind.open.clear()
-    async with nearby.before(behind, 60) as answers:
+    async with near_cache.opened(behind, 60) as answers:
         assert answers is not None
         await answers.put("a", b"one")
         await settled()
     assert len(asyncio.all_tasks()) == 1
-    async with nearby.before(None, 60) as answers:
+    async with near_cache.opened(None, 60) as answers:
         assert answers is None

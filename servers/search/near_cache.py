@@ -15,7 +15,7 @@ MOST_PASSED_ON = 32
 """How many answers are on their way to the cache behind; one that comes meanwhile is held here only."""
 
 
-class NearbyAnswers:
+class NearCache:
     """A Cache in front of another one: what it holds itself costs no call, and nobody waits until the other has it."""
 
     def __init__(
@@ -71,13 +71,13 @@ class NearbyAnswers:
 
 
 @asynccontextmanager
-async def before(cache: Cache | None, ttl_s: float) -> AsyncIterator[Cache | None]:
+async def opened(cache: Cache | None, ttl_s: float) -> AsyncIterator[Cache | None]:
     """Answers in memory in front of `cache`, until the end of the block; None when there is none."""
     if cache is None:
         yield None
         return
-    nearby = NearbyAnswers(cache, ttl_s)
+    near = NearCache(cache, ttl_s)
     try:
-        yield nearby
+        yield near
     finally:
-        await nearby.close()
+        await near.close()
