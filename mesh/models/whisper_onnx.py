@@ -2,7 +2,8 @@
 
 encoder.onnx, tail.npz      see whisper_networks.py and whisper_tail.py
 about.json                  `multilingual`, and `mel`, what faster-whisper's feature extractor is made with
-whole/, vi/, en/ ...        decoder.onnx and tokenizer.json of the whole model, and of each of its cuts
+whole/, vi/, en/ ...        decoder.onnx and tokenizer.json of the whole model, and of each of its cuts; decoder.npz,
+                            which computes the same by itself where the processor allows (see whisper_eight_bits.py)
 """
 
 import json
@@ -29,7 +30,7 @@ def name(model: str) -> str:
 def recipe(model: str, cuts: Mapping[str, str]) -> str:
     """What the folder is made of; `model` and `cuts` are recipes of folders."""
     parts = " and ".join([model.strip(), *(cuts[language].strip() for language in sorted(cuts))])
-    return f"onnx 2 of {parts}, tail 2 of {speech.AUDIOEVAL}\n"
+    return f"onnx 3 of {parts}, tail 2 of {speech.AUDIOEVAL}\n"
 
 
 def fill(model: Path, cuts: Mapping[str, Path], folder: Path, cache: Path) -> None:
@@ -39,7 +40,7 @@ def fill(model: Path, cuts: Mapping[str, Path], folder: Path, cache: Path) -> No
     """
     from faster_whisper.feature_extractor import FeatureExtractor  # here, as onnx, which Triton's environment has
 
-    from mesh.models import whisper_tail
+    from mesh.models import whisper_eight_bits, whisper_tail
     from mesh.models.whisper_networks import decoder, encoder
 
     whisper = Whisper(model)
@@ -52,9 +53,9 @@ def fill(model: Path, cuts: Mapping[str, Path], folder: Path, cache: Path) -> No
     for part, source in {WHOLE: model, **cuts}.items():
         (folder / part).mkdir()
         network = Whisper(source)
-        (folder / part / "decoder.onnx").write_bytes(
-            decoder(network, alignment_heads(source, network.layers("decoder"), network.heads))
-        )
+        heads = alignment_heads(source, network.layers("decoder"), network.heads)
+        (folder / part / "decoder.onnx").write_bytes(decoder(network, heads))
+        np.savez(folder / part / "decoder.npz", **cast("dict[str, Any]", whisper_eight_bits.decoder(network, heads)))
         shutil.copy(source / "tokenizer.json", folder / part)
 
 

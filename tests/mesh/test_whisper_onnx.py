@@ -24,6 +24,7 @@ from mesh.home import Home
 from onnx_network import Network
 from onnx_recogniser import OnnxRecogniser
 from recogniser import Recogniser
+from vectors import supported
 from vocabulary import Vocabulary
 from waveform import SAMPLE_RATE
 
@@ -41,13 +42,14 @@ class Spoken:
 class Both:
     """The same weights on both runtimes."""
 
-    def __init__(self, models: Path, speech: Path) -> None:
+    def __init__(self, models: Path, speech: Path, compiled: bool) -> None:
         self.models = models
         self._speech = speech
+        self._compiled = compiled
 
     @cached_property
     def onnx(self) -> OnnxRecogniser:
-        return OnnxRecogniser(*onnx_whisper.load(self.models / "whisper-base-onnx", threads=2))
+        return OnnxRecogniser(*onnx_whisper.load(self.models / "whisper-base-onnx", 2, self._compiled))
 
     @cached_property
     def ctranslate2(self) -> Recogniser:
@@ -72,13 +74,15 @@ class Both:
             yield Spoken(np.asarray(sound, np.float32), about["lang"])
 
 
-@pytest.fixture(scope="module")
-def both(speech_folder: Path) -> Both:
-    """Skips where the models are not."""
+@pytest.fixture(scope="module", params=[False, True], ids=["decoder in ONNX Runtime", "decoder in compiled loops"])
+def both(speech_folder: Path, request: pytest.FixtureRequest) -> Both:
+    """Skips where the models are not, or where the processor lacks instructions."""
+    if request.param and not supported():
+        pytest.skip("this processor has no AVX-512 VNNI")
     models = Home.from_env().models
     if not (models / "whisper-base-onnx").is_dir():
         pytest.skip("this test needs the models: `make models`")
-    return Both(models, speech_folder)
+    return Both(models, speech_folder, request.param)
 
 
 def view(array: np.ndarray) -> ctranslate2.StorageView:

@@ -36,6 +36,7 @@ from faster_whisper import WhisperModel
 from numpy.typing import NDArray
 
 import onnx_whisper
+import vectors
 from continuous import QueueFull, Spent, Workers
 from decoder import Decoder
 from jobs import GivenUp, Hypothesis, Job
@@ -49,8 +50,11 @@ TOGETHER_ON_GPU = 32
 A_LITTLE_WAY = 5
 """The niceness of live inference: it lasts a hundred times longer than what servers do for a message."""
 THREADS_OF_BATCH = 2
-WORKERS, TOGETHER = 2, 2
-"""Of live inference on a CPU: its threads, and how many clips each has in work; with each, all of them take longer."""
+WORKERS = 2
+"""Threads of live inference on a CPU."""
+TOGETHER, TOGETHER_COMPILED = 2, 1
+"""How many clips each has in work. In ONNX Runtime a pass for two takes hardly longer than one; in compiled loops it
+does, and a clip is done sooner by itself."""
 
 
 class TritonPythonModel:
@@ -58,8 +62,8 @@ class TritonPythonModel:
 
     def initialize(self, args: dict[str, str]) -> None:
         """Loads AI2TEXT_WHISPER_ONNX, a folder that mesh/models/whisper_onnx.py made, for live speech on a CPU.
-        AI2TEXT_WHISPER_INSTANCES threads (2) work with it, each at up to AI2TEXT_WHISPER_BATCH_SIZE clips (2) at a
-        time, as they come: see `continuous`.
+        AI2TEXT_WHISPER_INSTANCES threads (2) work with it, each at up to AI2TEXT_WHISPER_BATCH_SIZE clips at a time (1,
+        or 2 where the decoder is not compiled), as they come: see `continuous`.
 
         Recordings, of which many clips are decoded at a time, refinements, which are to be right, GPUs, and Whispers
         without such a folder take CTranslate2 with AI2TEXT_WHISPER_MODEL, a faster-whisper folder. What live speech has
@@ -88,7 +92,8 @@ class TritonPythonModel:
             else:
                 self._hearing = onnx.hearing
                 workers = int(os.environ.get("AI2TEXT_WHISPER_INSTANCES") or WORKERS)
-                self._workers = Workers(workers, int(os.environ.get("AI2TEXT_WHISPER_BATCH_SIZE") or TOGETHER))
+                together = TOGETHER_COMPILED if vectors.supported() else TOGETHER
+                self._workers = Workers(workers, int(os.environ.get("AI2TEXT_WHISPER_BATCH_SIZE") or together))
         gc.collect()
         gc.freeze()  # what there is by now stays: to look through it for cycles would stop all work for a while
 

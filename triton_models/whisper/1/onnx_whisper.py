@@ -1,4 +1,4 @@
-"""Whisper in ONNX Runtime: the folder that mesh/models/whisper_onnx.py writes.
+"""Whisper in ONNX Runtime, and its decoder in compiled loops: the folder that mesh/models/whisper_onnx.py writes.
 
 On a CPU this decodes in half of CTranslate2's time: weights are laid out once, not at every call; the encoder gets the
 clip alone, and the silence behind it comes from a file, in a quarter of its positions; a prompt is read in one pass,
@@ -17,11 +17,13 @@ from tokenizers import Tokenizer
 
 from alignment import path
 from beams import Choices, Ended, repeated, search
+from compiled_network import CompiledNetwork
 from ears import Ears, Heard
 from jobs import GivenUp, Job
 from loops import token_room
-from onnx_network import Floats, Network
+from onnx_network import Floats, Network, Session
 from passes import HIDDEN, Decoder, Pass, Ran
+from vectors import supported
 from vocabulary import Vocabulary
 
 WHOLE = "whole"
@@ -133,14 +135,18 @@ def _attended(passes: list[Floats], ended: Ended) -> Floats:
     return found if len(ended.scores) > len(ended.tokens) else np.concatenate([found, found[:, -1:]], axis=1)
 
 
-def load(folder: Path, threads: int) -> tuple[Ears, Writer, list[Writer]]:
-    """The encoder, the decoder of the whole vocabulary, and those of its cuts."""
+def load(folder: Path, threads: int, compiled: bool | None = None) -> tuple[Ears, Writer, list[Writer]]:
+    """The encoder, the decoder of the whole vocabulary, and those of its cuts; these in loops that are `compiled` where
+    this processor can, else in ONNX Runtime."""
+    compiled = supported() if compiled is None else compiled
     about = json.loads((folder / "about.json").read_text())
+
+    def network(part: Path) -> Session:
+        return CompiledNetwork(part / "decoder.npz") if compiled else Network(part / "decoder.onnx", threads)
 
     def writer(part: Path) -> Writer:
         pairs = Tokenizer.from_file(str(part / "tokenizer.json"))
-        decoder = Decoder(Network(part / "decoder.onnx", threads))
-        return Writer(decoder, Vocabulary(pairs, multilingual=about["multilingual"]))
+        return Writer(Decoder(network(part)), Vocabulary(pairs, multilingual=about["multilingual"]))
 
     with np.load(folder / "tail.npz") as file:
         tail = {name: file[name] for name in file.files}
