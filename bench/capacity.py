@@ -69,6 +69,8 @@ class Capacity:
         least, largest = self._least_failing, self.largest
         if least == float("inf"):
             return max(1, 2 * largest)
+        admitted = [figures.admitted for figures in self.figures.values() if not figures.all_served]
+        least = min(least, max(largest, *admitted) + 1) if admitted else least  # more would be refused again
         middle = (int(least) + largest) // 2
         return middle if least - largest > max(1.0, TOLERANCE * largest) else None
 

@@ -17,6 +17,7 @@ class Shown:
 
     latency: Spread
     all_served: bool = True
+    admitted: int = 0
 
 
 @dataclass
@@ -67,6 +68,14 @@ def test_who_was_not_served_was_not_served_well() -> None:
     made = machine(50, 1)
     made.figures[2] = Shown(Spread(1, 100, 100, 100), all_served=False)  # type: ignore[assignment]
     assert made.largest == 1
+
+
+def test_more_than_were_admitted_are_not_tried() -> None:
+    made = machine(50, 1, 20)
+    made.figures[50] = Shown(Spread(1, 100, 100, 100), all_served=False, admitted=27)  # type: ignore[assignment]
+    assert made.next_try() == 24
+    made.figures[50] = Shown(Spread(1, 100, 100, 100), all_served=False, admitted=12)  # type: ignore[assignment]
+    assert made.next_try() is None
 
 
 def test_without_a_failure_it_tries_twice_as_many() -> None:

@@ -20,8 +20,8 @@ NOTHING = 128
 
 
 class Linear(NamedTuple):
-    """Linear layers, one behind the other: panels, of all layers; for each output what one of its
-    integers is worth, what is added, and 128 times the sum of its weights."""
+    """Linear layers: their panels, one layer behind the other; for each output of each what one of its integers is
+    worth, what is added, and 128 times the sum of its weights."""
 
     panels: Bytes
     scale: Floats
@@ -144,6 +144,7 @@ def product(given: Floats, linear: Linear, layer: int, out: Floats) -> None:
 
 @compiled
 def add(one: Floats, other: Floats) -> None:
+    """`other` to `one`, in place."""
     for row in range(one.shape[0]):
         into, values = one[row], other[row]
         for at in range(into.size):
