@@ -1,14 +1,14 @@
 """The metrics that every server has: OpenTelemetry instruments, shown on the server's Prometheus endpoint."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from opentelemetry import metrics
 
+from servers.common.tallies import Level, Tally
+
 _METER = metrics.get_meter("ai2text")
 
-CALLS = _METER.create_counter("ai2text.rpc.calls", description="Calls answered, by method and status code.")
+CALLS = Tally(_METER, "ai2text.rpc.calls", "Calls answered, by method and status code.", ("method", "code"))
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 600.0)
 """Boundaries of histograms of time, with those of the service levels among them."""
 
@@ -18,16 +18,22 @@ DURATION = _METER.create_histogram(
     description="Time from the request's arrival to the end of the answer.",
     explicit_bucket_boundaries_advisory=SECONDS,
 )
-IN_FLIGHT = _METER.create_up_down_counter("ai2text.rpc.in_flight", description="Calls that are being answered.")
+IN_FLIGHT = Level(_METER, "ai2text.rpc.in_flight", "Calls that are being answered.", ("method",))
 
 
-@contextmanager
-def timed(method: str) -> Iterator[None]:
-    """Measure one call of `method`, however it ends."""
-    began = time.perf_counter()
-    IN_FLIGHT.add(1, {"method": method})
-    try:
-        yield
-    finally:
-        IN_FLIGHT.add(-1, {"method": method})
-        DURATION.record(time.perf_counter() - began, {"method": method})
+class timed:  # noqa: N801 - read as a function; a class, since a generator takes five times as long
+    """Measure one call of `method`, the block, however it ends."""
+
+    __slots__ = ("_began", "_method")
+
+    def __init__(self, method: str) -> None:
+        self._method = method
+
+    def __enter__(self) -> None:
+        IN_FLIGHT.count(self._method)
+        self._began = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        took = time.perf_counter() - self._began
+        IN_FLIGHT.lower(self._method)
+        DURATION.record(took, {"method": self._method})

@@ -90,7 +90,7 @@ async def _abort(context: Any, method: str, error: Exception) -> str:
     else:
         log.error("call failed", method=method, exc_info=error)
         trace.get_current_span().record_exception(error)
-    metrics.CALLS.add(1, {"method": method, "code": name})
+    metrics.CALLS.count(method, name)
     await context.abort_with_status(rpc_status.to_status(status))
     raise AssertionError("abort_with_status returned")
 
@@ -171,7 +171,7 @@ def _streaming(handler: Any, method: str) -> Any:
                 raise
             except Exception as error:  # noqa: BLE001 - the boundary: whatever it is becomes a status
                 await _abort(context, method, error)
-        metrics.CALLS.add(1, {"method": method, "code": "OK"})
+        metrics.CALLS.count(method, "OK")
 
     return make(
         behaviour,
@@ -192,7 +192,7 @@ def _unary(handler: Any, method: str) -> Any:
                 raise
             except Exception as error:  # noqa: BLE001 - the boundary: whatever it is becomes a status
                 await _abort(context, method, error)
-        metrics.CALLS.add(1, {"method": method, "code": "OK"})
+        metrics.CALLS.count(method, "OK")
         return response
 
     return make(

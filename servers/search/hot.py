@@ -9,15 +9,18 @@ from typing import Protocol
 
 from opentelemetry import metrics
 
+from servers.common.tallies import Tally
 from servers.search.generations import Generations
 
 MOST_BYTES = 64 * 1024
 """Larger answers are not kept."""
 
-LOOKUPS = metrics.get_meter("ai2text").create_counter(
+LOOKUPS = Tally(
+    metrics.get_meter("ai2text"),
     "ai2text.search.cache.lookups",
-    description="Searches looked up in the cache of hot queries, by outcome: hit, miss, away when it did not answer, "
+    "Searches looked up in the cache of hot queries, by outcome: hit, miss, away when it did not answer, "
     "bypassed while the tenant's documents change or an explanation is wanted.",
+    ("outcome",),
 )
 
 
@@ -58,21 +61,21 @@ class HotQueries:
         if self._cache is None:
             return None
         if name is None:
-            LOOKUPS.add(1, {"outcome": "bypassed"})
+            LOOKUPS.count("bypassed")
             return None
         try:
             found = await self._cache.get(name)
         except CacheAway:
-            LOOKUPS.add(1, {"outcome": "away"})
+            LOOKUPS.count("away")
             return None
-        LOOKUPS.add(1, {"outcome": "miss" if found is None else "hit"})
+        LOOKUPS.count("miss" if found is None else "hit")
         return found
 
     async def holds(self, name: str | None) -> bool:
         """Whether there is an answer; for an explanation, which is not looked up."""
         if self._cache is None:
             return False
-        LOOKUPS.add(1, {"outcome": "bypassed"})
+        LOOKUPS.count("bypassed")
         try:
             return name is not None and await self._cache.get(name) is not None
         except CacheAway:

@@ -74,22 +74,31 @@ def best(
         for term in range(len(starts)):
             at[term] = until[term]
             until[term] = _reached(rows, at[term], ends[term], first + WINDOW)
-            table = tables[term]
-            for entry in range(at[term], until[term]):
-                scores[rows[entry] - first] += table[codes[entry]]
+            own, bytes_, table = rows[at[term] : until[term]], codes[at[term] : until[term]], tables[term]
+            for entry in range(len(own)):
+                scores[_within(own[entry], first)] += table[np.uint64(bytes_[entry])]
         for term in range(len(starts)):
-            for entry in range(at[term], until[term]):
-                row = np.int64(rows[entry])
-                score = scores[row - first]
-                scores[row - first] = 0
+            own = rows[at[term] : until[term]]
+            for entry in range(len(own)):
+                place = _within(own[entry], first)
+                score = scores[place]
+                scores[place] = 0
                 if score <= bar:
                     continue
+                row = np.int64(own[entry])
                 if not passes(row, alive, recording, allowed, languages, language):
                     continue
                 size = offer(heap, held, size, score, row)
                 if size == limit:
                     bar = heap[0]
     return held[:size], heap[:size]
+
+
+@compiled
+def _within(row: int, first: int) -> np.uint64:
+    """The place of a row in the window that begins with `first`. Unsigned: of another number numba asks at each use
+    whether it is negative, and counts from the end if so, which doubles what an entry takes."""
+    return np.uint64(np.uint64(row) - np.uint64(first))
 
 
 @compiled

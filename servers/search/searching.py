@@ -10,6 +10,7 @@ from typing import Any
 from opentelemetry import metrics
 
 from servers.common.errors import DependencyUnavailable, Overloaded
+from servers.common.tallies import Tally
 from servers.search import explaining, paging, ranking
 from servers.search.candidates import Candidates, Library, QueryEmbedder, Status
 from servers.search.documents import Document, Embedding
@@ -24,8 +25,11 @@ from servers.search.snippets import Marker, Snippet
 from servers.search.timings import Watch
 from servers.search.words import words
 
-SEARCHES = metrics.get_meter("ai2text").create_counter(
-    "ai2text.search.searches", description="Searches answered, by whether the semantic ranking took part."
+SEARCHES = Tally(
+    metrics.get_meter("ai2text"),
+    "ai2text.search.searches",
+    "Searches answered, by whether the semantic ranking took part.",
+    ("semantic",),
 )
 
 
@@ -163,7 +167,7 @@ class Searches:
                 tuple(_hit(question, reading, marker, place, closeness.get(place.id)) for place in group)
                 for group in page
             )
-        SEARCHES.add(1, {"semantic": candidates.by_meaning})
+        SEARCHES.count(str(candidates.by_meaning))
         behind = self.behind
         found = Found(
             groups,
@@ -235,7 +239,7 @@ def _left(question: Question, reading: Reading, places: Sequence[Place]) -> list
     """The hits that no earlier page had, by recording when that is wanted, else each by itself; best first."""
     before = frozenset(question.given)
     if not question.hits_each:
-        return [[place] for place in places if paging.mark(place.id) not in before]
+        return [[place] for place in places if not before or paging.mark(place.id) not in before]
     groups = dict[int, list[Place]]()
     for place in places:
         hits = groups.setdefault(_number(question, reading, place), [])

@@ -54,7 +54,8 @@ class Marker:
 
     def _matches(self, text: str) -> list[Span]:
         """What was asked for in `text`, in order: each phrase as one, and the words that stand in none."""
-        there = list(words(text))
+        any_counts = self._asked.phrases or self._asked.prefix
+        there = list(words(text, None if any_counts else self._folded))
         single = self._single(there)
         if not self._asked.phrases:
             return [Span(word.start, word.end) for word in single]

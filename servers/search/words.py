@@ -5,7 +5,7 @@ Folding is what Vietnamese readers do when a keyboard has no accents: case and m
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -29,12 +29,13 @@ class Word(NamedTuple):
     end: int
 
 
-def words(text: str) -> Iterator[Word]:
-    """The words of `text` in order: runs of letters and digits with their marks, composed or not."""
+def words(text: str, among: Container[str] | None = None) -> Iterator[Word]:
+    """The words of `text` in order: runs of letters and digits with their marks, composed or not. Only those whose
+    folded form is `among` some, where these are given: most of what a word takes is to make it."""
     for match in _WORD.finditer(text):
         spelt, folded = forms_of(match.group())
-        if folded:
-            yield Word(spelt, folded, match.start(), match.end())
+        if folded and (among is None or folded in among):
+            yield Word(spelt, folded, *match.span())
 
 
 def cut(text: str) -> list[str]:
