@@ -40,7 +40,7 @@ NAME = "search"
 SECTIONS = ("alone", "peers", "service", "hot", "cold")
 PARTS = ("traces", "valkey", "nats", "triton", "embeddings", "search", "envoy")
 PORT_BASE = 8480
-RATE, SECONDS, WARM_UP_S = 50.0, 30.0, 10.0
+RATE, SECONDS = 50.0, 30.0
 WRITES = 100.0
 AT_ONCE = 8
 RECALL = 0.95
@@ -102,7 +102,7 @@ async def service(ground: Ground, rate: float, seconds: float) -> tuple[list[Row
     """Every way of asking but from the cache; the second is the most questions a second."""
     texts, rows = ground.questions, list[Row]()
     async with ground.asker() as asker:
-        await asker.open_loop(texts, rate, WARM_UP_S)  # the first find an index that is being opened: see `cold`
+        await asker.warm_up(texts, rate)  # for what is met before, see `cold`
         found = await recall_of(asker, texts, ground.exact[EVERYTHING])
         rows.append(Row("all", await asker.open_loop(texts, rate, seconds), found))
         for share in SHARES:
@@ -127,7 +127,7 @@ async def service(ground: Ground, rate: float, seconds: float) -> tuple[list[Row
 async def hot(ground: Ground, rate: float, seconds: float) -> Row:
     """A few questions again and again, with the cache of hot queries."""
     async with ground.asker() as asker:
-        await asker.open_loop(ground.questions[:HOT], rate, WARM_UP_S)
+        await asker.warm_up(ground.questions[:HOT], rate)
         return Row("cache_hit", await asker.open_loop(ground.questions[:HOT], rate, seconds))
 
 

@@ -18,6 +18,7 @@ EMBEDDED_AT_ONCE, EMBED_DEADLINE_S = 32, 30.0
 CONNECTIONS = 4
 MOST_HITS = 100
 TRIES = 5
+WARM_UP_S, WARM_PATIENCE_S = 10.0, 300.0
 TICK_S = 0.001
 """What a timer of the event loop may be late or early."""
 
@@ -65,6 +66,15 @@ class Asker:
                 request = search_service_pb2.SearchRequest(query=text, recording_ids=recording_ids)
                 tasks.create_task(self._ask(request, due, asked))
         return asked
+
+    async def warm_up(self, texts: Sequence[str], rate: float) -> None:
+        """Ask until all are answered, and not by their words alone: an index that is being opened has then been read.
+        Gives up after WARM_PATIENCE_S, since it may not fit in memory."""
+        ends = time.perf_counter() + WARM_PATIENCE_S
+        while time.perf_counter() < ends:
+            asked = await self.open_loop(texts, rate, WARM_UP_S)
+            if not asked.errors and not asked.words_only:
+                return
 
     async def closed_loop(self, texts: Sequence[str], at_once: int, seconds: float) -> tuple[Asked, float]:
         """Ask as fast as answers come, `at_once` at a time; the second is how many a second were answered."""
