@@ -98,11 +98,17 @@ async def recall_of(asker: Asker, texts: Sequence[str], exact: Ids, *recording_i
     return recall([await asker.nearest(text, *recording_ids) for text in texts], exact)
 
 
+async def warm_up(ground: Ground, asker: Asker, texts: Sequence[str], rate: float) -> None:
+    """See Asker; says when the figures will be of an index that does not answer everything."""
+    if not await asker.warm_up(texts, rate):
+        ground.console.print("[yellow]the index does not answer every question yet: is it larger than the memory?[/]")
+
+
 async def service(ground: Ground, rate: float, seconds: float) -> tuple[list[Row], float]:
     """Every way of asking but from the cache; the second is the most questions a second."""
     texts, rows = ground.questions, list[Row]()
     async with ground.asker() as asker:
-        await asker.warm_up(texts, rate)  # for what is met before, see `cold`
+        await warm_up(ground, asker, texts, rate)  # for what is met before, see `cold`
         found = await recall_of(asker, texts, ground.exact[EVERYTHING])
         rows.append(Row("all", await asker.open_loop(texts, rate, seconds), found))
         for share in SHARES:
@@ -127,7 +133,7 @@ async def service(ground: Ground, rate: float, seconds: float) -> tuple[list[Row
 async def hot(ground: Ground, rate: float, seconds: float) -> Row:
     """A few questions again and again, with the cache of hot queries."""
     async with ground.asker() as asker:
-        await asker.warm_up(ground.questions[:HOT], rate)
+        await warm_up(ground, asker, ground.questions[:HOT], rate)
         return Row("cache_hit", await asker.open_loop(ground.questions[:HOT], rate, seconds))
 
 

@@ -67,14 +67,15 @@ class Asker:
                 tasks.create_task(self._ask(request, due, asked))
         return asked
 
-    async def warm_up(self, texts: Sequence[str], rate: float) -> None:
+    async def warm_up(self, texts: Sequence[str], rate: float) -> bool:
         """Ask until all are answered, and not by their words alone: an index that is being opened has then been read.
-        Gives up after WARM_PATIENCE_S, since it may not fit in memory."""
+        False when that is not so after WARM_PATIENCE_S."""
         ends = time.perf_counter() + WARM_PATIENCE_S
         while time.perf_counter() < ends:
             asked = await self.open_loop(texts, rate, WARM_UP_S)
             if not asked.errors and not asked.words_only:
-                return
+                return True
+        return False
 
     async def closed_loop(self, texts: Sequence[str], at_once: int, seconds: float) -> tuple[Asked, float]:
         """Ask as fast as answers come, `at_once` at a time; the second is how many a second were answered."""

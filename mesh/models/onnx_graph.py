@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+
+from mesh.models.eight_bits import Floats, rounded
 
 OPSET = 17
 IR_VERSION = 9
@@ -17,7 +18,6 @@ NOTHING = 128
 
 FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
 
-Floats = NDArray[np.float32]
 Tensor = tuple[str, int, list[int | str]]
 """What goes in or out: its name, FLOAT or INT64, and its shape, with names for lengths that vary."""
 
@@ -52,22 +52,22 @@ class Graph:
     def linear(self, given: str, weight: Floats, bias: Floats | None = None) -> str:
         """`given` times `weight`, [outputs, inputs], and `bias`; in integers, with a scale for each output and one for
         all that is given at a time."""
-        rounded, scales = _in_eight_bits(weight)
+        integers, scales = rounded(weight, LARGEST_WEIGHT)
         coarse, scale, zero = self.add("DynamicQuantizeLinear", given, results=3)
-        summed = self.add("MatMulInteger", coarse, self.constant(rounded), zero, self.constant(np.int8(0)))
+        summed = self.add("MatMulInteger", coarse, self.constant(integers.T), zero, self.constant(np.int8(0)))
         both = self.add("Mul", scale, self.constant(scales))
         product: str = self.add("Mul", self.add("Cast", summed, to=FLOAT), both)
         return self.add("Add", product, self.constant(bias)) if bias is not None else product
 
     def linear_by_row(self, given: str, weight: Floats, bias: Floats | None = None) -> str:
         """The same with a scale for each row of what is given: what comes out for one does not depend on the others."""
-        rounded, scales = _in_eight_bits(weight)
+        integers, scales = rounded(weight, LARGEST_WEIGHT)
         largest = self.add("ReduceMax", self.add("Abs", given), axes=[-1], keepdims=1)
         largest = self.add("Max", largest, self.constant(np.float32(1e-8)))
         step, zero = self.constant(np.float32(1 / (NOTHING - 1))), self.constant(np.uint8(NOTHING))
         coarse = self.add("QuantizeLinear", self.add("Div", given, largest), step, zero)
         factors = [step, self.constant(scales), zero, self.constant(np.int8(0))]
-        summed = self.add("MatMulIntegerToFloat", coarse, self.constant(rounded), *factors, domain="com.microsoft")
+        summed = self.add("MatMulIntegerToFloat", coarse, self.constant(integers.T), *factors, domain="com.microsoft")
         product: str = self.add("Mul", summed, largest)
         return self.add("Add", product, self.constant(bias)) if bias is not None else product
 
@@ -88,10 +88,3 @@ class Graph:
         model = helper.make_model(graph, opset_imports=domains, ir_version=IR_VERSION)
         onnx.checker.check_model(model)
         return bytes(model.SerializeToString())
-
-
-def _in_eight_bits(weight: Floats) -> tuple[NDArray[np.int8], Floats]:
-    """A weight [outputs, inputs] as integers [inputs, outputs], and what one of them is worth in each output."""
-    scales = np.abs(weight).max(axis=1) / LARGEST_WEIGHT
-    scales[scales == 0] = 1
-    return np.rint(weight / scales[:, np.newaxis]).astype(np.int8).T, scales.astype(np.float32)

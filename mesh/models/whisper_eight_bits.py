@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mesh.models.whisper_weights import Floats, Whisper
+from mesh.models.eight_bits import Floats, rounded
+from mesh.models.whisper_weights import Whisper
 
 LARGEST = 127
 LINEAR = {
@@ -39,20 +40,13 @@ def decoder(whisper: Whisper, alignment_heads: Sequence[tuple[int, int]]) -> dic
         "words": whisper["decoder/embeddings/weight"].astype(np.float16),
         "places": whisper["decoder/position_encodings/encodings"],
     }
-    arrays["words.weight"], arrays["words.scale"] = in_eight_bits(whisper["decoder/embeddings/weight"])
+    arrays["words.weight"], arrays["words.scale"] = rounded(whisper["decoder/embeddings/weight"], LARGEST)
     for name, part in LINEAR.items():
-        rounded = [in_eight_bits(whisper[f"{layer}/{part}/weight"]) for layer in layers]
-        arrays[f"{name}.weight"] = np.stack([weight for weight, _ in rounded])
-        arrays[f"{name}.scale"] = np.stack([scale for _, scale in rounded])
+        both = [rounded(whisper[f"{layer}/{part}/weight"], LARGEST) for layer in layers]
+        arrays[f"{name}.weight"] = np.stack([weight for weight, _ in both])
+        arrays[f"{name}.scale"] = np.stack([scale for _, scale in both])
         arrays[f"{name}.bias"] = np.stack([whisper[f"{layer}/{part}/bias"] for layer in layers])
     return arrays
-
-
-def in_eight_bits(weight: Floats) -> tuple[NDArray[np.int8], Floats]:
-    """A weight [outputs, inputs] as integers, and what one of them is worth in each output."""
-    scales = np.abs(weight).max(axis=1) / LARGEST
-    scales[scales == 0] = 1
-    return np.rint(weight / scales[:, np.newaxis]).astype(np.int8), scales.astype(np.float32)
 
 
 def _norm(whisper: Whisper, name: str) -> Floats:

@@ -18,7 +18,7 @@ import onnxruntime
 from faster_whisper.audio import decode_audio
 from faster_whisper.feature_extractor import FeatureExtractor
 
-from mesh.models.onnx_graph import Floats
+from mesh.models.eight_bits import Floats
 from mesh.models.speech import AUDIOEVAL
 
 SECONDS = 15

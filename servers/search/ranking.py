@@ -3,10 +3,9 @@
 `make bench-relevance` measures what comes of it; docs/adr/0002-search-store.md says how the numbers below were chosen.
 """
 
-import sys
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import count
 from typing import NamedTuple
 
 from servers.search.syllables import seem_vietnamese
@@ -19,8 +18,6 @@ LITTLE_COVERAGE = 0.3
 FULL_COVERAGE = 0.7
 LEAST_WEIGHT = 0.01
 UNACCENTED_SEMANTIC_WEIGHT = 0.01
-_LAST = sys.maxsize
-"""The lexical rank of what has none, among those with the same score."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +63,18 @@ def _typed_without_accents(asked: Sequence[Word]) -> bool:
 
 def fused(lexical: Sequence[int], semantic: Sequence[int], weighing: Weights) -> list[Place]:
     """Every document of both rankings, best first; of two with the same score, the one whose words match better."""
-    semantic_ranks = dict(zip(semantic, count(1), strict=False))
-    found = list[tuple[float, int, int, int]]()  # which sort by themselves: scores are below 0 here
-    for lexical_rank, id in enumerate(lexical, 1):
-        rank = semantic_ranks.pop(id, 0)
-        score = share(weighing.lexical, lexical_rank) + share(weighing.semantic, rank)
-        found.append((-score, lexical_rank, rank, id))
-    found += [(-share(weighing.semantic, rank), _LAST, rank, id) for id, rank in semantic_ranks.items()]
-    found.sort()
-    return [
-        Place(id, -score, semantic_rank, 0 if lexical_rank == _LAST else lexical_rank)
-        for score, lexical_rank, semantic_rank, id in found
+    lexical_ranks = {id: rank for rank, id in enumerate(lexical, 1)}
+    semantic_ranks = {id: rank for rank, id in enumerate(semantic, 1)}
+    places = [
+        Place(
+            id,
+            share(weighing.lexical, lexical_ranks.get(id, 0)) + share(weighing.semantic, semantic_ranks.get(id, 0)),
+            semantic_ranks.get(id, 0),
+            lexical_ranks.get(id, 0),
+        )
+        for id in lexical_ranks | semantic_ranks
     ]
+    return sorted(places, key=lambda place: (-place.score, place.lexical_rank or math.inf, place.semantic_rank))
 
 
 def share(weight: float, rank: int) -> float:

@@ -54,8 +54,7 @@ class Marker:
 
     def _matches(self, text: str) -> list[Span]:
         """What was asked for in `text`, in order: each phrase as one, and the words that stand in none."""
-        any_counts = self._asked.phrases or self._asked.prefix
-        there = list(words(text, None if any_counts else self._folded))
+        there = list(words(text))
         single = self._single(there)
         if not self._asked.phrases:
             return [Span(word.start, word.end) for word in single]

@@ -5,7 +5,7 @@ Folding is what Vietnamese readers do when a keyboard has no accents: case and m
 
 import re
 import unicodedata
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -29,13 +29,12 @@ class Word(NamedTuple):
     end: int
 
 
-def words(text: str, among: Container[str] | None = None) -> Iterator[Word]:
-    """The words of `text` in order: runs of letters and digits with their marks, composed or not. Only those whose
-    folded form is `among` some, where these are given: most of what a word takes is to make it."""
+def words(text: str) -> Iterator[Word]:
+    """The words of `text` in order: runs of letters and digits with their marks, composed or not."""
     for match in _WORD.finditer(text):
         spelt, folded = forms_of(match.group())
-        if folded and (among is None or folded in among):
-            yield Word(spelt, folded, *match.span())
+        if folded:
+            yield Word(spelt, folded, match.start(), match.end())
 
 
 def cut(text: str) -> list[str]:

@@ -1,7 +1,8 @@
 """Loops over numbers, compiled by numba when they are first called, and kept beside their source.
 
 What is compiled holds no lock of Python's while it runs. It is kept under a name made of all sources here: numba itself
-looks only at the file of a loop, and would go on with what it made of another one that is called in it.
+looks only at the file of a loop, and would go on with what it made of another one that is called in it. Search has the
+same (servers/search/compiled.py): what Triton hosts lies by itself, and imports nothing of the servers.
 """
 
 import shutil

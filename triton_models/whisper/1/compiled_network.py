@@ -13,6 +13,7 @@ from onnx_network import Floats
 from vectors import BROAD, LANES, OUTPUTS
 
 CLIPS = 2
+"""As in mesh/models/whisper_networks.py."""
 LINE = 64
 """Bytes of a line of a cache; all sizes of panels are multiples of it."""
 

@@ -6,17 +6,15 @@ Integers of eight bits are multiplied by AVX-512 VNNI: one instruction adds four
 from typing import Any
 
 from llvmlite import binding, ir
-from numba.core import types
+from numba.core import cgutils, types
 from numba.extending import intrinsic
-
-from compiled import compiled
 
 LANES = 16
 """Numbers of 32 bits in a vector."""
 OUTPUTS = 2 * LANES
 """Two vectors of sums: those that a row of integers is multiplied for at a time."""
 TILE = 4
-"""Rows that are multiplied with the same vectors at a time: their sums stay in registers."""
+"""Rows that are multiplied with the same vectors at a time."""
 BROAD = 4
 """Vectors of numbers with a fraction that are read at a time where there are so many."""
 PRODUCTS = "llvm.x86.avx512.vpdpbusd.512"
@@ -28,52 +26,66 @@ def supported() -> bool:
     return bool(binding.get_host_cpu_features().get(FEATURE))
 
 
-def _times(rows: int, vectors: int, number: Any, added: Any) -> Any:
+def _times(vectors: int, number: Any, added: Any) -> Any:
     """An intrinsic that adds up, for each of some rows, products of its values with vectors of 16 lanes.
 
-    It is given where the vectors lie, how far apart (bytes), where the first row's values lie, how far the next row's,
-    how many there are, where the sums go and how far the next row's. What stays in registers are the sums.
+    It is given how many rows there are; where the vectors lie, and how far apart (bytes); where the first row's values
+    lie, how far the next row's, and how many there are; where the sums go, and how far the next row's.
     """
-    size, lanes = ir.IntType(64), ir.VectorType(number, LANES)
-    nothing, zero = ir.Constant(lanes, ir.Undefined), ir.Constant(lanes, None)
 
     def built(context: Any, builder: Any, _: Any, given: Any) -> Any:
-        where, step, values, apart, count, sums, sums_apart = given
-        before, loop, behind = builder.block, builder.append_basic_block(), builder.append_basic_block()
-
-        def at(start: Any, offset: Any, kind: Any) -> Any:
-            return builder.inttoptr(builder.add(start, offset), kind.as_pointer())
-
-        builder.branch(loop)
-        builder.position_at_end(loop)
-        turn = builder.phi(size)
-        turn.add_incoming(size(0), before)
-        totals = [[builder.phi(lanes) for _ in range(vectors)] for _ in range(rows)]
-        first = builder.mul(turn, step)
-        offsets = [builder.add(first, size(64 * place)) for place in range(vectors)]
-        read = [builder.load(at(where, offset, lanes), align=1) for offset in offsets]
-        for row, own in enumerate(totals):
-            offset = builder.add(builder.mul(apart, size(row)), builder.shl(turn, size(2)))
-            one = builder.load(at(values, offset, number), align=1)
-            value = builder.insert_element(nothing, one, ir.IntType(32)(0))
-            value = builder.shuffle_vector(value, nothing, ir.Constant(ir.VectorType(ir.IntType(32), LANES), None))
-            for total, vector in zip(own, read, strict=True):
-                total.add_incoming(zero, before)
-                total.add_incoming(added(builder, total, value, vector), loop)
-        following = builder.add(turn, size(1))
-        turn.add_incoming(following, loop)
-        builder.cbranch(builder.icmp_signed("<", following, count), loop, behind)
-        builder.position_at_end(behind)
-        for row, own in enumerate(totals):
-            for place, total in enumerate(own):
-                offset = builder.add(builder.mul(sums_apart, size(row)), size(64 * place))
-                builder.store(total.incomings[1][0], at(sums, offset, lanes), align=1)
+        rows, *others = given
+        whole = builder.udiv(rows, _SIZE(TILE))
+        with cgutils.for_range(builder, whole) as tile:
+            _tile(builder, TILE, builder.mul(tile.index, _SIZE(TILE)), vectors, number, added, others)
+        first = builder.mul(whole, _SIZE(TILE))
+        for left in range(1, TILE):
+            with builder.if_then(builder.icmp_unsigned("==", builder.sub(rows, first), _SIZE(left))):
+                _tile(builder, left, first, vectors, number, added, others)
         return context.get_dummy_value()
 
-    def of_seven(typing: Any, a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any) -> Any:
-        return types.void(*[types.intp] * 7), built
+    def times(typing: Any, a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any, h: Any) -> Any:
+        return types.void(*[types.intp] * 8), built
 
-    return intrinsic(of_seven)
+    return intrinsic(times)
+
+
+def _tile(builder: Any, rows: int, first: Any, vectors: int, number: Any, added: Any, given: Any) -> None:
+    """Writes the loop for so many rows, from the row `first` on; `given` as in `_times`. Sums stay in registers."""
+    where, step, values, apart, count, sums, sums_apart = given
+    lanes = ir.VectorType(number, LANES)
+    nothing, zero = ir.Constant(lanes, ir.Undefined), ir.Constant(lanes, None)
+    everywhere = ir.Constant(ir.VectorType(ir.IntType(32), LANES), None)
+    before, loop, behind = builder.block, builder.append_basic_block(), builder.append_basic_block()
+
+    def at(start: Any, offset: Any, kind: Any) -> Any:
+        return builder.inttoptr(builder.add(start, offset), kind.as_pointer())
+
+    own_rows = [builder.add(first, _SIZE(row)) for row in range(rows)]
+    own_values = [builder.add(values, builder.mul(apart, row)) for row in own_rows]
+    builder.branch(loop)
+    builder.position_at_end(loop)
+    turn = builder.phi(_SIZE)
+    turn.add_incoming(_SIZE(0), before)
+    totals = [[builder.phi(lanes) for _ in range(vectors)] for _ in range(rows)]
+    offset = builder.mul(turn, step)
+    offsets = [builder.add(offset, _SIZE(64 * place)) for place in range(vectors)]
+    read = [builder.load(at(where, offset, lanes), align=1) for offset in offsets]
+    for own, start in zip(totals, own_values, strict=True):
+        one = builder.load(at(start, builder.shl(turn, _SIZE(2)), number), align=1)
+        value = builder.insert_element(nothing, one, ir.IntType(32)(0))
+        value = builder.shuffle_vector(value, nothing, everywhere)
+        for total, vector in zip(own, read, strict=True):
+            total.add_incoming(zero, before)
+            total.add_incoming(added(builder, total, value, vector), loop)
+    following = builder.add(turn, _SIZE(1))
+    turn.add_incoming(following, loop)
+    builder.cbranch(builder.icmp_signed("<", following, count), loop, behind)
+    builder.position_at_end(behind)
+    for row, own in zip(own_rows, totals, strict=True):
+        for place, total in enumerate(own):
+            offset = builder.add(builder.mul(sums_apart, row), _SIZE(64 * place))
+            builder.store(total.incomings[1][0], at(sums, offset, lanes), align=1)
 
 
 def _four_products(builder: Any, total: Any, four: Any, weights: Any) -> Any:
@@ -100,55 +112,11 @@ def _as_float(typing: Any, bits: Any) -> Any:
     return types.float32(types.int32), built
 
 
+_INTEGER, _FLOAT, _SIZE = ir.IntType(32), ir.FloatType(), ir.IntType(64)
 as_float: Any = intrinsic(_as_float)
-_INTEGER, _FLOAT = ir.IntType(32), ir.FloatType()
-_integers_1, _integers_2, _integers_3, _integers_4 = (
-    _times(rows + 1, 2, _INTEGER, _four_products) for rows in range(4)
-)
-_narrow_1, _narrow_2, _narrow_3, _narrow_4 = (_times(rows + 1, 1, _FLOAT, _product) for rows in range(4))
-_broad_1, _broad_2, _broad_3, _broad_4 = (_times(rows + 1, BROAD, _FLOAT, _product) for rows in range(4))
-
-
-@compiled
-def integers(rows: int, where: int, step: int, values: int, apart: int, count: int, sums: int, sums_apart: int) -> None:
-    """`_times` of any number of rows, in integers: four values each, from 0 to 255, and OUTPUTS times four weights."""
-    for first in range(0, rows, TILE):
-        left, those, into = rows - first, values + first * apart, sums + first * sums_apart
-        if left >= 4:
-            _integers_4(where, step, those, apart, count, into, sums_apart)
-        elif left == 3:
-            _integers_3(where, step, those, apart, count, into, sums_apart)
-        elif left == 2:
-            _integers_2(where, step, those, apart, count, into, sums_apart)
-        else:
-            _integers_1(where, step, those, apart, count, into, sums_apart)
-
-
-@compiled
-def narrow(rows: int, where: int, step: int, values: int, apart: int, count: int, sums: int, sums_apart: int) -> None:
-    """`_times` of any number of rows and one vector."""
-    for first in range(0, rows, TILE):
-        left, those, into = rows - first, values + first * apart, sums + first * sums_apart
-        if left >= 4:
-            _narrow_4(where, step, those, apart, count, into, sums_apart)
-        elif left == 3:
-            _narrow_3(where, step, those, apart, count, into, sums_apart)
-        elif left == 2:
-            _narrow_2(where, step, those, apart, count, into, sums_apart)
-        else:
-            _narrow_1(where, step, those, apart, count, into, sums_apart)
-
-
-@compiled
-def broad(rows: int, where: int, step: int, values: int, apart: int, count: int, sums: int, sums_apart: int) -> None:
-    """`_times` of any number of rows and BROAD vectors."""
-    for first in range(0, rows, TILE):
-        left, those, into = rows - first, values + first * apart, sums + first * sums_apart
-        if left >= 4:
-            _broad_4(where, step, those, apart, count, into, sums_apart)
-        elif left == 3:
-            _broad_3(where, step, those, apart, count, into, sums_apart)
-        elif left == 2:
-            _broad_2(where, step, those, apart, count, into, sums_apart)
-        else:
-            _broad_1(where, step, those, apart, count, into, sums_apart)
+integers = _times(2, _INTEGER, _four_products)
+"""With OUTPUTS times four weights; values are four integers each, from 0 to 255."""
+narrow = _times(1, _FLOAT, _product)
+"""With one vector."""
+broad = _times(BROAD, _FLOAT, _product)
+"""With BROAD vectors."""
