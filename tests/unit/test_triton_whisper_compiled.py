@@ -1,6 +1,9 @@
 """Whisper's decoder in compiled loops, beside the same in numpy: every number that a pass gives, on random weights."""
 
 import math
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,7 @@ WIDTH = HEADS * PER_HEAD
 ALIGNING = [(0, 1), (1, 0), (1, 1)]
 HIDDEN = -np.inf
 
-pytestmark = pytest.mark.skipif(not vectors.supported(), reason="this processor has no AVX-512 VNNI")
+pytestmark = pytest.mark.skipif(not vectors.supported(), reason="this processor has neither AVX-512 VNNI nor AVX2")
 
 
 class Weights(dict[str, Floats]):
@@ -111,13 +114,12 @@ class Reference:
         return out
 
     def _linear(self, given: Floats, name: str, layer: int | None) -> Floats:
-        weight, scale, bias = (
-            self._arrays.get(f"{name}.{part}", np.zeros(TOKENS)) for part in ("weight", "scale", "bias")
-        )
+        weight, scale = self._arrays[f"{name}.weight"], self._arrays[f"{name}.scale"]
+        bias = self._arrays.get(f"{name}.bias", np.zeros(len(weight)))
         if layer is not None:
             weight, scale, bias = weight[layer], scale[layer], bias[layer]
-        steps = np.abs(given).max(axis=1, keepdims=True) / 127
-        rounded = np.floor(given / steps + 128.5) - 128
+        steps = np.abs(given).max(axis=1, keepdims=True) / vectors.INSTRUCTIONS.most
+        rounded = np.floor(given / steps + 0.5)
         return np.asarray((rounded @ weight.T.astype(np.float32)) * steps * scale + bias, np.float32)
 
     @staticmethod
@@ -230,13 +232,30 @@ def test_the_past_may_be_a_part_of_something_longer(network: CompiledNetwork) ->
 
 
 def test_a_clip_of_no_length_is_refused(network: CompiledNetwork) -> None:
-    with pytest.raises(ValueError, match="16 positions"):
-        network.run(None, a_pass(1, 1, 0, (1, 0), (15, 1)))
+    with pytest.raises(ValueError, match=f"{vectors.LANES} positions"):
+        network.run(None, a_pass(1, 1, 0, (1, 0), (vectors.LANES - 1, 1)))
+
+
+def test_a_cut_has_the_layers_of_the_whole_model(
+    network: CompiledNetwork, arrays: dict[str, Any], tmp_path: Path
+) -> None:
+    kept = [4, 1, 70, 33]
+    words = {name: arrays[name][kept] for name in ("words", "words.weight", "words.scale")}
+    other = {"narrow.bias": arrays["narrow.bias"] + 1}
+    np.savez(tmp_path / "decoder.npz", **arrays | words | other)
+    cut = CompiledNetwork(tmp_path / "decoder.npz", network)
+    same = {name for name, layer in cut.linear.items() if layer.panels is network.linear[name].panels}
+    assert same == set(whisper_eight_bits.LINEAR) - {"narrow"}
+    given = a_pass(3, 1, 5, (3, 0), (143, 1))
+    given |= {"banned": np.zeros((1, 4), np.float32)}
+    given |= {"tokens": given["tokens"] % 4, "asked": given["asked"] % 4, "count": np.array([4])}
+    wanted = Reference(arrays | words | other).run(given)
+    np.testing.assert_allclose(named(cut, given)["scores"], wanted["scores"], atol=0.5, rtol=0.02)
 
 
 def test_heads_of_another_width_are_refused(arrays: dict[str, Any], tmp_path: Path) -> None:
-    np.savez(tmp_path / "decoder.npz", **arrays | {"heads": np.array(4)})
-    with pytest.raises(ValueError, match="64 numbers wide, not 32"):
+    np.savez(tmp_path / "decoder.npz", **arrays | {"heads": np.array(8)})
+    with pytest.raises(ValueError, match="numbers wide, not 16"):
         CompiledNetwork(tmp_path / "decoder.npz")
 
 
@@ -254,3 +273,34 @@ def test_functions_are_right_to_six_digits() -> None:
 @pytest.mark.parametrize("values", [[3.0], [-5, -2, -7.5], [0, -0.0, 2.0**80, -np.inf], list(range(-40, 41))])
 def test_the_largest_is_found_whatever_its_sign(values: list[float]) -> None:
     assert arithmetic.largest(np.array(values, np.float32)) == max(values)
+
+
+@pytest.mark.skipif(vectors.INSTRUCTIONS is vectors.AVX2, reason="they are what the tests above ran on")
+def test_all_the_same_on_older_instructions() -> None:
+    environment = os.environ | {vectors.CHOICE: vectors.AVX2.feature}
+    again = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", __file__]
+    ran = subprocess.run(again, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert ran.returncode == 0, ran.stdout
+
+
+@pytest.mark.parametrize(
+    ("has", "named", "chosen"),
+    [
+        ({"avx512vnni", "avx2", "fma"}, None, vectors.VNNI),
+        ({"avx512vnni", "avx2", "fma"}, "", vectors.VNNI),
+        ({"avx512vnni", "avx2", "fma"}, "avx2", vectors.AVX2),
+        ({"avx512vnni", "avx2", "fma"}, "none", None),
+        ({"avx2", "fma"}, None, vectors.AVX2),
+        ({"avx2", "fma"}, "avx512vnni", None),
+        ({"avx2"}, None, None),
+        ({"neon"}, None, None),
+    ],
+)
+def test_the_best_instructions_are_chosen(
+    has: set[str], named: str | None, chosen: vectors.Instructions | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if named is None:
+        monkeypatch.delenv(vectors.CHOICE, raising=False)
+    else:
+        monkeypatch.setenv(vectors.CHOICE, named)
+    assert vectors.choose(has) is chosen

@@ -1,27 +1,25 @@
 """What networks are made of, as compiled loops over rows of numbers.
 
-The weights of a linear layer lie in panels of OUTPUTS outputs: [panels, inputs / 4, OUTPUTS, 4], in the order in which
-they are read. What is multiplied with them are integers from 1 to 255, of which NOTHING stands for 0.
+The weights of a linear layer lie in panels of OUTPUTS outputs: [panels, inputs / GROUP, OUTPUTS, GROUP], in the order
+in which they are read. What is multiplied with them are integers, too, as INSTRUCTIONS has them.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compiled import compiled
-from vectors import BROAD, LANES, OUTPUTS, as_float, broad, integers, narrow
+from vectors import BROAD, GROUP, INSTRUCTIONS, LANES, OUTPUTS, as_float, broad, integers, narrow
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int32]
 Bytes = NDArray[np.int8]
 
-NOTHING = 128
-
 
 class Linear(NamedTuple):
     """Linear layers: their panels, one layer behind the other; for each output of each what one of its integers is
-    worth, what is added, and 128 times the sum of its weights."""
+    worth, what is added, and the sum of its weights times what stands for 0."""
 
     panels: Bytes
     scale: Floats
@@ -36,7 +34,9 @@ _E0, _E1, _E2, _E3, _E4, _E5 = map(
     np.float32, (0.3275911, 0.254829592, -0.284496736, 1.421413741, -1.453152027, 1.061405429)
 )
 _EPSILON, _TINY = np.float32(1e-5), np.float32(1e-8)
-_MOST, _MIDDLE = np.float32(127), np.float32(NOTHING + 0.5)
+_Values = INSTRUCTIONS.values
+_MOST, _UP = np.float32(INSTRUCTIONS.most), np.float32(INSTRUCTIONS.most + 1.5)
+_DOWN = np.int32(INSTRUCTIONS.most + 1 - INSTRUCTIONS.nothing)
 _WITHOUT_SIGN, _SIGN, _BIAS, _FRACTION = np.int32(0x7FFFFFFF), np.int32(31), np.int32(127), np.int32(23)
 
 
@@ -105,7 +105,7 @@ def normalised(given: Floats, norm: Floats, out: Floats) -> None:
 
 
 @compiled
-def _rounded(given: Floats, out: NDArray[np.uint8]) -> np.float32:
+def _rounded(given: Floats, out: NDArray[Any]) -> np.float32:
     """A row as integers; returns what one of them is worth."""
     bits = given.view(np.int32)
     most = np.int32(0)
@@ -116,7 +116,7 @@ def _rounded(given: Floats, out: NDArray[np.uint8]) -> np.float32:
     size = size if size > _TINY else _TINY
     factor = _MOST / size
     for at in range(given.size):
-        out[at] = np.uint8(np.int32(given[at] * factor + _MIDDLE))
+        out[at] = _Values(np.int32(given[at] * factor + _UP) - _DOWN)
     return np.float32(size / _MOST)
 
 
@@ -124,22 +124,22 @@ def _rounded(given: Floats, out: NDArray[np.uint8]) -> np.float32:
 def product(given: Floats, linear: Linear, layer: int, out: Floats) -> None:
     """`given` [rows, inputs] times a linear layer into `out` [rows, outputs of all panels]; each row has a scale."""
     rows, inputs = given.shape
-    panels, quads = linear.panels.shape[1], linear.panels.shape[2]
-    values = np.empty((rows, inputs), np.uint8)
+    panels, groups = linear.panels.shape[1], linear.panels.shape[2]
+    values = np.empty((rows, inputs), _Values)
     steps = np.empty(rows, np.float32)
     for row in range(rows):
         steps[row] = _rounded(given[row], values[row])
     sums = np.empty((rows, OUTPUTS), np.int32)
-    apart = 4 * OUTPUTS
+    step, apart, sums_apart = GROUP * OUTPUTS, 4 // GROUP * inputs, 4 * OUTPUTS
     for panel in range(panels):
         weights = linear.panels[layer, panel].ctypes.data
-        integers(rows, weights, apart, values.ctypes.data, inputs, quads, sums.ctypes.data, apart)
+        integers(rows, weights, step, values.ctypes.data, apart, groups, sums.ctypes.data, sums_apart)
         own = slice(panel * OUTPUTS, (panel + 1) * OUTPUTS)
         scale, bias, nothing = linear.scale[layer, own], linear.bias[layer, own], linear.sums[layer, own]
         for row in range(rows):
-            found, to, step = sums[row], out[row, own], steps[row]
+            found, to, worth = sums[row], out[row, own], steps[row]
             for lane in range(OUTPUTS):
-                to[lane] = np.float32(np.int32(found[lane] - nothing[lane])) * (step * scale[lane]) + bias[lane]
+                to[lane] = np.float32(np.int32(found[lane] - nothing[lane])) * (worth * scale[lane]) + bias[lane]
 
 
 @compiled
@@ -156,8 +156,9 @@ def attend(
     asked: Floats, own: int, keys: Floats, values: int, values_step: int, bias: Floats, scale: np.float32,
     logits: Floats, out: Floats,
 ) -> None:  # fmt: skip
-    """One head's attention of `asked` [rows, ...] to keys [width of a head, positions], at least 16 of them, and values
-    `values_step` bytes apart; its numbers begin at `own` in `asked` and `out`. `logits` are what is attended to."""
+    """One head's attention of `asked` [rows, ...] to keys [width of a head, positions], at least LANES of them, and
+    values `values_step` bytes apart; its numbers begin at `own` in `asked` and `out`. `logits` are what is attended
+    to."""
     rows, (per_head, positions) = asked.shape[0], keys.shape
     many, apart = LANES * BROAD, 4 * asked.shape[1]
     those, known, into, next_row = asked.ctypes.data + 4 * own, keys.ctypes.data, logits.ctypes.data, 4 * positions
@@ -174,4 +175,6 @@ def attend(
         for at in range(positions):
             found[at] = found[at] * scale + bias[at]
         softmax(found)
-    broad(rows, values, values_step, into, next_row, positions, out.ctypes.data + 4 * own, 4 * out.shape[1])
+    for first in range(4 * own, 4 * (own + per_head), 4 * many):
+        place = first - 4 * own
+        broad(rows, values + place, values_step, into, next_row, positions, out.ctypes.data + first, 4 * out.shape[1])

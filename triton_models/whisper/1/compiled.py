@@ -1,8 +1,8 @@
 """Loops over numbers, compiled by numba when they are first called, and kept beside their source.
 
-What is compiled holds no lock of Python's while it runs. It is kept under a name made of all sources here: numba itself
-looks only at the file of a loop, and would go on with what it made of another one that is called in it. Search has the
-same (servers/search/compiled.py): what Triton hosts lies by itself, and imports nothing of the servers.
+What is compiled holds no lock of Python's while it runs. It is kept under a name made of all sources here and of the
+instructions: numba itself looks only at the file of a loop, and would go on with what it made of another one. Search
+has the same (servers/search/compiled.py): what Triton hosts lies by itself, and imports nothing of the servers.
 """
 
 import shutil
@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+
+from vectors import INSTRUCTIONS
 
 Loop = TypeVar("Loop", bound=Callable[..., Any])
 
@@ -24,9 +26,10 @@ _FAST = {"nnan", "nsz", "arcp", "contract", "reassoc", "afn"}
 def _place() -> Path:
     """Where what is compiled of these sources is kept; what was of others goes."""
     sources = b"\0".join(path.read_bytes() for path in sorted(_HERE.glob("*.py")))
-    place = _HERE / "__pycache__" / f"{_KEPT}{blake2b(sources, digest_size=8).hexdigest()}"
+    name = f"{_KEPT}{blake2b(sources, digest_size=8).hexdigest()}"
+    place = _HERE / "__pycache__" / f"{name}-{INSTRUCTIONS.feature}"
     for other in place.parent.glob(f"{_KEPT}*"):
-        if other != place:
+        if not other.name.startswith(name):
             shutil.rmtree(other, ignore_errors=True)
     return place
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from arithmetic import NOTHING, Bytes, Linear
+from arithmetic import Bytes, Linear
 from decoder_pass import Weights, decode
 from onnx_network import Floats
-from vectors import BROAD, LANES, OUTPUTS
+from vectors import BROAD, GROUP, INSTRUCTIONS, LANES, OUTPUTS
 
 CLIPS = 2
 """As in mesh/models/whisper_networks.py."""
@@ -29,34 +29,45 @@ class Input:
 class CompiledNetwork:
     """What mesh/models/whisper_networks.py describes. Compiled, or read from where that is kept, before it is used."""
 
-    def __init__(self, path: Path) -> None:
-        """ValueError when its heads have another width than all Whispers' have."""
+    def __init__(self, path: Path, other: "CompiledNetwork | None" = None) -> None:
+        """Layers that `other` has as well are taken from it: a model and its cuts differ in their words alone, and the
+        processor's cache has not room for the same twice. ValueError when its heads have another width than all
+        Whispers' have."""
         with np.load(path) as file:
             arrays = {name: file[name] for name in file.files}
         self._words, self._places = arrays["words"], arrays["places"]
         self._tokens, width = self._words.shape
         self._heads = int(arrays["heads"])
         self._per_head = width // self._heads
-        if self._per_head != LANES * BROAD:
-            raise ValueError(f"{path}: heads must be {LANES * BROAD} numbers wide, not {self._per_head}")
+        if self._per_head % (LANES * BROAD):
+            raise ValueError(f"{path}: heads must be some times {LANES * BROAD} numbers wide, not {self._per_head}")
         self._layers = len(arrays["norms"])
         arrays |= {f"words.{part}": arrays[f"words.{part}"][np.newaxis] for part in ("weight", "scale")}
         arrays["words.bias"] = np.zeros_like(arrays["words.scale"])
-        names = [name for name in Weights._fields if f"{name}.weight" in arrays]
-        panels = _side_by_side([_panels(arrays[f"{name}.weight"]) for name in names])
+        linear = {
+            name: Linear(
+                _panels(arrays[f"{name}.weight"]),
+                _filled(arrays[f"{name}.scale"]),
+                _filled(arrays[f"{name}.bias"]),
+                _filled(INSTRUCTIONS.nothing * arrays[f"{name}.weight"].sum(axis=2, dtype=np.int32)),
+            )
+            for name in Weights._fields
+            if f"{name}.weight" in arrays
+        }
+        theirs: dict[str, Linear] = {} if other is None else other.linear
+        same = {name for name, own in linear.items() if name in theirs and _equal(own, theirs[name])}
+        own = [name for name in linear if name not in same]
+        placed = zip(own, _side_by_side([linear[name].panels for name in own]), strict=True)
+        linear |= {name: theirs[name] for name in same}
+        self.linear: dict[str, Linear] = linear | {
+            name: linear[name]._replace(panels=panels) for name, panels in placed
+        }
+        """Its linear layers, by their names in Weights."""
         self._weights = Weights(
             norms=arrays["norms"],
             last_norm=arrays["last_norm"],
             alignment_heads=arrays["alignment_heads"],
-            **{
-                name: Linear(
-                    own,
-                    _filled(arrays[f"{name}.scale"]),
-                    _filled(arrays[f"{name}.bias"]),
-                    _filled(NOTHING * arrays[f"{name}.weight"].sum(axis=2, dtype=np.int32)),
-                )
-                for name, own in zip(names, panels, strict=True)
-            },
+            **self.linear,
         )
         self._say_a_word()
 
@@ -137,13 +148,17 @@ def _whole(values: Floats) -> Floats:
 def _panels(weight: Bytes) -> Bytes:
     """Layers [layers, outputs, inputs] as panels."""
     layers, _, inputs = weight.shape
-    parted: Bytes = _filled(weight).reshape(layers, -1, OUTPUTS, inputs // 4, 4).transpose(0, 1, 3, 2, 4)
-    return parted.reshape(layers, -1, inputs // 4, 4 * OUTPUTS)
+    parted: Bytes = _filled(weight).reshape(layers, -1, OUTPUTS, inputs // GROUP, GROUP).transpose(0, 1, 3, 2, 4)
+    return parted.reshape(layers, -1, inputs // GROUP, GROUP * OUTPUTS)
 
 
 def _filled(values: Any) -> Any:
     """[layers, outputs, ...] with zeros behind the outputs, as many as whole panels have."""
     return np.pad(values, [(0, 0), (0, -values.shape[1] % OUTPUTS), *[(0, 0)] * (values.ndim - 2)])
+
+
+def _equal(one: Linear, other: Linear) -> bool:
+    return all(np.array_equal(getattr(one, part), getattr(other, part)) for part in Linear._fields)
 
 
 def _side_by_side(arrays: Sequence[Bytes]) -> list[Bytes]:

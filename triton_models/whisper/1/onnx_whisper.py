@@ -141,16 +141,26 @@ def load(folder: Path, threads: int, compiled: bool | None = None) -> tuple[Ears
     compiled = supported() if compiled is None else compiled
     about = json.loads((folder / "about.json").read_text())
 
-    def network(part: Path) -> Session:
-        return CompiledNetwork(part / "decoder.npz") if compiled else Network(part / "decoder.onnx", threads)
-
-    def writer(part: Path) -> Writer:
+    def writer(part: Path, network: Session) -> Writer:
         pairs = Tokenizer.from_file(str(part / "tokenizer.json"))
-        return Writer(Decoder(network(part)), Vocabulary(pairs, multilingual=about["multilingual"]))
+        return Writer(Decoder(network), Vocabulary(pairs, multilingual=about["multilingual"]))
 
     with np.load(folder / "tail.npz") as file:
         tail = {name: file[name] for name in file.files}
     mel, pooled = FeatureExtractor(**about["mel"]), int(tail.pop("pooled"))
     ears = Ears(Network(folder / "encoder.onnx", threads), mel, tail, pooled)
-    whole, *cuts = sorted((each.parent for each in folder.glob("*/decoder.onnx")), key=lambda part: part.name != WHOLE)
-    return ears, writer(whole), [writer(cut) for cut in cuts]
+    parts = [
+        folder / WHOLE,
+        *sorted(each.parent for each in folder.glob("*/decoder.onnx") if each.parent.name != WHOLE),
+    ]
+    whole, *cuts = map(writer, parts, _compiled(parts) if compiled else _in_onnx_runtime(parts, threads))
+    return ears, whole, cuts
+
+
+def _compiled(parts: Sequence[Path]) -> list[Session]:
+    whole = CompiledNetwork(parts[0] / "decoder.npz")
+    return [whole, *(CompiledNetwork(part / "decoder.npz", whole) for part in parts[1:])]
+
+
+def _in_onnx_runtime(parts: Sequence[Path], threads: int) -> list[Session]:
+    return [Network(part / "decoder.onnx", threads) for part in parts]

@@ -1,47 +1,84 @@
-"""Sums of products, sixteen at a time: the innermost loops, of which LLVM is told what instructions they are.
+"""Sums of products, eight or sixteen at a time: the innermost loops, of which LLVM is told what instructions they are.
 
-Integers of eight bits are multiplied by AVX-512 VNNI: one instruction adds four products to each of sixteen sums.
+Integers are multiplied by AVX-512 VNNI, of which one instruction adds four products of eight bits to each of sixteen
+sums, or by AVX2: two products of sixteen bits for each of eight sums, after the weights were given so many bits.
 """
 
-from typing import Any
+import os
+from collections.abc import Container
+from typing import Any, NamedTuple
 
+import numpy as np
 from llvmlite import binding, ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-LANES = 16
-"""Numbers of 32 bits in a vector."""
+
+class Instructions(NamedTuple):
+    """What a processor multiplies with."""
+
+    feature: str
+    """As LLVM calls it."""
+    lanes: int
+    """Numbers of 32 bits in a vector."""
+    values: type[np.generic]
+    """What is multiplied with weights, as many of them as 32 bits have room for."""
+    most: int
+    """The largest of these, of both signs; sums of 2,048 products stay below 2^31."""
+    nothing: int
+    """Which of these stands for 0."""
+
+
+VNNI = Instructions("avx512vnni", 16, np.uint8, 127, 128)
+AVX2 = Instructions("avx2", 8, np.int16, 4095, 0)
+CHOICE = "AI2TEXT_WHISPER_INSTRUCTIONS"
+
+
+def choose(features: Container[str]) -> Instructions | None:
+    """Of what a processor has, what the environment names in `CHOICE`, or else the best. None: loops run on any
+    processor, but then others' programs are faster."""
+    named = os.environ.get(CHOICE)
+    there = (each for each in (VNNI, AVX2) if each.feature in features and "fma" in features)
+    return next((each for each in there if named in (None, "", each.feature)), None)
+
+
+CHOSEN = choose({name for name, there in binding.get_host_cpu_features().items() if there})
+INSTRUCTIONS = CHOSEN or AVX2
+LANES = INSTRUCTIONS.lanes
+GROUP = 4 // np.dtype(INSTRUCTIONS.values).itemsize
+"""Values in 32 bits."""
 OUTPUTS = 2 * LANES
 """Two vectors of sums: those that a row of integers is multiplied for at a time."""
-TILE = 4
-"""Rows that are multiplied with the same vectors at a time."""
 BROAD = 4
 """Vectors of numbers with a fraction that are read at a time where there are so many."""
-PRODUCTS = "llvm.x86.avx512.vpdpbusd.512"
-FEATURE = "avx512vnni"
+AHEAD = 4096
+"""Bytes between the weights that are multiplied and those that memory is asked for, with AVX2: processors that have no
+more ask by themselves for less than the next page, and wait at its beginning."""
 
 
 def supported() -> bool:
-    """Whether this processor has the instructions."""
-    return bool(binding.get_host_cpu_features().get(FEATURE))
+    """Whether this processor has instructions for which there are loops."""
+    return CHOSEN is not None
 
 
-def _times(vectors: int, number: Any, added: Any) -> Any:
-    """An intrinsic that adds up, for each of some rows, products of its values with vectors of 16 lanes.
+def _times(vectors: int, tile: int, number: Any, read: Any, added: Any) -> Any:
+    """An intrinsic that adds up, for each of some rows, products of its values with vectors.
 
     It is given how many rows there are; where the vectors lie, and how far apart (bytes); where the first row's values
-    lie, how far the next row's, and how many there are; where the sums go, and how far the next row's.
+    lie, how far the next row's, and how many times 32 bits there are; where the sums go, and how far the next row's.
+    `tile` rows are multiplied at a time with `vectors` that are `read` into registers; a row's next 32 bits are
+    everywhere in a vector of their `number`s when they are multiplied and `added`.
     """
 
     def built(context: Any, builder: Any, _: Any, given: Any) -> Any:
         rows, *others = given
-        whole = builder.udiv(rows, _SIZE(TILE))
-        with cgutils.for_range(builder, whole) as tile:
-            _tile(builder, TILE, builder.mul(tile.index, _SIZE(TILE)), vectors, number, added, others)
-        first = builder.mul(whole, _SIZE(TILE))
-        for left in range(1, TILE):
+        whole = builder.udiv(rows, _SIZE(tile))
+        with cgutils.for_range(builder, whole) as each:
+            _tile(builder, tile, builder.mul(each.index, _SIZE(tile)), vectors, number, read, added, others)
+        first = builder.mul(whole, _SIZE(tile))
+        for left in range(1, tile):
             with builder.if_then(builder.icmp_unsigned("==", builder.sub(rows, first), _SIZE(left))):
-                _tile(builder, left, first, vectors, number, added, others)
+                _tile(builder, left, first, vectors, number, read, added, others)
         return context.get_dummy_value()
 
     def times(typing: Any, a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any, h: Any) -> Any:
@@ -50,17 +87,13 @@ def _times(vectors: int, number: Any, added: Any) -> Any:
     return intrinsic(times)
 
 
-def _tile(builder: Any, rows: int, first: Any, vectors: int, number: Any, added: Any, given: Any) -> None:
+def _tile(builder: Any, rows: int, first: Any, vectors: int, number: Any, read: Any, added: Any, given: Any) -> None:
     """Writes the loop for so many rows, from the row `first` on; `given` as in `_times`. Sums stay in registers."""
     where, step, values, apart, count, sums, sums_apart = given
     lanes = ir.VectorType(number, LANES)
     nothing, zero = ir.Constant(lanes, ir.Undefined), ir.Constant(lanes, None)
     everywhere = ir.Constant(ir.VectorType(ir.IntType(32), LANES), None)
     before, loop, behind = builder.block, builder.append_basic_block(), builder.append_basic_block()
-
-    def at(start: Any, offset: Any, kind: Any) -> Any:
-        return builder.inttoptr(builder.add(start, offset), kind.as_pointer())
-
     own_rows = [builder.add(first, _SIZE(row)) for row in range(rows)]
     own_values = [builder.add(values, builder.mul(apart, row)) for row in own_rows]
     builder.branch(loop)
@@ -68,14 +101,13 @@ def _tile(builder: Any, rows: int, first: Any, vectors: int, number: Any, added:
     turn = builder.phi(_SIZE)
     turn.add_incoming(_SIZE(0), before)
     totals = [[builder.phi(lanes) for _ in range(vectors)] for _ in range(rows)]
-    offset = builder.mul(turn, step)
-    offsets = [builder.add(offset, _SIZE(64 * place)) for place in range(vectors)]
-    read = [builder.load(at(where, offset, lanes), align=1) for offset in offsets]
+    start = builder.add(where, builder.mul(turn, step))
+    those = [read(builder, start, place) for place in range(vectors)]
     for own, start in zip(totals, own_values, strict=True):
-        one = builder.load(at(start, builder.shl(turn, _SIZE(2)), number), align=1)
+        one = _load(builder, builder.add(start, builder.shl(turn, _SIZE(2))), number)
         value = builder.insert_element(nothing, one, ir.IntType(32)(0))
         value = builder.shuffle_vector(value, nothing, everywhere)
-        for total, vector in zip(own, read, strict=True):
+        for total, vector in zip(own, those, strict=True):
             total.add_incoming(zero, before)
             total.add_incoming(added(builder, total, value, vector), loop)
     following = builder.add(turn, _SIZE(1))
@@ -84,23 +116,61 @@ def _tile(builder: Any, rows: int, first: Any, vectors: int, number: Any, added:
     builder.position_at_end(behind)
     for row, own in zip(own_rows, totals, strict=True):
         for place, total in enumerate(own):
-            offset = builder.add(builder.mul(sums_apart, row), _SIZE(64 * place))
-            builder.store(total.incomings[1][0], at(sums, offset, lanes), align=1)
+            offset = builder.add(builder.mul(sums_apart, row), _SIZE(4 * LANES * place))
+            into = builder.inttoptr(builder.add(sums, offset), lanes.as_pointer())
+            builder.store(total.incomings[1][0], into, align=1)
+
+
+def _load(builder: Any, place: Any, kind: Any) -> Any:
+    return builder.load(builder.inttoptr(place, kind.as_pointer()), align=1)
+
+
+def _read(kind: Any) -> Any:
+    """Reads the vectors of such 32 bits that lie behind `start`."""
+
+    def read(builder: Any, start: Any, place: int) -> Any:
+        return _load(builder, builder.add(start, _SIZE(4 * LANES * place)), ir.VectorType(kind, LANES))
+
+    return read
+
+
+def _read_wider(builder: Any, start: Any, place: int) -> Any:
+    """Two weights of eight bits for each lane, which get sixteen. Those further on are called for by now."""
+    if place == 0:
+        _prefetch(builder, builder.add(start, _SIZE(AHEAD)))
+    weights = _load(builder, builder.add(start, _SIZE(2 * LANES * place)), ir.VectorType(ir.IntType(8), 2 * LANES))
+    return builder.sext(weights, _PAIRS)
+
+
+def _prefetch(builder: Any, place: Any) -> None:
+    """For one use: it takes no room in the caches that others need."""
+    byte, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
+    kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
+    name = "llvm.prefetch.p0i8"
+    known = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+    reading, once, data = flag(0), flag(0), flag(1)
+    builder.call(known, [builder.inttoptr(place, byte), reading, once, data])
 
 
 def _four_products(builder: Any, total: Any, four: Any, weights: Any) -> Any:
     """In each lane, four products of eight bits are added."""
-    return _called(builder, PRODUCTS, _INTEGER, total, four, weights)
+    return _called(builder, "llvm.x86.avx512.vpdpbusd.512", total.type, total, four, weights)
+
+
+def _two_products(builder: Any, total: Any, two: Any, weights: Any) -> Any:
+    """In each lane, two products of sixteen bits are added."""
+    products = _called(builder, "llvm.x86.avx2.pmadd.wd", total.type, builder.bitcast(two, _PAIRS), weights)
+    return builder.add(total, products)
 
 
 def _product(builder: Any, total: Any, value: Any, vector: Any) -> Any:
-    return _called(builder, f"llvm.fma.v{LANES}f32", _FLOAT, value, vector, total)
+    return _called(builder, f"llvm.fma.v{LANES}f32", total.type, value, vector, total)
 
 
-def _called(builder: Any, name: str, number: Any, *given: Any) -> Any:
-    lanes, module = ir.VectorType(number, LANES), builder.module
-    known = module.globals.get(name) or ir.Function(module, ir.FunctionType(lanes, [lanes] * 3), name)
-    return builder.call(known, given)
+def _called(builder: Any, name: str, kind: Any, *given: Any) -> Any:
+    types_given = [each.type for each in given]
+    known = builder.module.globals.get(name)
+    return builder.call(known or ir.Function(builder.module, ir.FunctionType(kind, types_given), name), given)
 
 
 def _as_float(typing: Any, bits: Any) -> Any:
@@ -113,10 +183,15 @@ def _as_float(typing: Any, bits: Any) -> Any:
 
 
 _INTEGER, _FLOAT, _SIZE = ir.IntType(32), ir.FloatType(), ir.IntType(64)
+_PAIRS = ir.VectorType(ir.IntType(16), 2 * LANES)
 as_float: Any = intrinsic(_as_float)
-integers = _times(2, _INTEGER, _four_products)
-"""With OUTPUTS times four weights; values are four integers each, from 0 to 255."""
-narrow = _times(1, _FLOAT, _product)
+integers = (
+    _times(2, 4, _INTEGER, _read(_INTEGER), _four_products)
+    if INSTRUCTIONS is VNNI
+    else _times(2, 4, _INTEGER, _read_wider, _two_products)
+)
+"""With OUTPUTS times GROUP weights; values are GROUP integers each."""
+narrow = _times(1, 4, _FLOAT, _read(_FLOAT), _product)
 """With one vector."""
-broad = _times(BROAD, _FLOAT, _product)
-"""With BROAD vectors."""
+broad = _times(BROAD, 4 if INSTRUCTIONS is VNNI else 2, _FLOAT, _read(_FLOAT), _product)
+"""With BROAD vectors; AVX2 has sixteen registers, half as many."""
