@@ -8,7 +8,7 @@ import numkong
 import numpy as np
 import numpy.typing as npt
 
-from servers.search.compiled import compiled
+from servers.common.compiled import compiled
 from servers.search.documents import Vector
 from servers.search.heaps import offer
 from servers.search.indexing import Codes, Halves, Mask, Places

@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from servers.search.compiled import compiled
+from servers.common.compiled import compiled
 
 Value: TypeAlias = float | np.float32 | np.int64
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from servers.common.compiled import compiled
 from servers.search import columns, row_table, scoring
 from servers.search.clustering import Stopped
 from servers.search.columns import Arrays
-from servers.search.compiled import compiled
 from servers.search.indexing import Ids, Mask, Places
 from servers.search.matching import FOLDED, FOLDED_PAIRS, SPELT, SPELT_PAIRS
 from servers.search.postings import ABSENT, MOST_SPELLING, Bytes, Postings

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from servers.common.compiled import compiled
 from servers.search import columns
 from servers.search.columns import Arrays
-from servers.search.compiled import compiled
 from servers.search.indexing import Places
 from servers.search.matching import FOLDED, SPELT
 from servers.search.row_table import Numbers, RowTable

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from servers.common.compiled import compiled
 from servers.search.columns import Arrays
-from servers.search.compiled import compiled
 from servers.search.indexing import Filter, Ids, Mask, Places
 
 Numbers = npt.NDArray[np.uint32]

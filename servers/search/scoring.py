@@ -8,7 +8,7 @@ that were fixed when the index was made). Robertson and Zaragoza (2009) have the
 import numpy as np
 import numpy.typing as npt
 
-from servers.search.compiled import compiled
+from servers.common.compiled import compiled
 from servers.search.heaps import offer
 from servers.search.indexing import Mask, Places
 from servers.search.postings import Bytes

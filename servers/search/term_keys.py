@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from servers.search.compiled import compiled
+from servers.common.compiled import compiled
 from servers.search.matching import FOLDED, FOLDED_PAIRS, PAIRS, SPELT, SPELT_PAIRS
 
 Keys = npt.NDArray[np.uint64]

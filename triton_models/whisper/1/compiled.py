@@ -2,7 +2,7 @@
 
 What is compiled holds no lock of Python's while it runs. It is kept under a name made of all sources here and of the
 instructions: numba itself looks only at the file of a loop, and would go on with what it made of another one. Search
-has the same (servers/search/compiled.py): what Triton hosts lies by itself, and imports nothing of the servers.
+has the same (servers/common/compiled.py): what Triton hosts lies by itself, and imports nothing of the servers.
 """
 
 import shutil
