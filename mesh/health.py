@@ -53,18 +53,25 @@ def http(port: int, path: str, well: str = "answers") -> Check:
 
 
 def triton(
-    port: int, models: tuple[str, ...], children: Callable[[], list[str]], instances: Callable[[], Mapping[str, int]]
+    port: int,
+    grpc_port: int,
+    models: tuple[str, ...],
+    children: Callable[[], list[str]],
+    instances: Callable[[], Mapping[str, int]],
 ) -> Check:
     """Well when the server and each of the models are ready.
 
     `children` gives the command lines of the server's child processes, `instances` in how many of them each model runs.
-    Triton goes on to say "ready" when one has died, while every request that it is given hangs or fails.
+    Triton goes on to say "ready" when one has died, while every request that it is given hangs or fails. And it goes on
+    to say so over HTTP when its gRPC server, which everybody uses, hangs: seen once, under load, with cancelled calls.
     """
 
     def check() -> Health:
         live = _get(port, "/v2/health/live")
         if isinstance(live, Health):
             return live
+        if silent := _silent_triton(grpc_port):
+            return silent
         missing = [model for model in models if _get(port, f"/v2/models/{model}/ready") != 200]
         if missing:
             return Health(State.UNREADY, f"not ready: {', '.join(missing)}")
@@ -77,6 +84,19 @@ def triton(
     return check
 
 
+def _silent_triton(port: int) -> Health | None:
+    """None when its gRPC server says anything."""
+    with _channel(port) as channel:
+        ask: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(
+            "/inference.GRPCInferenceService/ServerLive"
+        )
+        try:
+            ask(b"", timeout=DEADLINE_S)
+        except grpc.RpcError as error:
+            return _silent(port, error)
+    return None
+
+
 def _running(model: str, commands: list[str]) -> int:
     return sum(f"/{model}/" in command for command in commands)
 
@@ -85,17 +105,25 @@ def grpc_server(port: int, services: tuple[str, ...]) -> Check:
     """Well when the health service says SERVING of each of the services: then all that they need answers too."""
 
     def check() -> Health:
-        with grpc.insecure_channel(f"{HOST}:{port}", options=[("grpc.enable_http_proxy", 0)]) as channel:
+        with _channel(port) as channel:
             ask = health_pb2_grpc.HealthStub(channel).Check
             try:
                 answers = [ask(health_pb2.HealthCheckRequest(service=name), timeout=DEADLINE_S) for name in services]
             except grpc.RpcError as error:
-                return Health(State.SILENT, f"no answer on port {port} ({error.code().name})")
+                return _silent(port, error)
         if all(answer.status == health_pb2.HealthCheckResponse.SERVING for answer in answers):
             return Health(State.WELL, "serving")
         return Health(State.UNREADY, "up, but something it needs is missing")
 
     return check
+
+
+def _channel(port: int) -> grpc.Channel:
+    return grpc.insecure_channel(f"{HOST}:{port}", options=[("grpc.enable_http_proxy", 0)])
+
+
+def _silent(port: int, error: grpc.RpcError) -> Health:
+    return Health(State.SILENT, f"no answer on port {port} ({error.code().name})")
 
 
 def postgres(port: int, dsn: str) -> Check:

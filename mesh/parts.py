@@ -157,6 +157,7 @@ def _engines(ports: Ports, home: Home) -> list[Part]:
             ports=("triton_http", "triton_grpc", "triton_metrics"),
             check=health.triton(
                 ports.triton_http,
+                ports.triton_grpc,
                 TRITON_MODELS,
                 children=lambda: _children(home, "triton"),
                 instances=lambda: model_repository.instances(home.triton / "models"),

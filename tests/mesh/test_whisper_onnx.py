@@ -78,7 +78,7 @@ class Both:
 def both(speech_folder: Path, request: pytest.FixtureRequest) -> Both:
     """Skips where the models are not, or where the processor lacks instructions."""
     if request.param and not supported():
-        pytest.skip("this processor has no AVX-512 VNNI")
+        pytest.skip("this processor has neither AVX-512 VNNI nor AVX2")
     models = Home.from_env().models
     if not (models / "whisper-base-onnx").is_dir():
         pytest.skip("this test needs the models: `make models`")

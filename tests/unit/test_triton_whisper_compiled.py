@@ -291,7 +291,6 @@ def test_all_the_same_on_older_instructions() -> None:
         ({"avx512vnni", "avx2", "fma"}, "avx2", vectors.AVX2),
         ({"avx512vnni", "avx2", "fma"}, "none", None),
         ({"avx2", "fma"}, None, vectors.AVX2),
-        ({"avx2", "fma"}, "avx512vnni", None),
         ({"avx2"}, None, None),
         ({"neon"}, None, None),
     ],
@@ -304,3 +303,9 @@ def test_the_best_instructions_are_chosen(
     else:
         monkeypatch.setenv(vectors.CHOICE, named)
     assert vectors.choose(has) is chosen
+
+
+def test_instructions_that_are_not_there_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(vectors.CHOICE, "avx512vnni")
+    with pytest.raises(ValueError, match="AI2TEXT_WHISPER_INSTRUCTIONS=avx512vnni: this processor has avx2, none"):
+        vectors.choose({"avx2", "fma"})

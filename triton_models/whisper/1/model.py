@@ -63,7 +63,8 @@ class TritonPythonModel:
     def initialize(self, args: dict[str, str]) -> None:
         """Loads AI2TEXT_WHISPER_ONNX, a folder that mesh/models/whisper_onnx.py made, for live speech on a CPU.
         AI2TEXT_WHISPER_INSTANCES threads (2) work with it, each at up to AI2TEXT_WHISPER_BATCH_SIZE clips at a time (1,
-        or 2 where the decoder is not compiled), as they come: see `continuous`.
+        or 2 where the decoder is not compiled), as they come: see `continuous`. AI2TEXT_WHISPER_INSTRUCTIONS names what
+        the decoder's loops take instead of the best that the processor has, or `none`: see `vectors`.
 
         Recordings, of which many clips are decoded at a time, refinements, which are to be right, GPUs, and Whispers
         without such a folder take CTranslate2 with AI2TEXT_WHISPER_MODEL, a faster-whisper folder. What live speech has

@@ -32,14 +32,23 @@ class Instructions(NamedTuple):
 VNNI = Instructions("avx512vnni", 16, np.uint8, 127, 128)
 AVX2 = Instructions("avx2", 8, np.int16, 4095, 0)
 CHOICE = "AI2TEXT_WHISPER_INSTRUCTIONS"
+NONE = "none"
 
 
 def choose(features: Container[str]) -> Instructions | None:
-    """Of what a processor has, what the environment names in `CHOICE`, or else the best. None: loops run on any
-    processor, but then others' programs are faster."""
+    """Of what a processor has, what the environment names in `CHOICE`, or else the best. None: there is nothing, or
+    `none` is named; loops would run, but others' programs are faster then. ValueError for what it does not have."""
+    there = [each for each in (VNNI, AVX2) if each.feature in features and "fma" in features]
     named = os.environ.get(CHOICE)
-    there = (each for each in (VNNI, AVX2) if each.feature in features and "fma" in features)
-    return next((each for each in there if named in (None, "", each.feature)), None)
+    if not named:
+        return there[0] if there else None
+    if named == NONE:
+        return None
+    for each in there:
+        if each.feature == named:
+            return each
+    names = ", ".join([*(each.feature for each in there), NONE])
+    raise ValueError(f"{CHOICE}={named}: this processor has {names}")
 
 
 CHOSEN = choose({name for name, there in binding.get_host_cpu_features().items() if there})
