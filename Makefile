@@ -12,21 +12,29 @@ help: ## Show this list
 
 ## Set up
 .PHONY: setup models speech
-setup: .venv/.done .venv-triton/.done clients/web/node_modules/.done ## Make the environments: servers, Triton, TypeScript
+setup: ## Make the environments: servers, Triton, TypeScript; all three at a time
+	@$(MAKE) --no-print-directory --jobs=3 environments
 
-.venv/.done: pyproject.toml
+.PHONY: environments
+environments: .venv/.done .venv-triton/.done clients/web/node_modules/.done
+	@:
+
+# Once, before anything is installed.
+.checked:
 	tools/check-machine
+.INTERMEDIATE: .checked
+
+.venv/.done: pyproject.toml | .checked
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --editable '.[mesh,dev]'
 	touch $@
 
-.venv-triton/.done: triton_models/requirements.txt
-	tools/check-machine
+.venv-triton/.done: triton_models/requirements.txt | .checked
 	test -x .venv-triton/bin/python || $(PYTHON) -m venv .venv-triton
 	.venv-triton/bin/pip install --quiet --requirement triton_models/requirements.txt
 	touch $@
 
-clients/web/node_modules/.done: clients/web/package-lock.json
+clients/web/node_modules/.done: clients/web/package-lock.json | .checked
 	cd clients/web && npm ci --no-audit --no-fund --loglevel=error
 	touch $@
 
