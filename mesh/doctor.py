@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from llvmlite import binding
 from rich.markup import escape
 from rich.table import Table
 
@@ -28,6 +29,9 @@ DISK_WANTED = 5 * GIB
 MEMORY_WANTED = 4 * GIB
 SHARED_MEMORY_WANTED = GIB // 4
 LOG_LINES = 200
+INSTRUCTIONS = "AI2TEXT_WHISPER_INSTRUCTIONS"
+"""See triton_models/whisper/1/vectors.py, which has loops for these."""
+KNOWN_INSTRUCTIONS = ("avx512vnni", "avx2")
 MODELS = {"AI2TEXT_WHISPER_MODEL": "whisper-base", "AI2TEXT_EMBEDDER_MODEL": "multilingual-e5-small"}
 
 
@@ -66,6 +70,7 @@ def before_start(home: Home) -> list[Finding]:
         _room,
         _programs,
         _triton,
+        _instructions,
         _postgres,
         _contract,
         _models,
@@ -127,6 +132,18 @@ def _triton(_: Home) -> Iterator[Finding]:
         yield Finding("triton", Verdict.MISSING, words, mend)
     if not faults:
         yield Finding("triton", Verdict.OK, "Triton and libpython3.11 are installed")
+
+
+def _instructions(_: Home) -> Iterator[Finding]:
+    if not (named := os.environ.get(INSTRUCTIONS)):
+        return
+    features = binding.get_host_cpu_features()
+    there = [*(each for each in KNOWN_INSTRUCTIONS if features.get(each)), "none"]
+    if named in there:
+        yield Finding("instructions", Verdict.OK, f"{INSTRUCTIONS} is {named}")
+    else:
+        words = f"{INSTRUCTIONS} is {named}; for this processor there are {', '.join(there)}"
+        yield Finding("instructions", Verdict.MISSING, words, f"set {INSTRUCTIONS} to one of them, or to nothing")
 
 
 def _postgres(home: Home) -> Iterator[Finding]:

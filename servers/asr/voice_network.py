@@ -48,7 +48,7 @@ class Weights(NamedTuple):
 
 
 def load(path: Path) -> Weights:
-    """The weights in Silero's file; KeyError when it holds another network."""
+    """The weights in Silero's file; KeyError or ValueError when it holds another network."""
     graph = onnx.load(path).graph
     found = {each.name: onnx.numpy_helper.to_array(each) for each in graph.initializer}
     (lstm,) = (node for node in graph.node if node.op_type == "LSTM")

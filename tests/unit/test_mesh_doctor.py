@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+import vectors
 from mesh import doctor
 from mesh.doctor import Finding, Verdict
 from mesh.home import Home
@@ -35,6 +36,38 @@ def test_models_that_are_not_there_are_named_with_what_to_do(home: Home, monkeyp
     assert speech.verdict is Verdict.OK
     assert (embedder.verdict, embedder.mend) == (Verdict.MISSING, "make models, or set AI2TEXT_EMBEDDER_MODEL")
     assert str(home.models / "my-embedder") in embedder.words
+
+
+@pytest.mark.parametrize(
+    ("named", "has", "verdict"),
+    [
+        ("avx2", {"avx2": True}, Verdict.OK),
+        ("none", {}, Verdict.OK),
+        ("avx512vnni", {"avx2": True, "avx512vnni": False}, Verdict.MISSING),
+        ("AVX2", {"avx2": True}, Verdict.MISSING),
+    ],
+)
+def test_instructions_that_the_processor_lacks_are_named_with_those_that_it_has(
+    home: Home, monkeypatch: pytest.MonkeyPatch, named: str, has: dict[str, bool], verdict: Verdict
+) -> None:
+    monkeypatch.setenv(doctor.INSTRUCTIONS, named)
+    monkeypatch.setattr(doctor.binding, "get_host_cpu_features", lambda: has)
+    [finding] = of(doctor.before_start(home), "instructions")
+    assert finding.verdict is verdict
+    if verdict is Verdict.MISSING:
+        assert "there are avx2, none" in finding.words
+
+
+def test_instructions_that_nobody_names_are_not_looked_at(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(doctor.INSTRUCTIONS, raising=False)
+    assert not of(doctor.before_start(home), "instructions")
+
+
+def test_the_doctor_knows_the_instructions_of_the_loops() -> None:
+    assert (
+        vectors.CHOICE,
+        (vectors.VNNI.feature, vectors.AVX2.feature),
+    ) == (doctor.INSTRUCTIONS, doctor.KNOWN_INSTRUCTIONS)
 
 
 def test_missing_keys_are_no_obstacle(home: Home) -> None:
