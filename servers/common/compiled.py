@@ -1,7 +1,8 @@
 """Loops over millions of numbers, compiled by numba when they are first called, and kept beside their source.
 
-What is compiled holds no lock of Python's while it runs. It is kept under a name made of all sources of its folder:
-numba itself looks only at the file of a loop, and would go on with what it made of another one that is called in it.
+What is compiled holds no lock of Python's while it runs. It is kept under a name made of all sources of its folder
+and of this one: numba itself looks only at the file of a loop, and would go on with what it made of another one that is
+called in it, or made in another way.
 """
 
 import shutil
@@ -43,7 +44,7 @@ def _kept(loop: Loop, **how: Any) -> Loop:
 @cache
 def _place(folder: Path) -> Path:
     """Where what is compiled of these sources is kept; what was of others goes."""
-    sources = b"\0".join(path.read_bytes() for path in sorted(folder.glob("*.py")))
+    sources = b"\0".join(path.read_bytes() for path in (Path(__file__), *sorted(folder.glob("*.py"))))
     place = folder / "__pycache__" / f"{_KEPT}{blake2b(sources, digest_size=8).hexdigest()}"
     for other in place.parent.glob(f"{_KEPT}*"):
         if other != place:
