@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from ai2text.search.v1.index_service_pb2_grpc import IndexServiceStub
 from ai2text.search.v1.search_service_pb2_grpc import SearchServiceStub
 
 from servers.common import channel
-from servers.search import index_service, service
+from servers.search import index_service, inverted, lists, service
 from servers.search.catalogue import Known
 from servers.search.documents import Document, Embedding, Entry
 from servers.search.embedder import RemoteEmbedder
@@ -32,9 +33,16 @@ from servers.search.vectors import Vectors
 from tests.rpc.embeddings_server import MODEL, LetterCounter, letters, mounted, serving
 
 
+@cache
+def _prepare() -> None:
+    inverted.prepare()
+    lists.prepare()
+
+
 @asynccontextmanager
 async def shelves(folder: Path, changed: Callable[[str], None] = lambda tenant: None) -> AsyncIterator[Shelves]:
-    """The real store and indexes in `folder`, until the end of the block."""
+    """The real store and indexes in `folder`, until the end of the block. Loops are compiled first."""
+    _prepare()
     store = Store(folder / "documents.sqlite")
     kept = Shelves(store, Vectors(folder / "vectors", store), Terms(folder / "words", store), changed=changed)
     try:
