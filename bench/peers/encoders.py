@@ -7,6 +7,7 @@ Without optimum, which no wheel here brings for this torch: the model is traced 
 """
 
 import argparse
+import importlib
 import json
 import sys
 import tempfile
@@ -23,6 +24,7 @@ from sentence_transformers import SentenceTransformer
 Matrix = NDArray[np.float32]
 Encode = Callable[[Sequence[str]], Matrix]
 
+MODELS = Path(__file__).resolve().parent.parent.parent / "triton_models"
 PROMPT = "passage: "
 
 
@@ -43,13 +45,19 @@ class Backends:
 
     def __init__(self, folder: Path, threads: int) -> None:
         torch.set_num_threads(threads)
-        self._threads = threads
+        self._folder, self._threads = folder, threads
         self._model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
         self._traced = Traced(self._model[0].auto_model).eval()
         self._example = (torch.ones(2, 8, dtype=torch.int64), torch.ones(2, 8, dtype=torch.int64))
 
+    def ours(self) -> Encode:
+        """Weights as they were shipped, in compiled loops: what Triton runs where it can."""
+        sys.path[:0] = [str(MODELS / "compiled"), str(MODELS / "embedder" / "1")]
+        encoder = importlib.import_module("compiled_encoder").CompiledEncoder(self._folder, self._threads)
+        return lambda texts: np.asarray(encoder.vectors([PROMPT + text for text in texts]))
+
     def sentence_transformers(self) -> Encode:
-        """As it is: the peer, and what Triton runs."""
+        """As it is: the peer."""
 
         def encode(texts: Sequence[str]) -> Matrix:
             dressed = [PROMPT + text for text in texts]
@@ -156,6 +164,7 @@ def main() -> int:
     encoders: dict[str, Encode] = {"sentence_transformers": backends.sentence_transformers()}
     with tempfile.TemporaryDirectory() as folder:
         made: dict[str, Callable[[], Encode]] = {
+            "ours": backends.ours,
             "openvino": backends.openvino,
             "onnxruntime": lambda: backends.onnxruntime(Path(folder)),
             "onnxruntime_int8": lambda: backends.onnxruntime_int8(Path(folder)),

@@ -11,18 +11,18 @@ from pathlib import Path
 
 import numpy as np
 
-EMBEDDER = Path(__file__).resolve().parent.parent.parent / "triton_models" / "embedder" / "1"
+MODELS = Path(__file__).resolve().parent.parent.parent / "triton_models"
 
 
 def main() -> int:
-    """Encode; the folder of the model's own modules is a root of its own, as it is inside Triton."""
+    """Encode; the model's own modules and those that it shares have roots of their own, as inside Triton."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", type=Path)
     parser.add_argument("texts", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--kind", choices=["query", "passage"], required=True)
     arguments = parser.parse_args()
-    sys.path.insert(0, str(EMBEDDER))
+    sys.path[:0] = [str(MODELS / "compiled"), str(MODELS / "embedder" / "1")]
     encoder = importlib.import_module("encoder").load(str(arguments.model), "cpu")
     dressed = importlib.import_module("prompts").dressed
     texts = [json.loads(line) for line in arguments.texts.read_text(encoding="utf-8").splitlines()]

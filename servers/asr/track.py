@@ -20,7 +20,8 @@ from servers.common.errors import Ai2TextError
 
 LONG_EVERY_MS = 1_200
 """Partials of a long utterance are no rarer, however busy the model is: what two of them agree on is settled, and its
-final has less to decode."""
+final has less to decode. Nor are they before there is a first one, since whoever sees nothing thinks that nothing is
+heard."""
 MEMORY_MS = 1_000
 """Silence that is remembered, in case speech begins."""
 STATE_EVERY = audio.samples(1_024)
@@ -119,6 +120,7 @@ class Track:
     async def make_partials(self, interval_ms: Callable[[], float], first_ms: float) -> None:
         """One partial at a time, for ever; those that would have come meanwhile are left out."""
         last: tuple[Utterance | None, int] = (None, 0)
+        shown = False
         while True:
             await self._grown.wait()
             self._grown.clear()
@@ -126,9 +128,10 @@ class Track:
             if utterance is None or utterance.pausing:
                 continue
             known = last[0] is utterance
+            shown = shown and known
             since = last[1] if known else utterance.start
             wait_ms = interval_ms() if known else first_ms
-            if utterance.is_long:
+            if utterance.is_long or not shown:
                 wait_ms = min(wait_ms, LONG_EVERY_MS)
             if audio.milliseconds(self._buffer.end - since) < wait_ms:
                 continue
@@ -137,6 +140,7 @@ class Track:
                 partial = await utterance.partial()
                 if partial is not None and utterance is self._open:
                     await self._tell(partial)
+                    shown = True
 
     def settle(self, utterance: Utterance) -> None:
         """The final of an utterance that ended is made, or it was no speech."""

@@ -162,6 +162,19 @@ async def test_partials_of_a_long_utterance_come_however_rare_the_others_are(lis
     making.cancel()
 
 
+async def test_the_first_partial_is_tried_for_however_rare_the_others_are(listener: Listener) -> None:
+    making = asyncio.create_task(listener.track.make_partials(lambda: 60_000, 700))
+    listener.model.answer = heard("ạ", logprob=-5.0)  # not believed, so there is nothing to show
+    await listener.hear((0.8, 0.5))
+    assert (len(listener.model.begun), listener.of(Partial)) == (1, [])
+    listener.model.answer = heard("một")
+    await listener.hear((LONG_EVERY_MS / 1000 + 0.1, 0.5))
+    assert (len(listener.model.begun), len(listener.of(Partial))) == (2, 1)
+    await listener.hear((1.5, 0.5))
+    assert len(listener.model.begun) == 2
+    making.cancel()
+
+
 async def test_a_model_that_is_away_costs_partials_and_nothing_else(listener: Listener) -> None:
     making = asyncio.create_task(listener.track.make_partials(lambda: 500, 500))
     listener.model.failures = 1

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+import encoder
 import vectors
 from mesh import doctor
 from mesh.doctor import Finding, Verdict
@@ -68,6 +69,20 @@ def test_the_doctor_knows_the_instructions_of_the_loops() -> None:
         vectors.CHOICE,
         (vectors.VNNI.feature, vectors.AVX2.feature),
     ) == (doctor.INSTRUCTIONS, doctor.KNOWN_INSTRUCTIONS)
+
+
+@pytest.mark.parametrize(("named", "verdict"), [("onnx", [Verdict.OK]), ("x", [Verdict.MISSING]), ("", [])])
+def test_a_backend_that_there_is_not_is_named_with_those_that_there_are(
+    home: Home, monkeypatch: pytest.MonkeyPatch, named: str, verdict: list[Verdict]
+) -> None:
+    monkeypatch.setenv(doctor.BACKEND, named)
+    findings = of(doctor.before_start(home), "embedder")
+    assert [finding.verdict for finding in findings] == verdict
+    assert all(named in finding.words for finding in findings)
+
+
+def test_the_doctor_knows_the_backends_of_the_embedder() -> None:
+    assert (encoder.BACKEND, encoder.BACKENDS) == (doctor.BACKEND, doctor.KNOWN_BACKENDS)
 
 
 def test_missing_keys_are_no_obstacle(home: Home) -> None:

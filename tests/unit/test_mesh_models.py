@@ -10,7 +10,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from mesh.home import Home
-from mesh.models import speech
+from mesh.models import e5_blocks, speech
 from mesh.models.__main__ import Product, make_all, products
 from mesh.models.assembly import assemble, is_assembled
 from mesh.models.e5_checkpoint import Checkpoint, bert_weights
@@ -81,6 +81,45 @@ def test_weights_come_out_as_they_were_packed(checkpoint: Checkpoint, tensors: d
     assert np.array_equal(weights["encoder.layer.0.intermediate.dense.bias"], tensors["l0.fi.b"])
     assert np.array_equal(weights["encoder.layer.0.attention.output.LayerNorm.weight"], tensors["l0.aln.w"])
     assert len(weights) == 5 + 16 + 2
+
+
+def test_loops_get_the_same_weights_as_they_were_packed(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    e5_blocks.write(checkpoint, tmp_path)
+    weights = bert_weights(checkpoint)
+
+    def dense(weight: np.ndarray, scale: np.ndarray) -> np.ndarray:
+        assert (weight.dtype, weight.max() < 16) == (np.uint8, True)
+        return (weight.astype(np.float32) - 8) * scale.astype(np.float32).repeat(32, axis=-1)
+
+    folder = tmp_path / e5_blocks.FOLDER
+    words = dense(np.load(folder / "words.npy"), np.load(folder / "words_scale.npy"))
+    np.testing.assert_array_equal(words, weights["embeddings.word_embeddings.weight"])
+    with np.load(folder / "layers.npz") as file:
+        layers = dict(file)
+    parts = {
+        "all_three": [f"attention.self.{name}" for name in ("query", "key", "value")],
+        "told": ["attention.output.dense"],
+        "wide": ["intermediate.dense"],
+        "narrow": ["output.dense"],
+    }
+    for name, theirs in parts.items():
+        found = dense(layers[f"{name}.weight"], layers[f"{name}.scale"])
+        wanted = np.concatenate([weights[f"encoder.layer.0.{part}.weight"] for part in theirs])
+        np.testing.assert_array_equal(found, wanted[np.newaxis])
+        biases = np.concatenate([weights[f"encoder.layer.0.{part}.bias"] for part in theirs])
+        np.testing.assert_array_equal(layers[f"{name}.bias"], biases[np.newaxis])
+    kinds = weights["embeddings.token_type_embeddings.weight"]
+    np.testing.assert_array_equal(layers["places"], weights["embeddings.position_embeddings.weight"] + kinds[0])
+    for place, part in enumerate(["attention.output", "output"]):
+        norm = [weights[f"encoder.layer.0.{part}.LayerNorm.{name}"] for name in ("weight", "bias")]
+        np.testing.assert_array_equal(layers["norms"][0, place], norm)
+    np.testing.assert_array_equal(layers["norm"][0], weights["embeddings.LayerNorm.weight"])
+    assert (int(layers["heads"]), float(layers["epsilon"])) == (4, pytest.approx(1e-12))
+
+
+def test_what_is_not_in_four_bits_is_refused(checkpoint: Checkpoint) -> None:
+    with pytest.raises(ModelError, match=r"emb\.pos not in 4 bits"):
+        checkpoint.blocks("emb.pos", POSITIONS, HIDDEN)
 
 
 def test_another_file_and_another_size_are_refused(checkpoint: Checkpoint) -> None:

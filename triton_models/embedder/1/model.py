@@ -21,6 +21,9 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 from numpy.typing import NDArray
 
+import roots  # noqa: F401 - before the others
+
+# isort: split
 from encoder import load
 from prompts import QUERY, UnusableRequest, dressed
 

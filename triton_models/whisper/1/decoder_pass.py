@@ -17,6 +17,8 @@ HIDDEN = np.float32(-1e30)
 """The logit of what must not be seen or said: a number, since two infinities have no difference."""
 NEVER = np.float32(-np.inf)
 """Its log-probability."""
+EPSILON = np.float32(1e-5)
+"""Of all its normalisations."""
 BLOCK = 64
 """Tokens whose largest logit is looked at first."""
 
@@ -141,13 +143,13 @@ def decode(
     all_three, wide = np.empty((count, 3 * width), np.float32), np.empty((count, 4 * width), np.float32)
     for layer in range(weights.norms.shape[0]):
         norms = weights.norms[layer]
-        normalised(found, norms[0], normal)
+        normalised(found, norms[0], EPSILON, normal)
         product(normal, weights.all_three, layer, all_three)
         keys, values = 2 * layer, 2 * layer + 1
         _remembering(all_three, mask, past[keys], past[values], present[keys], present[values], scale, other)
         product(other, weights.remembered, layer, normal)
         add(found, normal)
-        normalised(found, norms[1], normal)
+        normalised(found, norms[1], EPSILON, normal)
         product(normal, weights.question, layer, other)
         first = 0
         for clip in range(len(biases)):
@@ -160,7 +162,7 @@ def decode(
             first += shares[clip]
         product(normal, weights.heard, layer, other)
         add(found, other)
-        normalised(found, norms[2], normal)
+        normalised(found, norms[2], EPSILON, normal)
         product(normal, weights.wide, layer, wide)
         for row in range(count):
             gelu(wide[row])
@@ -169,7 +171,7 @@ def decode(
     chosen, last = np.empty((len(rows), width), np.float32), np.empty((len(rows), width), np.float32)
     for row in range(len(rows)):
         chosen[row] = found[rows[row]]
-    normalised(chosen, weights.last_norm, last)
+    normalised(chosen, weights.last_norm, EPSILON, last)
     logits = np.empty((len(rows), weights.words.panels.shape[1] * OUTPUTS), np.float32)
     product(last, weights.words, 0, logits)
     for row in range(len(rows)):

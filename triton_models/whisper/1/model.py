@@ -35,6 +35,9 @@ import triton_python_backend_utils as pb_utils
 from faster_whisper import WhisperModel
 from numpy.typing import NDArray
 
+import roots  # noqa: F401 - before the others
+
+# isort: split
 import onnx_whisper
 import vectors
 from continuous import QueueFull, Spent, Workers

@@ -17,7 +17,7 @@ from vectors import INSTRUCTIONS
 
 Loop = TypeVar("Loop", bound=Callable[..., Any])
 
-_HERE = Path(__file__).parent
+_HERE = Path(__file__).resolve().parent
 _KEPT = "loops-"
 _FAST = {"nnan", "nsz", "arcp", "contract", "reassoc", "afn"}
 """Sums in any order, so that sixteen numbers are added at a time. There may be infinities."""

@@ -100,8 +100,7 @@ def _tile(builder: Any, rows: int, first: Any, vectors: int, number: Any, read: 
     """Writes the loop for so many rows, from the row `first` on; `given` as in `_times`. Sums stay in registers."""
     where, step, values, apart, count, sums, sums_apart = given
     lanes = ir.VectorType(number, LANES)
-    nothing, zero = ir.Constant(lanes, ir.Undefined), ir.Constant(lanes, None)
-    everywhere = ir.Constant(ir.VectorType(ir.IntType(32), LANES), None)
+    zero = ir.Constant(lanes, None)
     before, loop, behind = builder.block, builder.append_basic_block(), builder.append_basic_block()
     own_rows = [builder.add(first, _SIZE(row)) for row in range(rows)]
     own_values = [builder.add(values, builder.mul(apart, row)) for row in own_rows]
@@ -113,9 +112,8 @@ def _tile(builder: Any, rows: int, first: Any, vectors: int, number: Any, read: 
     start = builder.add(where, builder.mul(turn, step))
     those = [read(builder, start, place) for place in range(vectors)]
     for own, start in zip(totals, own_values, strict=True):
-        one = _load(builder, builder.add(start, builder.shl(turn, _SIZE(2))), number)
-        value = builder.insert_element(nothing, one, ir.IntType(32)(0))
-        value = builder.shuffle_vector(value, nothing, everywhere)
+        one = loaded(builder, builder.add(start, builder.shl(turn, _SIZE(2))), number)
+        value = everywhere(builder, one, LANES)
         for total, vector in zip(own, those, strict=True):
             total.add_incoming(zero, before)
             total.add_incoming(added(builder, total, value, vector), loop)
@@ -130,7 +128,15 @@ def _tile(builder: Any, rows: int, first: Any, vectors: int, number: Any, read: 
             builder.store(total.incomings[1][0], into, align=1)
 
 
-def _load(builder: Any, place: Any, kind: Any) -> Any:
+def everywhere(builder: Any, value: Any, lanes: int) -> Any:
+    """A vector of one number only."""
+    nothing = ir.Constant(ir.VectorType(value.type, lanes), ir.Undefined)
+    alone = builder.insert_element(nothing, value, _INTEGER(0))
+    return builder.shuffle_vector(alone, nothing, ir.Constant(ir.VectorType(_INTEGER, lanes), None))
+
+
+def loaded(builder: Any, place: Any, kind: Any) -> Any:
+    """What lies at an address."""
     return builder.load(builder.inttoptr(place, kind.as_pointer()), align=1)
 
 
@@ -138,7 +144,7 @@ def _read(kind: Any) -> Any:
     """Reads the vectors of such 32 bits that lie behind `start`."""
 
     def read(builder: Any, start: Any, place: int) -> Any:
-        return _load(builder, builder.add(start, _SIZE(4 * LANES * place)), ir.VectorType(kind, LANES))
+        return loaded(builder, builder.add(start, _SIZE(4 * LANES * place)), ir.VectorType(kind, LANES))
 
     return read
 
@@ -147,7 +153,7 @@ def _read_wider(builder: Any, start: Any, place: int) -> Any:
     """Two weights of eight bits for each lane, which get sixteen. Those further on are called for by now."""
     if place == 0:
         _prefetch(builder, builder.add(start, _SIZE(AHEAD)))
-    weights = _load(builder, builder.add(start, _SIZE(2 * LANES * place)), ir.VectorType(ir.IntType(8), 2 * LANES))
+    weights = loaded(builder, builder.add(start, _SIZE(2 * LANES * place)), ir.VectorType(ir.IntType(8), 2 * LANES))
     return builder.sext(weights, _PAIRS)
 
 
@@ -163,20 +169,21 @@ def _prefetch(builder: Any, place: Any) -> None:
 
 def _four_products(builder: Any, total: Any, four: Any, weights: Any) -> Any:
     """In each lane, four products of eight bits are added."""
-    return _called(builder, "llvm.x86.avx512.vpdpbusd.512", total.type, total, four, weights)
+    return called(builder, "llvm.x86.avx512.vpdpbusd.512", total.type, total, four, weights)
 
 
 def _two_products(builder: Any, total: Any, two: Any, weights: Any) -> Any:
     """In each lane, two products of sixteen bits are added."""
-    products = _called(builder, "llvm.x86.avx2.pmadd.wd", total.type, builder.bitcast(two, _PAIRS), weights)
+    products = called(builder, "llvm.x86.avx2.pmadd.wd", total.type, builder.bitcast(two, _PAIRS), weights)
     return builder.add(total, products)
 
 
 def _product(builder: Any, total: Any, value: Any, vector: Any) -> Any:
-    return _called(builder, f"llvm.fma.v{LANES}f32", total.type, value, vector, total)
+    return called(builder, f"llvm.fma.v{LANES}f32", total.type, value, vector, total)
 
 
-def _called(builder: Any, name: str, kind: Any, *given: Any) -> Any:
+def called(builder: Any, name: str, kind: Any, *given: Any) -> Any:
+    """What one of LLVM's own functions makes of what it is given."""
     types_given = [each.type for each in given]
     known = builder.module.globals.get(name)
     return builder.call(known or ir.Function(builder.module, ir.FunctionType(kind, types_given), name), given)

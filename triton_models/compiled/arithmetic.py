@@ -33,7 +33,7 @@ _P2, _P3, _P4, _P5, _P6 = (np.float32(1 / factorial) for factorial in (2, 6, 24,
 _E0, _E1, _E2, _E3, _E4, _E5 = map(
     np.float32, (0.3275911, 0.254829592, -0.284496736, 1.421413741, -1.453152027, 1.061405429)
 )
-_EPSILON, _TINY = np.float32(1e-5), np.float32(1e-8)
+_TINY = np.float32(1e-8)
 _Values = INSTRUCTIONS.values
 _MOST, _UP = np.float32(INSTRUCTIONS.most), np.float32(INSTRUCTIONS.most + 1.5)
 _DOWN = np.int32(INSTRUCTIONS.most + 1 - INSTRUCTIONS.nothing)
@@ -87,8 +87,9 @@ def softmax(values: Floats) -> None:
 
 
 @compiled
-def normalised(given: Floats, norm: Floats, out: Floats) -> None:
-    """Each row less its mean, over its standard deviation; `norm` is a factor and what is added."""
+def normalised(given: Floats, norm: Floats, epsilon: np.float32, out: Floats) -> None:
+    """Each row less its mean, over its standard deviation; `norm` is a factor and what is added, `epsilon`
+    is added to the variance."""
     length = np.float32(given.shape[1])
     for row in range(given.shape[0]):
         values, into = given[row], out[row]
@@ -99,7 +100,7 @@ def normalised(given: Floats, norm: Floats, out: Floats) -> None:
         total = np.float32(0)
         for at in range(values.size):
             total += (values[at] - mean) * (values[at] - mean)
-        factor = _ONE / np.sqrt(total / length + _EPSILON)
+        factor = _ONE / np.sqrt(total / length + epsilon)
         for at in range(values.size):
             into[at] = (values[at] - mean) * factor * norm[0, at] + norm[1, at]
 
@@ -175,6 +176,12 @@ def attend(
         for at in range(positions):
             found[at] = found[at] * scale + bias[at]
         softmax(found)
-    for first in range(4 * own, 4 * (own + per_head), 4 * many):
-        place = first - 4 * own
-        broad(rows, values + place, values_step, into, next_row, positions, out.ctypes.data + first, 4 * out.shape[1])
+    first, end = 4 * own, 4 * (own + per_head)
+    while first < end:
+        place, into_row = values + first - 4 * own, out.ctypes.data + first
+        if first + 4 * many <= end:
+            broad(rows, place, values_step, into, next_row, positions, into_row, 4 * out.shape[1])
+            first += 4 * many
+        else:
+            narrow(rows, place, values_step, into, next_row, positions, into_row, 4 * out.shape[1])
+            first += 4 * LANES
