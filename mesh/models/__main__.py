@@ -31,7 +31,7 @@ def products(home: Home, *, speech_too: bool, tiny_too: bool, own_models: Sequen
     """
     yield Product(home.models / whisper.NAME, whisper.RECIPE, whisper.fill, "133 MB to download")
     yield from derived(home, home.models / whisper.NAME, whisper.RECIPE, list(whisper_cut.SHARES))
-    yield Product(home.models / e5.NAME, e5.RECIPE, e5.fill, "91 MB to download, then about 40 s to convert and verify")
+    yield Product(home.models / e5.NAME, e5.RECIPE, e5.fill, "91 MB to download, then about 30 s to convert and verify")
     yield Product(home.models / accents.NAME, accents.RECIPE, accents.fill, "65 MB to download")
     if tiny_too:
         yield Product(home.models / whisper_tiny.NAME, whisper_tiny.RECIPE, whisper_tiny.fill, "71 MB to download")

