@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
 from pathlib import Path
@@ -21,6 +21,7 @@ from mesh.edge import DESCRIPTOR
 from mesh.home import Home
 from mesh.keys import Keys
 from mesh.lifecycle import Mesh, last_lines, read_selection
+from mesh.model_repository import is_on_gpu
 from mesh.postgres import PostgresUnusable, check_reachable
 from mesh.triton import Installation
 
@@ -34,8 +35,8 @@ INSTRUCTIONS = "AI2TEXT_WHISPER_INSTRUCTIONS"
 KNOWN_INSTRUCTIONS = ("avx512vnni", "avx2")
 BACKEND = "AI2TEXT_EMBEDDER_BACKEND"
 """See triton_models/embedder/1/encoder.py."""
-KNOWN_BACKENDS = ("compiled", "onnx", "torch")
-MODELS = {"AI2TEXT_WHISPER_MODEL": "whisper-base", "AI2TEXT_EMBEDDER_MODEL": "multilingual-e5-small"}
+EMBEDDER = "AI2TEXT_EMBEDDER_MODEL"
+MODELS = {"AI2TEXT_WHISPER_MODEL": "whisper-base", EMBEDDER: "multilingual-e5-small"}
 
 
 class Verdict(Enum):
@@ -139,25 +140,31 @@ def _triton(_: Home) -> Iterator[Finding]:
 
 
 def _instructions(_: Home) -> Iterator[Finding]:
-    if not (named := os.environ.get(INSTRUCTIONS)):
-        return
     features = binding.get_host_cpu_features()
-    there = [*(each for each in KNOWN_INSTRUCTIONS if features.get(each)), "none"]
-    if named in there:
-        yield Finding("instructions", Verdict.OK, f"{INSTRUCTIONS} is {named}")
-    else:
-        words = f"{INSTRUCTIONS} is {named}; for this processor there are {', '.join(there)}"
-        yield Finding("instructions", Verdict.MISSING, words, f"set {INSTRUCTIONS} to one of them, or to nothing")
+    yield from _choice("instructions", INSTRUCTIONS, [*filter(features.get, KNOWN_INSTRUCTIONS), "none"])
 
 
-def _backend(_: Home) -> Iterator[Finding]:
-    if not (named := os.environ.get(BACKEND)):
+def _backend(home: Home) -> Iterator[Finding]:
+    folder = home.models / os.environ.get(EMBEDDER, MODELS[EMBEDDER])
+    features = binding.get_host_cpu_features()
+    on_cpu = not is_on_gpu("embedder", os.environ)
+    can = {
+        "compiled": on_cpu and (folder / "compiled").is_dir() and features.get("avx2") and features.get("fma"),
+        "onnx": on_cpu and (folder / "onnx" / "model.onnx").is_file(),
+        "torch": True,
+    }
+    yield from _choice("embedder", BACKEND, [*filter(can.get, can)])
+
+
+def _choice(what: str, variable: str, there: Sequence[str]) -> Iterator[Finding]:
+    """What a variable names, if anything, must be one of those that there are here."""
+    if not (named := os.environ.get(variable)):
         return
-    if named in KNOWN_BACKENDS:
-        yield Finding("embedder", Verdict.OK, f"{BACKEND} is {named}")
+    if named in there:
+        yield Finding(what, Verdict.OK, f"{variable} is {named}")
     else:
-        words = f"{BACKEND} is {named}; there are {', '.join(KNOWN_BACKENDS)}"
-        yield Finding("embedder", Verdict.MISSING, words, f"set {BACKEND} to one of them, or to nothing")
+        words = f"{variable} is {named}; here there are {', '.join(there)}"
+        yield Finding(what, Verdict.MISSING, words, f"set {variable} to one of them, or to nothing")
 
 
 def _postgres(home: Home) -> Iterator[Finding]:

@@ -71,18 +71,48 @@ def test_the_doctor_knows_the_instructions_of_the_loops() -> None:
     ) == (doctor.INSTRUCTIONS, doctor.KNOWN_INSTRUCTIONS)
 
 
-@pytest.mark.parametrize(("named", "verdict"), [("onnx", [Verdict.OK]), ("x", [Verdict.MISSING]), ("", [])])
-def test_a_backend_that_there_is_not_is_named_with_those_that_there_are(
-    home: Home, monkeypatch: pytest.MonkeyPatch, named: str, verdict: list[Verdict]
+@pytest.mark.parametrize(
+    ("named", "device", "made", "fault"),
+    [
+        ("compiled", "", ["compiled"], None),
+        ("compiled", "", [], "here there are torch"),
+        ("compiled", "cuda", ["compiled"], "here there are torch"),
+        ("onnx", "", ["compiled", "onnx"], None),
+        ("onnx", "cpu", ["compiled"], "here there are compiled, torch"),
+        ("torch", "cuda", [], None),
+        ("x", "", ["compiled", "onnx"], f"here there are {', '.join(encoder.BACKENDS)}"),
+    ],
+)
+def test_a_backend_that_cannot_be_is_named_with_those_that_can(
+    home: Home, monkeypatch: pytest.MonkeyPatch, named: str, device: str, made: list[str], fault: str | None
 ) -> None:
+    for name in made:
+        file = (
+            home.models / "my-embedder" / {"compiled": encoder.COMPILED / "layers.npz", "onnx": encoder.EXPORTED}[name]
+        )
+        file.parent.mkdir(parents=True)
+        file.touch()
+    monkeypatch.setenv("AI2TEXT_EMBEDDER_MODEL", "my-embedder")
+    monkeypatch.setenv("AI2TEXT_EMBEDDER_DEVICE", device)
+    monkeypatch.setattr(doctor.binding, "get_host_cpu_features", lambda: {"avx2": True, "fma": True})
     monkeypatch.setenv(doctor.BACKEND, named)
-    findings = of(doctor.before_start(home), "embedder")
-    assert [finding.verdict for finding in findings] == verdict
-    assert all(named in finding.words for finding in findings)
+    [finding] = of(doctor.before_start(home), "embedder")
+    assert finding.verdict is (Verdict.MISSING if fault else Verdict.OK)
+    assert finding.words.endswith(fault or f"is {named}")
 
 
-def test_the_doctor_knows_the_backends_of_the_embedder() -> None:
-    assert (encoder.BACKEND, encoder.BACKENDS) == (doctor.BACKEND, doctor.KNOWN_BACKENDS)
+def test_where_a_processor_has_no_loops_nobody_can_ask_for_them(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home.models / "multilingual-e5-small" / encoder.COMPILED).mkdir(parents=True)
+    monkeypatch.setattr(doctor.binding, "get_host_cpu_features", lambda: {"avx2": True})
+    monkeypatch.setenv(doctor.BACKEND, "compiled")
+    [finding] = of(doctor.before_start(home), "embedder")
+    assert (finding.verdict, finding.words.endswith("here there are torch")) == (Verdict.MISSING, True)
+
+
+def test_a_backend_that_nobody_names_is_not_looked_at(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(doctor.BACKEND, raising=False)
+    assert not of(doctor.before_start(home), "embedder")
+    assert encoder.BACKEND == doctor.BACKEND
 
 
 def test_missing_keys_are_no_obstacle(home: Home) -> None:

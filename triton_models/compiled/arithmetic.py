@@ -88,8 +88,8 @@ def softmax(values: Floats) -> None:
 
 @compiled
 def normalised(given: Floats, norm: Floats, epsilon: np.float32, out: Floats) -> None:
-    """Each row less its mean, over its standard deviation; `norm` is a factor and what is added, `epsilon`
-    is added to the variance."""
+    """Each row less its mean, over its standard deviation; `norm` is a factor and what is added; to the variance
+    `epsilon` is added."""
     length = np.float32(given.shape[1])
     for row in range(given.shape[0]):
         values, into = given[row], out[row]
@@ -158,8 +158,8 @@ def attend(
     logits: Floats, out: Floats,
 ) -> None:  # fmt: skip
     """One head's attention of `asked` [rows, ...] to keys [width of a head, positions], at least LANES of them, and
-    values `values_step` bytes apart; its numbers begin at `own` in `asked` and `out`. `logits` are what is attended
-    to."""
+    values `values_step` bytes apart; its numbers begin at `own` in `asked` and `out`. Its width is some times LANES.
+    `logits` are what is attended to."""
     rows, (per_head, positions) = asked.shape[0], keys.shape
     many, apart = LANES * BROAD, 4 * asked.shape[1]
     those, known, into, next_row = asked.ctypes.data + 4 * own, keys.ctypes.data, logits.ctypes.data, 4 * positions

@@ -90,7 +90,7 @@ def _rounded(typing: Any, given: Any, values: Any, worth: Any, count: Any) -> An
         with cgutils.for_range(builder, count) as each:
             numbers = loaded(builder, builder.add(given, builder.mul(each.index, _SIZE(4 * BLOCK))), floats)
             sizes = called(builder, f"llvm.fabs.v{BLOCK}f32", floats, numbers)
-            size = _largest(builder, sizes)
+            size = called(builder, f"llvm.vector.reduce.fmax.v{BLOCK}f32", _FLOAT, sizes, fastmath=("nnan", "nsz"))
             size = builder.select(builder.fcmp_ordered(">", size, tiny), size, tiny)
             factor = everywhere(builder, builder.fdiv(_FLOAT(MOST), size), BLOCK)
             whole = called(builder, f"llvm.nearbyint.v{BLOCK}f32", floats, builder.fmul(numbers, factor))
@@ -122,9 +122,9 @@ def _products(
         with builder.if_then(builder.icmp_unsigned(">", rows, _SIZE(0))):
             low, higher = builder.udiv(rows, tiles), builder.urem(rows, tiles)
             with cgutils.for_range(builder, tiles) as each:
-                first = builder.add(builder.mul(each.index, low), _smaller(builder, each.index, higher))
-                more = builder.zext(builder.icmp_unsigned("<", each.index, higher), _SIZE)
-                height = builder.add(low, more)
+                is_higher = builder.icmp_unsigned("<", each.index, higher)
+                first = builder.add(builder.mul(each.index, low), builder.select(is_higher, each.index, higher))
+                height = builder.add(low, builder.zext(is_higher, _SIZE))
                 for known in range(1, ROWS + 1):
                     with builder.if_then(builder.icmp_unsigned("==", height, _SIZE(known))):
                         _tile(builder, [builder.add(first, _SIZE(row)) for row in range(known)], given)
@@ -158,9 +158,9 @@ def _tile(builder: Any, rows: list[Any], given: Any) -> None:
             sums[row] = builder.add(sums[row], pairs)
     scale = loaded(builder, builder.add(scales, builder.mul(turn, _SIZE(4 * OUTPUTS))), _FLOATS)
     for total, pairs, own in zip(totals, sums, own_worth, strict=True):
+        pair = builder.add(own, builder.mul(turn, _SIZE(8)))
         one, nothing = (
-            everywhere(builder, loaded(builder, builder.add(own, builder.add(place, at)), _FLOAT), OUTPUTS)
-            for place, at in zip([builder.mul(turn, _SIZE(8))] * 2, [_SIZE(0), _SIZE(4)], strict=True)
+            everywhere(builder, loaded(builder, builder.add(pair, _SIZE(at)), _FLOAT), OUTPUTS) for at in (0, 4)
         )
         whole = called(builder, "llvm.x86.avx2.pmadd.wd", _INTEGERS, pairs, ir.Constant(_SHORTS, [1] * 2 * OUTPUTS))
         found = called(builder, "llvm.fma.v8f32", _FLOATS, builder.sitofp(whole, _FLOATS), one, nothing)
@@ -172,18 +172,6 @@ def _tile(builder: Any, rows: list[Any], given: Any) -> None:
     builder.position_at_end(behind)
     for row, total in zip(rows, totals, strict=True):
         _store(builder, total.incomings[1][0], builder.add(out, builder.mul(apart, row)))
-
-
-def _largest(builder: Any, values: Any) -> Any:
-    """Of a vector without numbers that are none."""
-    name = f"llvm.vector.reduce.fmax.v{BLOCK}f32"
-    known = builder.module.globals.get(name)
-    known = known or ir.Function(builder.module, ir.FunctionType(_FLOAT, [values.type]), name)
-    return builder.call(known, [values], fastmath=("nnan", "nsz"))
-
-
-def _smaller(builder: Any, one: Any, other: Any) -> Any:
-    return builder.select(builder.icmp_unsigned("<", one, other), one, other)
 
 
 def _store(builder: Any, value: Any, place: Any) -> None:

@@ -1,8 +1,9 @@
 """Loops over numbers, compiled by numba when they are first called, and kept beside their source.
 
-What is compiled holds no lock of Python's while it runs. It is kept under a name made of all sources here and of the
-instructions: numba itself looks only at the file of a loop, and would go on with what it made of another one. Search
-has the same (servers/common/compiled.py): what Triton hosts lies by itself, and imports nothing of the servers.
+What is compiled holds no lock of Python's while it runs. It is kept under a name made of all sources here, of the
+instructions and of the versions of numba and numpy, of which Triton's environment and that of the tests have their own:
+numba itself looks only at the file of a loop, and would go on with what it made of another one. Search has the same
+(servers/common/compiled.py): what Triton hosts lies by itself, and imports nothing of the servers.
 """
 
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+import numpy as np
 
 from vectors import INSTRUCTIONS
 
@@ -27,7 +29,7 @@ def _place() -> Path:
     """Where what is compiled of these sources is kept; what was of others goes."""
     sources = b"\0".join(path.read_bytes() for path in sorted(_HERE.glob("*.py")))
     name = f"{_KEPT}{blake2b(sources, digest_size=8).hexdigest()}"
-    place = _HERE / "__pycache__" / f"{name}-{INSTRUCTIONS.feature}"
+    place = _HERE / "__pycache__" / f"{name}-{INSTRUCTIONS.feature}-numba-{numba.__version__}-numpy-{np.__version__}"
     for other in place.parent.glob(f"{_KEPT}*"):
         if not other.name.startswith(name):
             shutil.rmtree(other, ignore_errors=True)

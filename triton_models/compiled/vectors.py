@@ -182,11 +182,12 @@ def _product(builder: Any, total: Any, value: Any, vector: Any) -> Any:
     return called(builder, f"llvm.fma.v{LANES}f32", total.type, value, vector, total)
 
 
-def called(builder: Any, name: str, kind: Any, *given: Any) -> Any:
+def called(builder: Any, name: str, kind: Any, *given: Any, fastmath: tuple[str, ...] = ()) -> Any:
     """What one of LLVM's own functions makes of what it is given."""
     types_given = [each.type for each in given]
     known = builder.module.globals.get(name)
-    return builder.call(known or ir.Function(builder.module, ir.FunctionType(kind, types_given), name), given)
+    function = known or ir.Function(builder.module, ir.FunctionType(kind, types_given), name)
+    return builder.call(function, given, fastmath=fastmath)
 
 
 def _as_float(typing: Any, bits: Any) -> Any:

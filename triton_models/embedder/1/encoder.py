@@ -22,6 +22,8 @@ from batches import by_length
 MINI_BATCH = 8
 BACKEND = "AI2TEXT_EMBEDDER_BACKEND"
 BACKENDS = ("compiled", "onnx", "torch")
+COMPILED, EXPORTED = Path("compiled"), Path("onnx") / "model.onnx"
+"""Where in a model's folder the first two find theirs."""
 
 Vectors = NDArray[np.float32]
 
@@ -77,7 +79,7 @@ def load(folder: str, device: str) -> Encoder:
 
 
 def _compiled(folder: Path, device: str, threads: int) -> Encoder | None:
-    if device != "cpu" or not (folder / "compiled").is_dir():
+    if device != "cpu" or not (folder / COMPILED).is_dir():
         return None
     from compiled_encoder import CompiledEncoder, supported
 
@@ -85,7 +87,7 @@ def _compiled(folder: Path, device: str, threads: int) -> Encoder | None:
 
 
 def _onnx(folder: Path, device: str, threads: int) -> Encoder | None:
-    if device != "cpu" or not (folder / "onnx" / "model.onnx").is_file():
+    if device != "cpu" or not (folder / EXPORTED).is_file():
         return None
     from torch_encoders import OnnxEncoder
 

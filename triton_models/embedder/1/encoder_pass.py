@@ -51,9 +51,7 @@ def _attending(asked: Floats, begin: int, end: int, heads: int, out: Floats) -> 
 
 
 @compiled
-def encode(
-    weights: Weights, states: Floats, ends: NDArray[np.int64], heads: int, epsilon: np.float32
-) -> None:  # fmt: skip
+def encode(weights: Weights, states: Floats, ends: NDArray[np.int64], heads: int, epsilon: np.float32) -> None:
     """`states` [tokens, width] become those behind the last layer, in place; each text ends before one of `ends`."""
     tokens, width = states.shape
     asked = np.zeros((tokens + LANES, 3 * width), np.float32)

@@ -9,9 +9,9 @@ NICENESS = 5
 enough for all. SCHED_IDLE would leave next to nothing, and what was said is to be found within two seconds."""
 
 
-def making_way(name: str) -> ThreadPoolExecutor:
-    """One thread of a low priority, for good: to want more again takes a privilege."""
-    return ThreadPoolExecutor(1, name, initializer=_make_way)
+def making_way(name: str, threads: int = 1) -> ThreadPoolExecutor:
+    """Threads of a low priority, for good: to want more again takes a privilege."""
+    return ThreadPoolExecutor(threads, name, initializer=_make_way)
 
 
 def _make_way() -> None:

@@ -15,7 +15,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from batches import by_length
-from encoder import MINI_BATCH, Vectors, closeness
+from encoder import EXPORTED, MINI_BATCH, Vectors, closeness
 from lanes import making_way
 
 Features = dict[str, Any]
@@ -43,7 +43,8 @@ class TorchEncoder:
         return closeness(pairs, lambda texts: _states(self._features(texts)))
 
     def _features(self, texts: list[str]) -> Features:
-        features = {name: value.to(self._model.device) for name, value in self._model.preprocess(texts).items()}
+        features: Features = dict(self._model.preprocess(texts))  # tensors, and what kind of input it is
+        features |= {name: one.to(self._model.device) for name, one in features.items() if torch.is_tensor(one)}
         with torch.inference_mode():
             return dict(self._model[0](features))
 
@@ -63,8 +64,8 @@ class OnnxEncoder:
         options.intra_op_num_threads = threads
         options.enable_mem_pattern = False  # each batch has another shape
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # Whisper wants the cores too
-        exported = folder / "onnx" / "model.onnx"
-        self._session = onnxruntime.InferenceSession(str(exported), options, providers=["CPUExecutionProvider"])
+        exported = str(folder / EXPORTED)
+        self._session = onnxruntime.InferenceSession(exported, options, providers=["CPUExecutionProvider"])
         self._inputs = [given.name for given in self._session.get_inputs()]
         self._model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
         self._model[0].auto_model = torch.nn.Identity()  # its weights are in the session
