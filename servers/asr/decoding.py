@@ -23,9 +23,11 @@ CONTAINERS = ("wav", "flac", "ogg", "webm", "mp3")
 """ffmpeg's names of the formats that are accepted."""
 
 MAX_DECODED_S = 60
-"""Decoded audio that may wait for `feed`, in seconds; then the decoding thread waits."""
+"""Decoded audio that may wait for `feed`, in seconds of one channel; then the decoding thread waits."""
 MAX_AT_ONCE_S = 600
-"""Audio that one `feed` may become, in seconds: silence can be packed without end."""
+"""Audio that one `feed` may become, in seconds of one channel: silence can be packed without end."""
+SAMPLE_RATES = range(4_000, 384_001)
+"""Those of containers: a second of a lower one would become a multitude of samples before anybody could count them."""
 PROBING = {"probesize": "32768", "analyzeduration": "1"}
 """FFmpeg reads so much, in bytes and microseconds, before it believes the header: by default, seconds of a WAV."""
 
@@ -74,7 +76,8 @@ class ContainerDecoder:
     """A container of one of CONTAINERS, decoded by a thread of its own that reads the bytes as they come.
 
     `channels` 0 mixes what there is into one; FieldInvalid when there are not as many as any other number says. At most
-    `max_s` seconds are decoded; AudioTooLarge beyond.
+    `max_s` seconds are decoded; AudioTooLarge beyond. A second WAV is AudioUndecodable: FFmpeg would skip it without a
+    word.
 
     Nobody is woken without need: the thread when there are bytes or room, `feed` when all is read or there is no room.
     """
@@ -101,6 +104,8 @@ class ContainerDecoder:
 
     async def feed(self, data: bytes) -> Samples:
         """See Decoder."""
+        if self._container == "wav" and self._thread and data[:4] == b"RIFF" and data[8:12] == b"WAVE":
+            raise AudioUndecodable("another WAV begins: a session is one file, which has one header")
         return await self._exchange(data, last=False)
 
     async def finish(self) -> Samples:
@@ -155,8 +160,9 @@ class ContainerDecoder:
                 self._changed.notify()
             taken += self._decoded
             self._decoded, self._waiting = [], 0
-            if sum(part.shape[1] for part in taken) > MAX_AT_ONCE_S * SAMPLE_RATE:
-                raise AudioTooLarge("one message holds too much audio", limit_seconds=str(MAX_AT_ONCE_S))
+            if sum(part.size for part in taken) > MAX_AT_ONCE_S * SAMPLE_RATE:
+                limit = f"{MAX_AT_ONCE_S / (self._channels or 1):g}"
+                raise AudioTooLarge("one message holds too much audio", limit_seconds=limit)
             return self._done or self._closed or (not last and self._hungry)
 
     def _is_full(self) -> bool:
@@ -167,7 +173,7 @@ class ContainerDecoder:
         try:
             self._decode_all()
             failure = None
-        except (AudioTooLarge, FieldInvalid) as error:
+        except (AudioTooLarge, AudioUndecodable, FieldInvalid) as error:
             failure = error
         except (av.error.FFmpegError, ValueError, IndexError) as error:
             log.info("undecodable", container=self._container, error=repr(error))
@@ -199,7 +205,7 @@ class ContainerDecoder:
                 self._wake()
                 self._changed.wait_for(lambda: not self._is_full() or self._closed)
             self._decoded.append(part)
-            self._waiting += part.shape[1]
+            self._waiting += part.size
 
 
 def _samples(source: Any, container: str, channels: int, closed: Callable[[], bool]) -> Iterator[Samples]:
@@ -212,7 +218,10 @@ def _samples(source: Any, container: str, channels: int, closed: Callable[[], bo
             raise FieldInvalid("format.channel_count", f"says {channels}, but the audio has {there}")
         layout = stream.codec_context.layout.name if channels > 1 else "mono"
         # Streams that were joined change their rate or channels midway.
-        for _, alike in groupby(_frames(opened, stream), key=_shape):
+        for (_, _, rate), alike in groupby(_frames(opened, stream), key=_shape):
+            if rate not in SAMPLE_RATES:
+                most = SAMPLE_RATES[-1]
+                raise AudioUndecodable(f"the audio has {rate} samples a second, not {SAMPLE_RATES[0]} to {most}")
             resampler = _resampler(layout)
             for frame in alike:
                 if closed():
@@ -233,9 +242,12 @@ def _shape(frame: av.AudioFrame) -> tuple[str, str, int]:
 
 
 def _resampler(layout: str = "mono") -> av.AudioResampler:
-    return av.AudioResampler(format="fltp", layout=layout, rate=SAMPLE_RATE)
+    """Its channels come interleaved: of eight planes PyAV looks for a ninth, and the process dies."""
+    return av.AudioResampler(format="flt", layout=layout, rate=SAMPLE_RATE)
 
 
 def _joined(frames: list[av.AudioFrame], channels: int) -> Samples:
-    parts = [frame.to_ndarray() for frame in frames]
-    return np.concatenate([np.zeros((channels, 0), np.float32), *parts], axis=1).astype(np.float32, copy=False)
+    """Their samples; a file may hold numbers that are none, or louder than loud."""
+    parts = [frame.to_ndarray().reshape(-1, channels).T for frame in frames]
+    samples: Samples = np.concatenate([np.zeros((channels, 0), np.float32), *parts], axis=1)
+    return np.clip(np.nan_to_num(samples, copy=False), -1.0, 1.0, out=samples)

@@ -76,6 +76,7 @@ class Endpointer:
         self._last_voice = 0
         self._paused = False
         self._recent: list[tuple[float, int]] = []
+        self._reach = samples(min(rules.cut_search_ms, rules.max_utterance_ms // 2))  # so that a cut goes forward
 
     @property
     def position(self) -> int:
@@ -86,6 +87,11 @@ class Endpointer:
     def start(self) -> int | None:
         """Where the open utterance, or what may become one, began; None in silence."""
         return self._start if self._start is not None else self._onset
+
+    @property
+    def earliest_cut(self) -> int:
+        """Where an open utterance that gets too long may be cut, at the earliest."""
+        return self._position - self._reach
 
     @property
     def speaking(self) -> bool:
@@ -145,8 +151,7 @@ class Endpointer:
 
     def _remember(self, probability: float) -> None:
         self._recent.append((probability, self._position))
-        reach = min(self._rules.cut_search_ms, self._rules.max_utterance_ms // 2)  # so that a cut goes forward
-        del self._recent[: -samples(reach) // WINDOW]
+        del self._recent[: -self._reach // WINDOW]
 
     def _end(self, start: int, end: int) -> Ended:
         self._start, self._paused = None, False

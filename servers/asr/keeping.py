@@ -34,6 +34,11 @@ class TicketKeeper:
         await self.save(progress)
         self._store_final(final)
 
+    @property
+    def behind(self) -> bool:
+        """Whether finals were told that no ticket has: who resumed the session now would be told that it has fewer."""
+        return bool(self._unsaved)
+
     async def save(self, progress: Progress) -> None:
         """Write the ticket; SessionTakenOver when the session is no longer ours. Without a store it goes on."""
         self.ticket = replace(self.ticket, **vars(progress))
@@ -53,7 +58,7 @@ class TicketKeeper:
 
 def progress_of(ticket: Ticket) -> Progress:
     """How far the session of a ticket has come."""
-    return Progress(ticket.settled, ticket.final_index, ticket.language, ticket.detector_states)
+    return Progress(ticket.settled, ticket.final_index, ticket.language, ticket.detector_states, ticket.said)
 
 
 def new_token() -> str:

@@ -62,6 +62,8 @@ class Limits:
     """How long sessions may take when the server stops."""
     refresh_s: float = 30.0
     """How often the ticket of a session is written when nothing is said."""
+    behind_s: float = 1.0
+    """How soon it is written again when that failed."""
 
 
 @dataclass(frozen=True)
@@ -230,6 +232,9 @@ class Sessions:
         """Admit nobody any more, and ask the clients to go on elsewhere; in the end, end the streams that are left."""
         self._closing = True
         self._parking.hurry()
+        behind = [guest for guest in self._live if guest.keeper.behind]
+        # Who is told to go on elsewhere goes at once.
+        await asyncio.gather(*(guest.keeper.save(guest.session.progress) for guest in behind), return_exceptions=True)
         for guest in self._live:
             guest.session.warn(closing_in_s)
         with suppress(TimeoutError):
@@ -311,9 +316,13 @@ class Sessions:
                     return
 
     async def _refresh(self, session: Session, keeper: TicketKeeper) -> None:
+        """Write the ticket by and by, and soon when it lacks a final."""
+        loop, due = asyncio.get_running_loop(), 0.0
         while True:
-            await keeper.save(session.progress)
-            await asyncio.sleep(self._limits.refresh_s)
+            if keeper.behind or loop.time() >= due:
+                await keeper.save(session.progress)
+                due = loop.time() + self._limits.refresh_s
+            await asyncio.sleep(min(self._limits.behind_s, self._limits.refresh_s))
 
 
 @contextmanager

@@ -66,6 +66,8 @@ class Progress:
     """Of the newest final."""
     detector_states: tuple[bytes, ...] = ()
     """The state of each channel's voice detector at `replay_from`; empty where it is not known."""
+    said: tuple[int, ...] = ()
+    """For each channel where the last of what is settled ended: it must not be heard again. Empty where not known."""
 
     @property
     def replay_from(self) -> int:
@@ -110,7 +112,8 @@ class Session:
     ) -> None:
         """`progress`: how far it had come when it is resumed; its audio then begins at `progress.replay_from`, unless
         the decoder begins at 0 anyway: then what lies before is skipped."""
-        progress = progress or Progress((0,) * rules.channels)
+        zeros = (0,) * rules.channels
+        progress = progress or Progress(zeros)
         self._rules = rules
         self._decoder = decoder
         self._scheduler = scheduler
@@ -123,9 +126,11 @@ class Session:
             Track(
                 channel, settled, self._begin, rules.endpoint, rules.manner,
                 Refinements(refiner, scheduler, rules.manner, self._tell, wanted=rules.refinements),
-                progress.language, own, scheduler, self._tell, self._end,
+                progress.language, own, scheduler, self._tell, self._end, said,
             )
-            for channel, (settled, own) in enumerate(zip(progress.settled, _detectors(detector, progress), strict=True))
+            for channel, (settled, said, own) in enumerate(
+                zip(progress.settled, progress.said or zeros, _detectors(detector, progress), strict=True)
+            )
         ]  # fmt: skip
         self._finished: asyncio.Queue[tuple[Track, Utterance] | None] = asyncio.Queue(MAX_FINISHED)
         self._events: asyncio.Queue[Event | None] = asyncio.Queue(MAX_EVENTS)
@@ -253,7 +258,8 @@ class Session:
     @property
     def progress(self) -> Progress:
         """What another server would need to go on."""
-        progress = Progress(tuple(track.settled for track in self._tracks), self._final_index, self._language)
+        settled, said = zip(*((track.settled, track.said) for track in self._tracks), strict=True)
+        progress = Progress(settled, self._final_index, self._language, said=said)
         states = tuple(track.detector_state(progress.replay_from) for track in self._tracks)
         return replace(progress, detector_states=states)
 

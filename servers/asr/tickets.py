@@ -37,6 +37,8 @@ class Ticket:
     """The language of the newest final; empty before."""
     detector_states: tuple[Base64Bytes, ...] = ()
     """For each channel the state of the voice detector where the audio must be sent again; empty where not known."""
+    said: tuple[int, ...] = ()
+    """For each channel where its newest utterance that is settled ended; none in tickets of earlier servers."""
 
 
 @dataclass(frozen=True)

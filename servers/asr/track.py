@@ -67,11 +67,13 @@ class Track:
         scheduler: Scheduler,
         tell: Tell,
         end: End,
+        said: int = 0,
     ) -> None:
-        """Hears audio from the position `begin` on; what was said before `settled` is known already. `language` is that
-        of the newest final, if any."""
+        """Hears audio from the position `begin` on; what was said before `settled` is known already, and the last of it
+        ended at `said`. `language` is that of the newest final, if any."""
         self.channel = channel
         self.settled = settled
+        self.said = said
         self.language = language
         self._manner = manner
         self._detector = detector
@@ -83,7 +85,7 @@ class Track:
         self._buffer = SampleBuffer(begin)
         self._endpointer = Endpointer(rules, begin, settled)
         self._open: Utterance | None = None
-        self._spoken_until = 0
+        self._spoken_until = said
         self._refinements = refinements
         self._passage = Passage()
         self._passages: dict[Utterance, Passage] = {}
@@ -145,6 +147,7 @@ class Track:
     def settle(self, utterance: Utterance) -> None:
         """The final of an utterance that ended is made, or it was no speech."""
         assert utterance.end is not None
+        self.said = utterance.end
         self.settled = max(self.settled, utterance.end)
 
     def note_told(self, utterance: Utterance, final: Final | None) -> None:
@@ -184,7 +187,9 @@ class Track:
                         self._spoken_until,
                     )
                     await self._tell(SpeechStarted(audio.milliseconds(start), self.channel))
-                case Paused(_, end) if self._open is not None and not self._scheduler.load.hurried:
+                case Paused(_, end) if self._open is not None and self._scheduler.load.hurried:
+                    self._open.note_silence(end, self._endpointer.position)
+                case Paused(_, end) if self._open is not None:
                     self._open.pause(end, self._endpointer.position)
                     self._speculate(self._open)
                 case Resumed() if self._open is not None:
@@ -242,7 +247,9 @@ class Track:
         else:
             needed = begin - PADDING
             if self._open is not None:
-                needed = self._open.heard_from if self._refinements.wanted else self._open.needed_from
+                needed = self._open.heard_from
+                if not self._refinements.wanted:
+                    needed = max(needed, min(self._open.needed_from, self._endpointer.earliest_cut))
         if self._passage.begin is not None:
             needed = min(needed, self._passage.begin)
         self._buffer.forget_before(max(0, needed - PADDING))

@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -72,12 +72,18 @@ class _Settled:
     """The part of a long utterance whose words are certain."""
 
     words: tuple[TimedWord, ...] = ()
-    context: str = ""
-    """What the model is told of it."""
+    newest: Hypothesis | None = None
+    """The one that settled the last of them; None while there are none."""
 
     @property
     def text(self) -> str:
+        """What the model is told of it, too."""
         return " ".join(word.text for word in self.words)
+
+    def before(self, ms: int) -> "_Settled":
+        """Without the words of which most lies behind `ms`."""
+        words = (word for word in self.words if word.start_ms + word.end_ms < 2 * ms)
+        return replace(self, words=tuple(replace(word, end_ms=min(word.end_ms, ms)) for word in words))
 
 
 class _Decoding:
@@ -125,6 +131,7 @@ class Utterance:
         self._agreement = LocalAgreement()
         self._decoding: _Decoding | None = None
         self._settling: _Decoding | None = None
+        self._silence = (-1, -1)  # where it began, and how far it was heard when it was noticed
         self._settled = _Settled()
         self._begin = self.heard_from = max(after, start - PADDING)
         self._draft = ""  # what was heard last, from `_begin` on
@@ -179,11 +186,16 @@ class Utterance:
         It hears no more than until `heard`, however much more audio is here already: so the text does not depend on how
         the audio came, and is the same when it is sent again.
         """
+        self.note_silence(end, heard)
         if self._decoding is not None:
             self._decoding.task.cancel()
         span = _Span(self._begin, min(end + PADDING, heard))
         request = self._request(span, self._manner.language, careful=True, word_times=True)
         self._decoding = _Decoding(self._scheduler, request, span, end, self._settled)
+
+    def note_silence(self, end: int, heard: int) -> None:
+        """As `pause`, when there is no time to decode what may be thrown away: the final shall hear no more for it."""
+        self._silence = end, heard
 
     def resume(self) -> None:
         """The speaker goes on: the decode that a pause began is void, or, where it has heard much, settles that."""
@@ -194,7 +206,6 @@ class Utterance:
         if free and decoding.span.seconds >= SETTLED_AT_PAUSE_S and decoding.span.begin == self._begin:
             self._settling = decoding
             decoding.task.add_done_callback(lambda _: self._settle_before(decoding))
-            SPECULATIONS.add(1, {"outcome": "settled"})
         else:
             decoding.task.cancel()
             SPECULATIONS.add(1, {"outcome": "void"})
@@ -215,32 +226,45 @@ class Utterance:
         return self._partial(agreement, hypothesis, decoding.span, decoding.settled, decoding.answered, complete=True)
 
     def finish(self, end: int, heard: int) -> None:
-        """The utterance ended at `end`; see `pause` for `heard`."""
+        """The utterance ended at `end`; see `pause` for `heard`, which counts where no pause was noticed there.
+
+        One that is cut, at its quietest moment, may end before what is settled does: what was said after its end is the
+        next one's, and of this one nothing is left to be heard.
+        """
         self.end = end
         self._finished = time.perf_counter()
         if self._settling is not None:
             self._settling.task.cancel()
+        if end <= self._begin:
+            self._settled = self._settled.before(audio.milliseconds(end))
+            if self._decoding is not None:
+                self._decoding.task.cancel()
+                self._decoding = None
+            return
         if self._decoding is not None and self._decoding.end == end:
             SPECULATIONS.add(1, {"outcome": "kept"})
         else:
-            self.pause(end, heard)
+            since, until = self._silence
+            self.pause(end, until if since == end else heard)
         assert self._decoding is not None
         self._scheduler.hasten(self._decoding.errand)
 
     async def final(self, final_index: int) -> Final | None:
         """The text of the finished utterance; None when it is no speech. The recognizer's errors are raised."""
-        assert self._decoding is not None, "finish() comes first"
-        assert self.end is not None
-        decoding = self._decoding
-        hypothesis = await decoding.task
-        assert hypothesis is not None, "only partials are ever unwanted"
-        FINAL_DELAY.record(time.perf_counter() - self._finished)
-        words, text = decoding.settled.words, decoding.settled.text
-        if self._believed(hypothesis, decoding.span):
-            words += placed(hypothesis.words, decoding.span.begin, self.start, self.end)
-            text = f"{text} {hypothesis.text}".strip()
+        assert self.end is not None, "finish() comes first"
+        decoding, settled, answered = self._decoding, self._settled, self._finished
+        words, text, hypothesis = settled.words, settled.text, settled.newest
+        if decoding is not None:
+            hypothesis, settled = await decoding.task, decoding.settled
+            assert hypothesis is not None, "only partials are ever unwanted"
+            words, text, answered = settled.words, settled.text, decoding.answered
+            if self._believed(hypothesis, decoding.span):
+                words += placed(hypothesis.words, decoding.span.begin, self.start, self.end)
+                text = f"{text} {hypothesis.text}".strip()
         if not text:
             return None
+        assert hypothesis is not None, "whatever has words was heard"
+        FINAL_DELAY.record(time.perf_counter() - self._finished)
         return Final(
             final_index,
             text,
@@ -250,7 +274,7 @@ class Utterance:
             hypothesis.language,
             min(1.0, math.exp(hypothesis.avg_logprob)),
             self._channel,
-            _times(hypothesis, decoding.answered),
+            _times(hypothesis, answered),
         )
 
     def abandon(self) -> None:
@@ -261,7 +285,7 @@ class Utterance:
 
     def _request(self, span: _Span, language: str, *, careful: bool, word_times: bool) -> Request:
         heard = self._buffer.slice(span.begin, span.end)
-        context, hotwords, draft = self._settled.context, self._manner.hotwords, "" if careful else self._draft
+        context, hotwords, draft = self._settled.text, self._manner.hotwords, "" if careful else self._draft
         background = not careful
         return Request(heard, language, context, hotwords, draft, careful, background, word_times)
 
@@ -316,7 +340,7 @@ class Utterance:
             return
         cut = max(agreed, key=lambda n: (words[n].start_s - words[n - 1].end_s, n))
         position = span.begin + audio.samples(500 * (words[cut - 1].end_s + words[cut].start_s))
-        self._go_on_from(position, placed(words[:cut], span.begin, self.start, position))
+        self._go_on_from(position, placed(words[:cut], span.begin, self.start, position), hypothesis)
         self._draft = " ".join(word.text for word in words[cut:])
         self._agreement.drop(cut)
 
@@ -324,18 +348,21 @@ class Utterance:
         """Settle all that was said before a pause, unless the utterance is over or went on elsewhere by now."""
         task, span = decoding.task, decoding.span
         if task.cancelled() or task.exception() is not None or self.end is not None or span.begin != self._begin:
-            return
-        hypothesis = task.result()
+            hypothesis = None
+        else:
+            hypothesis = task.result()
         if hypothesis is not None and _certain(hypothesis) and self._believed(hypothesis, span):
             position = decoding.end + BEHIND_PAUSE
-            self._go_on_from(position, placed(hypothesis.words, span.begin, self.start, decoding.end))
+            self._go_on_from(position, placed(hypothesis.words, span.begin, self.start, decoding.end), hypothesis)
             self._draft = ""
             self._agreement = LocalAgreement()
+            SPECULATIONS.add(1, {"outcome": "settled"})
+        else:
+            SPECULATIONS.add(1, {"outcome": "void"})
 
-    def _go_on_from(self, position: int, words: tuple[TimedWord, ...]) -> None:
+    def _go_on_from(self, position: int, words: tuple[TimedWord, ...], heard: Hypothesis) -> None:
         """These words are settled, and the audio before the position is not heard again."""
-        settled = self._settled.words + words
-        self._settled = _Settled(settled, " ".join(word.text for word in settled))
+        self._settled = _Settled(self._settled.words + words, heard)
         self._begin = position
 
 

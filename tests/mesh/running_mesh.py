@@ -1,6 +1,5 @@
 """A local mesh of the tests' own: its home, its ports, its tokens; started and stopped by the command people use."""
 
-import json
 import os
 import shutil
 import signal
@@ -9,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,12 @@ import grpc
 from ai2text.asr.v1 import live_session_service_pb2_grpc, speech_service_pb2_grpc
 from ai2text.metadata.v1 import recording_service_pb2_grpc, transcript_service_pb2_grpc
 from ai2text.search.v1 import search_service_pb2_grpc
+from rich.console import Console
 
+from mesh import status
 from mesh.home import Home
 from mesh.keys import SCOPES, Keys
+from mesh.lifecycle import Mesh
 from mesh.ports import Ports
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,9 +69,9 @@ class RunningMesh:
         return self.run(sys.executable, "-m", "mesh", *arguments, timeout_s=timeout_s)
 
     def parts(self) -> dict[str, dict[str, Any]]:
-        """Each part as `make status` shows it, by its name."""
-        status = json.loads(self.mesh("status", "--json").stdout)
-        return {part["part"]: part for part in status["parts"]}
+        """Each part as `make status` shows it, by its name. Asked here: a command takes a second to begin."""
+        seen = status.look(Mesh(self.home, self.ports, Console(quiet=True)))
+        return {part.part: asdict(part) for part in seen.parts}
 
     def kill(self, part: str) -> int:
         """kill -9 of the process of a part; returns its pid."""

@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 
 from servers.asr.audio import SAMPLE_RATE, Decoder, SampleBuffer, Samples
 from servers.asr.decoding import CONTAINERS, ContainerDecoder, PcmDecoder
+from servers.common.bounds import MAX_CHANNELS
 from servers.common.errors import AudioTooLarge, AudioUndecodable, FieldInvalid
 
 LOW, HIGH = 440, 1_000
 """The pitches of the first and the second channel, in Hz."""
-LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1"}
+LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 8: "7.1"}
 CODECS = [("flac", "flac"), ("libopus", "ogg"), ("libopus", "webm"), ("pcm_s16le", "wav")]
 
 
@@ -214,6 +215,16 @@ async def test_two_channels_of_a_container_are_told_apart_when_they_are_announce
     assert [pitch(channel) for channel in heard] == [pytest.approx(LOW, abs=3), pytest.approx(HIGH, abs=3)]
 
 
+@pytest.mark.parametrize(("codec", "container"), [("flac", "flac"), ("pcm_s16le", "wav")])
+async def test_as_many_channels_as_there_may_be_are_told_apart(codec: str, container: str) -> None:
+    pitches = tuple(range(300, 300 + 100 * MAX_CHANNELS, 100))
+    heard = await decode(
+        ContainerDecoder(container, channels=MAX_CHANNELS), encoded(codec, container, 1.0, pitches), 1_000
+    )
+    assert heard.shape == (MAX_CHANNELS, pytest.approx(SAMPLE_RATE, abs=1_700))
+    assert [pitch(channel) for channel in heard] == [pytest.approx(each, abs=3) for each in pitches]
+
+
 @pytest.mark.parametrize(("codec", "container"), CODECS)
 async def test_two_channels_are_mixed_when_nothing_is_announced(codec: str, container: str) -> None:
     heard = await decode(ContainerDecoder(container), encoded(codec, container, 1.0, (LOW, HIGH)), 1_000)
@@ -262,6 +273,36 @@ async def test_audio_beyond_the_limit_is_refused() -> None:
         await decode(ContainerDecoder("wav", max_s=2.0), wav(3.0), 10_000)
 
 
+async def test_numbers_that_are_none_and_sounds_that_are_too_loud_are_heard_as_they_can_be() -> None:
+    wild = np.full(SAMPLE_RATE, 0.5, "<f4")
+    wild[100:106] = [np.nan, np.inf, -np.inf, 9.0, -9.0, 1.0]
+    file = io.BytesIO()
+    with av.open(file, "w", format="wav") as out:
+        stream = out.add_stream("pcm_f32le", rate=SAMPLE_RATE, layout="mono")
+        frame = av.AudioFrame.from_ndarray(wild[None, :], format="flt", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = SAMPLE_RATE, 0, Fraction(1, SAMPLE_RATE)
+        out.mux(stream.encode(frame))
+    heard = await decode(ContainerDecoder("wav"), file.getvalue(), 10_000)
+    assert heard[0, 99:107].tolist() == [0.5, 0, 1, -1, 1, -1, 1, 0.5]
+
+
+@pytest.mark.parametrize("rate", [1, 3_999, 384_001])
+async def test_rates_that_no_recorder_has_are_refused(rate: int) -> None:
+    data = bytearray(wav(0.5))
+    data[24:28] = rate.to_bytes(4, "little")
+    with pytest.raises(AudioUndecodable, match=f"{rate} samples a second, not 4000 to 384000"):
+        await decode(ContainerDecoder("wav"), bytes(data), 10_000)
+
+
+async def test_a_second_wav_is_refused_and_not_skipped() -> None:
+    decoder = ContainerDecoder("wav")
+    await decoder.feed(wav(1.0))
+    await decoder.feed(b"LIST\x10\0\0\0INFOINAM\4\0\0\0name")
+    with pytest.raises(AudioUndecodable, match="another WAV begins"):
+        await decoder.feed(wav(1.0))
+    decoder.close()
+
+
 async def test_closing_ends_the_decoding_thread() -> None:
     decoder = ContainerDecoder("flac")
     await decoder.feed(encoded("flac", "flac", 1.0)[:500])
@@ -294,19 +335,21 @@ async def test_decoding_does_not_wait_for_the_threads_that_others_have_taken() -
     assert heard.shape == (1, pytest.approx(SAMPLE_RATE, abs=40))
 
 
-async def test_a_few_bytes_that_become_many_minutes_are_refused() -> None:
-    silence = io.BytesIO()
+@pytest.mark.parametrize(("channels", "steps", "limit_s"), [(1, 110, "600"), (8, 14, "75")])
+async def test_a_few_bytes_that_become_many_minutes_are_refused(channels: int, steps: int, limit_s: str) -> None:
+    silence, layout = io.BytesIO(), LAYOUTS[channels]
     with av.open(silence, "w", format="flac") as out:
-        stream = out.add_stream("flac", rate=8_000, layout="mono")
-        for n in range(110):
-            frame = av.AudioFrame.from_ndarray(np.zeros((1, 48_000), np.int16), format="s16", layout="mono")
+        stream = out.add_stream("flac", rate=8_000, layout=layout)
+        for n in range(steps):
+            zeros = np.zeros((1, 48_000 * channels), np.int16)
+            frame = av.AudioFrame.from_ndarray(zeros, format="s16", layout=layout)
             frame.sample_rate, frame.pts, frame.time_base = 8_000, n * 48_000, Fraction(1, 8_000)
-            for piece in av.AudioResampler(format=stream.format.name, layout="mono", rate=8_000).resample(frame):
+            for piece in av.AudioResampler(format=stream.format.name, layout=layout, rate=8_000).resample(frame):
                 out.mux(stream.encode(piece))
         out.mux(stream.encode(None))
     assert len(silence.getvalue()) < 200_000
-    decoder = ContainerDecoder("flac")
+    decoder = ContainerDecoder("flac", channels)
     with pytest.raises(AudioTooLarge) as refused:
         await decoder.feed(silence.getvalue())
-    assert refused.value.metadata == {"limit_seconds": "600"}
+    assert refused.value.metadata == {"limit_seconds": limit_s}
     decoder.close()

@@ -122,6 +122,23 @@ async def test_a_session_that_is_handed_over_loses_nothing(speech: Speech, other
     assert speech.metadata.texts == [text for _, text, _, _ in EXPECTED]
 
 
+@pytest.mark.parametrize("limits", [replace(PATIENT, behind_s=60.0)])
+async def test_who_is_handed_over_has_a_ticket_with_every_final(speech: Speech, other: Speech) -> None:
+    old = await begun(speech)
+    speech.tickets.down = True
+    await old.say(*chunks(SAID)[45:75])
+    await old.until(is_final)
+    speech.tickets.down = False
+    draining = asyncio.create_task(speech.sessions.drain(closing_in_s=20))
+    await old.until(warns)
+    new = await other.talk(resume(old.started, 2))
+    await new.say(*rest(SAID, new.started.replay_from_ms))
+    assert told_finals(await new.until_end()) == EXPECTED[2:]
+    old.call.cancel()
+    async with asyncio.timeout(5):
+        await draining
+
+
 @pytest.mark.parametrize("limits", [replace(PATIENT, closing_s=2.0)])
 async def test_a_session_whose_stream_was_ended_is_resumed_elsewhere(speech: Speech, other: Speech) -> None:
     old = await begun(speech)

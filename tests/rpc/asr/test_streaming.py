@@ -189,7 +189,7 @@ async def test_a_client_that_sends_too_fast_is_held_back_and_loses_nothing(speec
     await asyncio.sleep(0.2)
     assert all(response.cursors.received_ms <= 2_000 * (MAX_FINISHED + 2) for response in talk.heard)
     speech.recognizer.ready.set()
-    reading = asyncio.create_task(talk.until(lambda response: response.cursors.received_ms == 80_000))
+    reading = asyncio.create_task(talk.until(lambda response: response.final.final_index == 39))
     await sending
     await reading
     assert finals(await talk.until_end()) == ["one"] * 40

@@ -85,7 +85,8 @@ class LiveSessionServiceServicer:
     def PushAudio(self, request, context):
         """PushAudio sends the next piece. Calls may overlap: up to 32 that come early wait for those before them. A piece
         that came already is acknowledged again and not heard twice, so that any call may be repeated. While the session has
-        no credit the call waits, for at most 5 s, and is then refused with ERROR_REASON_OVERLOADED.
+        no credit, up to 32 pieces are queued; then the call waits, for at most 5 s, and is refused with
+        ERROR_REASON_OVERLOADED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

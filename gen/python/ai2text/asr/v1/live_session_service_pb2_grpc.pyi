@@ -46,7 +46,8 @@ class LiveSessionServiceStub:
     PushAudio: _grpc.UnaryUnaryMultiCallable[_live_session_service_pb2.PushAudioRequest, _live_session_service_pb2.PushAudioResponse]
     """PushAudio sends the next piece. Calls may overlap: up to 32 that come early wait for those before them. A piece
     that came already is acknowledged again and not heard twice, so that any call may be repeated. While the session has
-    no credit the call waits, for at most 5 s, and is then refused with ERROR_REASON_OVERLOADED.
+    no credit, up to 32 pieces are queued; then the call waits, for at most 5 s, and is refused with
+    ERROR_REASON_OVERLOADED.
     """
     WatchSession: _grpc.UnaryStreamMultiCallable[_live_session_service_pb2.WatchSessionRequest, _live_session_service_pb2.WatchSessionResponse]
     """WatchSession streams the events of a session in their order: those that nobody has been told yet, the finals from
@@ -74,7 +75,8 @@ class LiveSessionServiceAsyncStub(LiveSessionServiceStub):
     PushAudio: _aio.UnaryUnaryMultiCallable[_live_session_service_pb2.PushAudioRequest, _live_session_service_pb2.PushAudioResponse]  # type: ignore[assignment]
     """PushAudio sends the next piece. Calls may overlap: up to 32 that come early wait for those before them. A piece
     that came already is acknowledged again and not heard twice, so that any call may be repeated. While the session has
-    no credit the call waits, for at most 5 s, and is then refused with ERROR_REASON_OVERLOADED.
+    no credit, up to 32 pieces are queued; then the call waits, for at most 5 s, and is refused with
+    ERROR_REASON_OVERLOADED.
     """
     WatchSession: _aio.UnaryStreamMultiCallable[_live_session_service_pb2.WatchSessionRequest, _live_session_service_pb2.WatchSessionResponse]  # type: ignore[assignment]
     """WatchSession streams the events of a session in their order: those that nobody has been told yet, the finals from
@@ -111,7 +113,8 @@ class LiveSessionServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_live_session_service_pb2.PushAudioResponse, _abc.Awaitable[_live_session_service_pb2.PushAudioResponse]]:
         """PushAudio sends the next piece. Calls may overlap: up to 32 that come early wait for those before them. A piece
         that came already is acknowledged again and not heard twice, so that any call may be repeated. While the session has
-        no credit the call waits, for at most 5 s, and is then refused with ERROR_REASON_OVERLOADED.
+        no credit, up to 32 pieces are queued; then the call waits, for at most 5 s, and is refused with
+        ERROR_REASON_OVERLOADED.
         """
 
     @_abc_1.abstractmethod

@@ -63,7 +63,7 @@ export enum AudioEncoding {
   UNSPECIFIED = 0,
 
   /**
-   * Headerless signed 16-bit little-endian PCM, one channel; `sample_rate_hz` is required.
+   * Headerless signed 16-bit little-endian PCM, its channels interleaved; `sample_rate_hz` is required.
    *
    * @generated from enum value: AUDIO_ENCODING_LINEAR16 = 1;
    */

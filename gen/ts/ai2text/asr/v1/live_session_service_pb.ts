@@ -160,7 +160,7 @@ export const PushAudioRequestSchema: GenMessage<PushAudioRequest> = /*@__PURE__*
  */
 export type PushAudioResponse = Message<"ai2text.asr.v1.PushAudioResponse"> & {
   /**
-   * The `sequence` of the next piece that the server expects: all before it were heard.
+   * The `sequence` of the next piece that the server expects: all before it are there, heard or queued.
    *
    * @generated from field: uint64 next_sequence = 1;
    */
@@ -319,7 +319,8 @@ export const LiveSessionService: GenService<{
   /**
    * PushAudio sends the next piece. Calls may overlap: up to 32 that come early wait for those before them. A piece
    * that came already is acknowledged again and not heard twice, so that any call may be repeated. While the session has
-   * no credit the call waits, for at most 5 s, and is then refused with ERROR_REASON_OVERLOADED.
+   * no credit, up to 32 pieces are queued; then the call waits, for at most 5 s, and is refused with
+   * ERROR_REASON_OVERLOADED.
    *
    * @generated from rpc ai2text.asr.v1.LiveSessionService.PushAudio
    */

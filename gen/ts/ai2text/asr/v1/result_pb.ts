@@ -318,8 +318,9 @@ export const ProcessingTimesSchema: GenMessage<ProcessingTimes> = /*@__PURE__*/
   messageDesc(file_ai2text_asr_v1_result, 4);
 
 /**
- * How far a live session has come. All positions are milliseconds of audio since the session began, and never go back.
- * With several channels, each position is that of the channel that is least far.
+ * How far a live session has come. All positions are milliseconds of audio since the session began. Within a stream
+ * none goes back; after a resume, audio is received and processed again from `replay_from_ms` on. With several channels,
+ * each position is that of the channel that is least far.
  *
  * @generated from message ai2text.asr.v1.Cursors
  */
