@@ -96,7 +96,7 @@ lint: setup ## Check style, types, module rules, contract
 format: setup ## Put the code in the project's form
 	ruff format . && ruff check --fix-only --quiet . && buf format -w
 
-test: setup models speech ## Run every test: unit, rpc, stores, then the mesh tests on a mesh of their own, then the clients
+test: setup models speech ## Run every test: models, unit, rpc, stores, then the mesh tests on a mesh of their own, then the clients
 	tools/test
 
 test-unit: setup ## Run the tests that need no server

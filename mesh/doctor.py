@@ -23,7 +23,7 @@ from mesh.keys import Keys
 from mesh.lifecycle import Mesh, last_lines, read_selection
 from mesh.model_repository import is_on_gpu
 from mesh.postgres import PostgresUnusable, check_reachable
-from mesh.triton import Installation
+from mesh.triton import Installation, path_faults
 
 GIB = 1 << 30
 DISK_WANTED = 5 * GIB
@@ -130,8 +130,8 @@ def _programs(_: Home) -> Iterator[Finding]:
         )
 
 
-def _triton(_: Home) -> Iterator[Finding]:
-    faults = Installation.from_env().missing()
+def _triton(home: Home) -> Iterator[Finding]:
+    faults = [*Installation.from_env().missing(), *path_faults(home)]
     for fault in faults:
         words, _colon, mend = fault.partition(": ")
         yield Finding("triton", Verdict.MISSING, words, mend)

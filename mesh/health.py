@@ -98,7 +98,9 @@ def _silent_triton(port: int) -> Health | None:
 
 
 def _running(model: str, commands: list[str]) -> int:
-    return sum(f"/{model}/" in command for command in commands)
+    """How many of the processes have the model's own file as an argument; its name may be in any path of the mesh."""
+    file = f"/{model}/1/model.py"
+    return sum(any(word.endswith(file) for word in command.split()) for command in commands)
 
 
 def grpc_server(port: int, services: tuple[str, ...]) -> Check:

@@ -95,6 +95,7 @@ class Mesh:
     def restart(self, name: str, timeout_s: float = 300) -> None:
         """Stops and starts one part and waits until it is well. Raises MeshError when it is not, or all is down."""
         part = self.part(name)
+        self._require_up()  # where nothing has ever run there is not even a place for the lock
         with self._alone():
             self._require_up()
             self.supervisor.stop(name)

@@ -38,8 +38,9 @@ def assemble(folder: Path, environ: Mapping[str, str], source: Path = SOURCE) ->
         model = folder / config.parent.name
         model.mkdir(parents=True)
         (model / "1").symlink_to(config.parent / "1")
-        (model / config.name).write_text(configured(config.read_text(), model.name, environ))
-    whisper = (folder / "whisper" / "config.pbtxt").read_text()
+        own = configured(config.read_text(encoding="utf-8"), model.name, environ)
+        (model / config.name).write_text(own, encoding="utf-8")
+    whisper = (folder / "whisper" / "config.pbtxt").read_text(encoding="utf-8")
     alone = _ANY_INSTANCES.sub("count: 1 }", whisper)
     _add(folder, f"whisper{BACKGROUND}", alone)
     together = GPU_BATCH if "KIND_GPU" in whisper else RECORDED_TOGETHER
@@ -51,12 +52,13 @@ def assemble(folder: Path, environ: Mapping[str, str], source: Path = SOURCE) ->
 def _add(folder: Path, name: str, config: str) -> None:
     """One more model that is Whisper, with a configuration of its own."""
     shutil.copytree(folder / "whisper", folder / name, symlinks=True)
-    (folder / name / "config.pbtxt").write_text(config)
+    (folder / name / "config.pbtxt").write_text(config, encoding="utf-8")
 
 
 def instances(folder: Path) -> dict[str, int]:
     """How many processes each model of an assembled repository runs in. On several GPUs it is as many on each."""
-    counts = {config.parent.name: _ANY_INSTANCES.search(config.read_text()) for config in folder.glob("*/config.pbtxt")}
+    configs = {path.parent.name: path.read_text(encoding="utf-8") for path in folder.glob("*/config.pbtxt")}
+    counts = {model: _ANY_INSTANCES.search(config) for model, config in configs.items()}
     return {model: int(count[1]) for model, count in counts.items() if count}
 
 

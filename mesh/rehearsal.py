@@ -9,6 +9,7 @@ than servers wait.
 import argparse
 import json
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -37,6 +38,9 @@ LONGEST_LOCK_S = 3.0
 """How long a server waits for a lock before it answers that Postgres is away."""
 
 REPORT = REPOSITORY / "build" / "bench" / "migrations.json"
+
+STOP_SECONDS = 60
+_ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 
 
 class RehearsalFailed(Exception):
@@ -153,10 +157,40 @@ def throwaway() -> Iterator[str]:
             _wait_for(postgres.dsn(port, postgres.OWNER), server)
             yield postgres.dsn(port, postgres.OWNER)
         finally:
-            server.terminate()
-            server.wait(60)
+            _stop(server)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _stop(server: "subprocess.Popen[bytes]") -> None:
+    server.send_signal(signal.SIGINT)  # at SIGTERM it waits until the last client has gone
+    try:
+        server.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
+
+
+@contextmanager
+def ending_in_order() -> Iterator[None]:
+    """Within the block SIGTERM and SIGHUP raise SystemExit, so that what was started is stopped; `nohup` still holds.
+
+    It is raised once: another signal disturbs nobody who is stopping something.
+    """
+    before = {each: handler for each in _ENDINGS if (handler := signal.getsignal(each)) is not signal.SIG_IGN}
+
+    def leave(number: int, _: object) -> None:
+        for each in before:
+            signal.signal(each, signal.SIG_IGN)
+        sys.exit(128 + number)
+
+    for each in before:
+        signal.signal(each, leave)
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def _free_port() -> int:
@@ -204,7 +238,7 @@ def main() -> int:
         console.print(text, markup=False, soft_wrap=True)
 
     try:
-        with throwaway() as dsn:
+        with ending_in_order(), throwaway() as dsn:
             steps = Rehearsal(dsn, migrations.MIGRATIONS, arguments.segments, show).run()
     except (RehearsalFailed, MigrationFailed) as error:
         show(f"\nfailed: {error}")

@@ -1,7 +1,8 @@
 """Who was started when: one small file a part, written by the process that becomes the part.
 
 It counts restarts, and it tells, after the supervisor was killed, which processes on the machine are ours: a process
-id alone may have been given to a stranger, a process id with its start time may not.
+id alone may have been given to a stranger, a process id with its start time may not. That time is counted from the
+machine's own start: a clock that is set would make another process of each.
 """
 
 import contextlib
@@ -14,14 +15,21 @@ import psutil
 
 from mesh.home import Home
 
+_PROCESSES = Path("/proc")
+_BOOT = _PROCESSES / "sys" / "kernel" / "random" / "boot_id"
+_STARTTIME = 19
+"""Its place among the fields of `stat` behind the process's name; in proc(5), which counts from 1, it is field 22."""
+
 
 @dataclass(frozen=True)
 class Start:
     """The latest start of a part."""
 
     pid: int
-    created: float
-    """When the process began, as the kernel tells it, in seconds since 1970."""
+    boot: str
+    """The kernel's name for the time since the machine started, a new one each time."""
+    ticks: int
+    """When the process began, in the kernel's clock ticks since then."""
     count: int
     """How often the part has been started since `make up`."""
 
@@ -29,8 +37,8 @@ class Start:
         """The process, if it still is that one."""
         try:
             process = psutil.Process(self.pid)
-            return process if abs(process.create_time() - self.created) < 0.1 else None
-        except psutil.NoSuchProcess:
+            return process if (_boot(), _ticks(self.pid)) == (self.boot, self.ticks) else None
+        except (FileNotFoundError, ProcessLookupError, psutil.NoSuchProcess):
             return None
 
     def children(self) -> list[str]:
@@ -51,10 +59,23 @@ def _command_line(process: psutil.Process) -> str:
         return ""
 
 
+def _boot() -> str:
+    """Empty where the kernel does not tell, as in some sandboxes."""
+    with contextlib.suppress(FileNotFoundError):
+        return _BOOT.read_text(encoding="ascii").strip()
+    return ""
+
+
+def _ticks(pid: int) -> int:
+    """Of the process with that id. Raises FileNotFoundError, or ProcessLookupError when it ends meanwhile."""
+    _, _, behind_name = (_PROCESSES / str(pid) / "stat").read_bytes().rpartition(b")")  # which may have spaces in it
+    return int(behind_name.split()[_STARTTIME])
+
+
 def note(home: Home, name: str) -> None:
     """Writes down that this process is now the part called `name`."""
-    before = read(home, name)
-    start = Start(os.getpid(), psutil.Process().create_time(), before.count + 1 if before else 1)
+    before, pid = read(home, name), os.getpid()
+    start = Start(pid, _boot(), _ticks(pid), before.count + 1 if before else 1)
     path = _path(home, name)
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".new")

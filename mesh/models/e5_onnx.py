@@ -9,9 +9,9 @@ import onnxruntime
 import torch
 from sentence_transformers import SentenceTransformer
 
+from mesh.models.e5 import EXPORTED
 from mesh.models.wheels import ModelError
 
-EXPORTED = Path("onnx") / "model.onnx"
 INPUTS = ("input_ids", "attention_mask")
 OUTPUT = "last_hidden_state"
 GREATEST_DIFFERENCE = 1e-3

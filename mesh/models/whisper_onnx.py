@@ -47,7 +47,8 @@ def fill(model: Path, cuts: Mapping[str, Path], folder: Path, cache: Path) -> No
     (folder / "encoder.onnx").write_bytes(encoder(whisper))
     mel = {"feature_size": whisper.bands} | _preprocessor(model)
     multilingual = whisper.tokens >= FEWEST_MULTILINGUAL
-    (folder / "about.json").write_text(json.dumps({"multilingual": multilingual, "mel": mel}) + "\n")
+    about = {"multilingual": multilingual, "mel": mel}
+    (folder / "about.json").write_text(json.dumps(about) + "\n", encoding="utf-8")
     tail = whisper_tail.tail(folder / "encoder.onnx", FeatureExtractor(**mel), whisper_tail.speech(cache))
     np.savez(folder / "tail.npz", **cast("dict[str, Any]", tail))
     for part, source in {WHOLE: model, **cuts}.items():
@@ -62,7 +63,7 @@ def fill(model: Path, cuts: Mapping[str, Path], folder: Path, cache: Path) -> No
 def _preprocessor(model: Path) -> dict[str, Any]:
     """What the model says of its feature extractor, where it says anything."""
     try:
-        said = json.loads((model / "preprocessor_config.json").read_text())
+        said = json.loads((model / "preprocessor_config.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     return {name: said[name] for name in _MEL if name in said}
@@ -70,6 +71,6 @@ def _preprocessor(model: Path) -> dict[str, Any]:
 
 def alignment_heads(model: Path, layers: int, heads: int) -> list[tuple[int, int]]:
     """The heads whose attention tells when words are said: those that the model names, else the later half of all."""
-    named = json.loads((model / "config.json").read_text()).get("alignment_heads")
+    named = json.loads((model / "config.json").read_text(encoding="utf-8")).get("alignment_heads")
     default = [(layer, head) for layer in range(layers // 2, layers) for head in range(heads)]
     return sorted((int(layer), int(head)) for layer, head in named or default)

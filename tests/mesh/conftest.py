@@ -1,7 +1,6 @@
 """One mesh for all tests here: real Envoy, Triton, Postgres, NATS, Valkey, and our servers."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -24,12 +23,3 @@ def client(running: RunningMesh) -> Iterator[Client]:
     """Stubs through the edge."""
     with running_mesh.client(running) as stubs:
         yield stubs
-
-
-@pytest.fixture(scope="session")
-def speech_folder() -> Path:
-    """The clips of `make speech`."""
-    folder = Home.from_env().root / "speech"
-    if not (folder / "manifest.jsonl").is_file():
-        pytest.skip("this test needs the demo's clips: `make speech`")
-    return folder

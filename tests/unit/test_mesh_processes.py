@@ -1,9 +1,11 @@
 """Which processes are ours, who holds a port, and the logs they leave."""
 
+import json
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -61,11 +63,35 @@ def test_a_noted_process_is_ours_but_a_reused_id_is_not(home: Home, children: li
     pid = start(children, SLEEP, {})
     folder = home.run / "starts"
     folder.mkdir()
-    created = psutil.Process(pid).create_time()
-    (folder / "nats.json").write_text(f'{{"pid": {pid}, "created": {created}, "count": 1}}')
-    assert [process.pid for process in processes.ours(home)] == [pid]
-    (folder / "nats.json").write_text(f'{{"pid": {pid}, "created": {created - 100}, "count": 1}}')
-    assert processes.ours(home) == []
+    ticks = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[22 - 3])  # field 22, behind the name
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    noted = {"pid": pid, "boot": boot, "ticks": ticks, "count": 1}
+    for changed in ({}, {"ticks": ticks - 1}, {"boot": "an earlier one"}):
+        (folder / "nats.json").write_text(json.dumps(noted | changed))
+        assert [process.pid for process in processes.ours(home)] == ([] if changed else [pid])
+
+
+def test_a_part_is_the_same_process_after_the_clock_was_set(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    starts.note(home, "triton")
+    noted = starts.read_all(home)["triton"]
+    monkeypatch.setattr(psutil.Process, "create_time", lambda _: 0.0)  # in seconds of that clock
+    assert noted.process() == psutil.Process()
+
+
+def test_a_part_is_known_where_the_kernel_gives_its_starts_no_names(
+    home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(starts, "_BOOT", tmp_path / "boot_id")
+    starts.note(home, "triton")
+    assert starts.read_all(home)["triton"].process() == psutil.Process()
+
+
+def test_a_process_that_has_ended_is_nobody(home: Home) -> None:
+    starts.note(home, "nats")
+    noted = starts.read_all(home)["nats"]
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    assert replace(noted, pid=ended.pid).process() is None
 
 
 def test_ending_kills_what_will_not_stop(children: list[subprocess.Popen[bytes]]) -> None:

@@ -31,7 +31,7 @@ def test_each_replica_has_ports_of_its_own_and_the_edge_knows_all(
     running = [part for part in parts(ports, home) if part.command[1:] == ["-m", "servers.asr"]]
     assert [part.name for part in running] == [*(f"asr-{number}" for number in range(1, 9)), "asr-canary"]
     claimed = [name for part in parts(ports, home) for name in part.ports]
-    assert sorted([*claimed, "supervisor"]) == sorted(ports.names())
+    assert sorted([*claimed, "supervisor", "web"]) == sorted(ports.names())
     stable = [part.env["AI2TEXT_LISTEN"] for part in running if part.env["AI2TEXT_VERSION"] == "stable"]
     assert [f"{each.host}:{each.port}" for each in Edge.local(ports, home).asr_stable] == stable
 

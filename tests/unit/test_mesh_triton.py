@@ -1,13 +1,15 @@
 """How Triton is started: its arguments, its environment, what a killed one left behind."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from mesh import model_repository
+from mesh import model_repository, triton
 from mesh.home import Home
+from mesh.models.__main__ import products
 from mesh.ports import Ports
 from mesh.triton import (
     Installation,
@@ -15,6 +17,7 @@ from mesh.triton import (
     command,
     end_orphans,
     environment,
+    path_faults,
     remove_leaked_memory,
     shared_memory_prefix,
 )
@@ -35,7 +38,15 @@ def installation(tmp_path: Path) -> Installation:
     (installation.server / "backends/python/libtriton_python.so").write_text("backend")
     (installation.server / "python_backend_stubs/3.11/triton_python_backend_stub").write_text("stub")
     (installation.venv / "pyvenv.cfg").write_text(f"home = {tmp_path / 'python' / 'bin'}\nversion = 3.11.2\n")
+    (installation.venv / "bin").mkdir()
     return installation
+
+
+def interpreter(installation: Installation, version: str) -> None:
+    """Gives the environment a Python that says of itself that it is this one."""
+    python = installation.venv / "bin" / "python"
+    python.write_text(f"#!/bin/sh\necho {version}\n")
+    python.chmod(0o755)
 
 
 def test_everything_listens_on_the_loopback_at_the_ports_of_the_mesh(installation: Installation, home: Home) -> None:
@@ -82,6 +93,22 @@ def test_whisper_is_given_what_onnx_runtime_takes_of_it_where_that_is(installati
     assert exported() == f"{home.models}/whisper-base-onnx"
     assert exported(AI2TEXT_WHISPER_MODEL="whisper-large") == exported(AI2TEXT_WHISPER_ONNX="") == ""
     assert exported(AI2TEXT_WHISPER_ONNX="/else/where") == "/else/where"
+    (home.models / "fw-medium-onnx").mkdir()  # of a model elsewhere too it is in the models folder
+    assert exported(AI2TEXT_WHISPER_MODEL="/data/fw-medium") == f"{home.models}/fw-medium-onnx"
+
+
+def test_what_is_made_of_a_whisper_elsewhere_is_what_triton_is_given(
+    installation: Installation, home: Home, tmp_path: Path
+) -> None:
+    own = tmp_path / "data" / "fw-medium"
+    own.mkdir(parents=True)
+    (own / "vocabulary.txt").write_text("a\n" * 51_864)
+    (own / "model.bin").touch()
+    *_, cut, exported = products(home, speech_too=False, tiny_too=False, own_models=[str(own)])
+    for product in (cut, exported):
+        product.folder.mkdir(parents=True)
+    found = environment(installation, home, {"AI2TEXT_WHISPER_MODEL": str(own)})
+    assert (found["AI2TEXT_WHISPER_CUTS"], found["AI2TEXT_WHISPER_ONNX"]) == (str(cut.folder), str(exported.folder))
 
 
 def test_on_a_gpu_whisper_is_given_no_cuts_and_the_libraries_of_cuda(installation: Installation, home: Home) -> None:
@@ -160,9 +187,44 @@ def test_an_environment_without_triton_is_told_of(tmp_path: Path) -> None:
     assert "make setup" in Installation(tmp_path / "nowhere").missing()[0]
 
 
-def test_another_pythons_library_is_told_of(installation: Installation) -> None:
-    (installation.venv / "pyvenv.cfg").write_text("home = /nowhere/bin\nversion = 3.11.999\n")
-    assert "3.11.999" in installation.missing()[0] or "apt install" in installation.missing()[0]
+@pytest.mark.parametrize(
+    ("library", "python", "fault"),
+    [
+        ("3.11.2", "3.11.2", None),
+        ("3.11.9", "3.11.9", None),  # both upgraded since the environment was made
+        ("3.11.0rc1", "3.11.0rc1", None),  # of which pyvenv.cfg has 3.11.0
+        ("3.11.2", "3.11.999", "is Python 3.11.2 but the Python of .* is 3.11.999: remove "),
+        ("3.11.2", "", "the Python of .* does not run: remove "),
+    ],
+)
+def test_another_pythons_library_is_told_of(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, library: str, python: str, fault: str | None
+) -> None:
+    monkeypatch.setattr(triton, "_version_of", lambda _: library)
+    if python:
+        interpreter(installation, python)
+    told = installation.missing()
+    assert (len(told) == 1 and re.search(fault, told[0])) if fault else not told
+
+
+def test_a_python_without_a_library_is_told_of(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(triton, "LIBPYTHON", "libpython3.11.so.none")
+    assert "apt install libpython3.11" in installation.missing()[0]
+
+
+@pytest.mark.parametrize("mark", [*" \t'\"\\$`&|;<>()[]{}*?"])
+def test_a_home_that_the_shell_of_triton_would_misread_is_told_of(tmp_path: Path, mark: str) -> None:
+    home = Home(tmp_path / f"a{mark}b", tmp_path / "models")
+    [fault] = path_faults(home)
+    assert repr(mark) in fault
+    assert f"set AI2TEXT_HOME to a folder without such marks, not to {home.root}" in fault
+
+
+def test_a_home_of_other_letters_and_marks_is_as_good_as_any(tmp_path: Path) -> None:
+    home = Home(tmp_path / "tiếng-Việt_+1,~@%=.x#!", tmp_path / "the models")
+    assert path_faults(home) == []
+    said = subprocess.run(["bash", "-c", f"exec printf %s {home.triton}"], capture_output=True, text=True, check=True)
+    assert said.stdout == str(home.triton)
 
 
 def test_only_this_meshs_memory_is_removed(home: Home, tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ from mesh import model_repository
 from mesh.home import Home
 from mesh.triton import Installation
 
+pytestmark = pytest.mark.timeout(300)
+
 TEXTS = ["query: trời mưa ở Huế", "passage: " + "Hôm nay trời đẹp. " * 30, "passage: it rains", "query: rain?"] * 3
 PAIRS = [("query: mưa", "passage: it rains"), ("query: mưa", "query: mưa"), ("query: rain?", "passage: trời nắng")]
 SCRIPT = """

@@ -28,6 +28,8 @@ from vectors import supported
 from vocabulary import Vocabulary
 from waveform import SAMPLE_RATE
 
+pytestmark = pytest.mark.timeout(300)
+
 LONGEST_S = 10
 
 
