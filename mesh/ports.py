@@ -63,6 +63,7 @@ _OFFSETS = {
     "asr_7_metrics": 49,
     "asr_8": 50,
     "asr_8_metrics": 51,
+    "web": 52,
 }
 SPAN = max(_OFFSETS.values())
 
@@ -123,6 +124,8 @@ class Ports:
     asr_7_metrics: int
     asr_8: int
     asr_8_metrics: int
+    web: int
+    """The page for live captions, which is no part of the mesh: `make web` serves it."""
 
     @classmethod
     def from_base(cls, base: int) -> "Ports":

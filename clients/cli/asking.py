@@ -48,11 +48,11 @@ class Asking:
 
     def run(self, read: Callable[[str], str] = input) -> None:
         """Take lines until there are no more, or until told to quit. Ctrl-C gives up the line, or the search."""
-        if self._common.query:
-            self._guarded(self._common.query)
+        given = self._common.query
         while True:
             try:
-                if not self._guarded(read(PROMPT).strip()):
+                line, given = given or read(PROMPT).strip(), ""
+                if not self._guarded(line):
                     return
             except EOFError:
                 self._console.print()

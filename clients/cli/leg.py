@@ -133,14 +133,19 @@ class Leg:
     async def _send(self, tape: Tape, position: int) -> None:
         """Sends the tape and then the end. Silence stands for what the tape has forgotten."""
         with contextlib.suppress(*CALL_IS_OVER):
-            for silence in silences((tape.start - position) // tape.bytes_per_ms):
-                await self._write(silence)
-            position = max(position, tape.start)
-            while piece := await self._next(tape, position):
+            while piece := await self._next(tape, position := await self._caught_up(tape, position)):
                 await self._write(Request(audio=piece))
                 position += len(piece)
             self._half_closed = True
             await self._call.done_writing()
+
+    async def _caught_up(self, tape: Tape, position: int) -> int:
+        """Where to go on: `position`, or when the tape has forgotten what lies there, its start."""
+        while position < (start := tape.start):
+            for silence in silences((start - position) // tape.bytes_per_ms):
+                await self._write(silence)
+            position = start
+        return position
 
     async def _next(self, tape: Tape, position: int) -> bytes:
         """What follows, when it may; while the source is silent, a message now and then says that we are there."""

@@ -11,7 +11,7 @@ from clients.cli.leg import Header, Leg, Request, Response
 from clients.cli.patience import Patience, Persistence, Stalled, passes
 from clients.cli.problem import Problem
 from clients.cli.refusal import Refusal
-from clients.cli.tape import UNSETTLED_MS, Tape
+from clients.cli.tape import KEPT_MS, LONGEST_UNREAD_MS, UNSETTLED_MS, Tape
 from clients.cli.timeline import Place
 from clients.cli.wish import Wish
 
@@ -46,7 +46,8 @@ class LiveStream:
     stream is lost, or its server closes, the session is resumed with the sound that was not settled; the source goes
     on meanwhile. It is given up when it has not gone further for `patience_s`.
 
-    `unhurried` sound can wait: no more is sent than can be resumed, and a server that is full is asked again.
+    `unhurried` sound can wait: no more is sent than can be resumed, and a server that is full is asked again. `live`
+    sound cannot be held back: while there is no stream it is kept for `patience_s`, but for half an hour at most.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class LiveStream:
         patience_s: float = PATIENT_FOR_S,
         stalled_after_s: float = STALLED_AFTER_S,
         unhurried: bool = False,
+        live: bool = False,
     ) -> None:
         self.resumes = 0
         """How often the session went on over another stream."""
@@ -68,12 +70,18 @@ class LiveStream:
         self._stalled_after_s = stalled_after_s
         self._patience = Patience(patience_s, when_full=True) if unhurried else Patience()
         self._persistence = Persistence(patience_s)
-        self._tape = Tape(wish.bytes_per_ms, unsettled_ms=UNSETTLED_MS if unhurried else None)
+        self._tape = Tape(
+            wish.bytes_per_ms,
+            unsettled_ms=UNSETTLED_MS if unhurried else None,
+            unread_ms=_unread_ms(patience_s) if live else None,
+        )
         self._session = speech_service_pb2.SessionStarted()
         self._place = Place()
         self._next_final = 0
         self._processed_ms = 0
         self._settled_ms = 0
+        self._said_ms = dict.fromkeys(range(wish.channel_count), 0)
+        """Where the last final of each channel ends."""
 
     @property
     def session_id(self) -> str:
@@ -133,7 +141,7 @@ class LiveStream:
         lost_at_s, problem, anew = clock(), why, False
         while True:
             await self._persistence.pause(problem)
-            if old.is_finished or (anew and self._is_all_settled()):
+            if old.is_finished or (anew and self._is_all_said()):
                 return None
             try:
                 leg = await (self._opened_anew() if anew else self._reopened())
@@ -161,9 +169,9 @@ class LiveStream:
         return leg
 
     async def _opened_anew(self) -> Leg:
-        """A new session, which begins at what is kept."""
+        """A new session, which begins at what is kept and was not yet said."""
         leg = await Leg.opened(self._connect, (), self._config(), REOPENED_WITHIN_S)
-        self._enter(leg, Place(self._tape.start // self._tape.bytes_per_ms, self._next_final))
+        self._enter(leg, Place(self._anew_from_ms(), self._next_final))
         return leg
 
     def _enter(self, leg: Leg, place: Place) -> None:
@@ -180,6 +188,7 @@ class LiveStream:
             self._persistence.progressed()
         if is_final:
             self._next_final = here.final.final_index + 1
+            self._said_ms[here.final.channel] = here.final.end_ms
         self._processed_ms = max(self._processed_ms, here.cursors.processed_ms)
         self._settled_ms = max(self._settled_ms, here.cursors.final_ms)
         self._tape.forget_before(self._settled_ms * self._tape.bytes_per_ms)
@@ -192,13 +201,23 @@ class LiveStream:
         """The position on the tape at which the newest stream begins."""
         return (self._place.begin_ms + self._session.replay_from_ms) * self._tape.bytes_per_ms
 
+    def _anew_from_ms(self) -> int:
+        """Where a new session begins. The tape keeps sound from before the end of the last final, for the old session
+        wants it again; a new one would say its words once more.
+        """
+        return max(self._tape.start // self._tape.bytes_per_ms, min(self._said_ms.values()))
+
     def _missing_ms(self, anew: bool) -> int:
         """Of the sound that the newest stream should have: what is neither settled nor kept."""
-        begin_ms = 0 if anew else self._place.begin_ms + self._session.replay_from_ms
+        begin_ms = min(self._said_ms.values()) if anew else self._place.begin_ms + self._session.replay_from_ms
         return max(0, self._tape.start // self._tape.bytes_per_ms - max(begin_ms, self._settled_ms))
 
-    def _is_all_settled(self) -> bool:
-        return self._tape.is_over and self._tape.start == self._tape.end
+    def _is_all_said(self) -> bool:
+        return self._tape.is_over and self._anew_from_ms() * self._tape.bytes_per_ms >= self._tape.end
+
+
+def _unread_ms(patience_s: float) -> int:
+    return int(min(max(KEPT_MS, patience_s * 1000), LONGEST_UNREAD_MS))
 
 
 def _is_forgotten(problem: Problem) -> bool:

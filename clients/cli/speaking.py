@@ -3,7 +3,7 @@
 from clients.cli import terminal
 from clients.cli.captions import Captions, JsonCaptions, PlainCaptions, TerminalCaptions
 from clients.cli.connection import Connect
-from clients.cli.interruption import ending
+from clients.cli.interruption import Aborted, ending
 from clients.cli.live_stream import PATIENT_FOR_S, Resumption
 from clients.cli.problem import Problem
 from clients.cli.sources import Source
@@ -35,16 +35,15 @@ async def speak(
 ) -> Tally:
     """Streams at the pace of speech until the source ends or Ctrl-C. Raises Problem, Aborted.
 
-    A lost stream is resumed, with a line about it. When it cannot be, a note says what is stored already.
+    A lost stream is resumed, with a line about it. When it cannot be, or the user gives up, a note says what is stored.
     """
     tally = Tally()
     stream = SpeechStream(connect, wish, lambda resumption: captions.note(resumed_line(resumption)), patience_s)
     try:
         with captions.shown() as show, ending(stream.stop, _tell_ending):
             await stream.live(source, tally.counting(show), speed)
-    except Problem:
-        if tally.recording_id:
-            _tell_stored(tally)
+    except (Problem, Aborted):
+        _tell_stored(tally)
         raise
     return tally
 
@@ -57,10 +56,12 @@ def resumed_line(resumption: Resumption) -> str:
     return f"{lost}; {how} after {resumption.after_s:.1f} s, {missing}"
 
 
+def _tell_stored(tally: Tally) -> None:
+    """Says which recordings have what was heard until it broke off; nothing where none has any."""
+    if tally.recording_ids:
+        upto, where = clock(tally.finals[-1].end_ms), " and ".join(tally.recording_ids)
+        terminal.notes().print(f"What was said up to {upto} is in recording {where}.", style="dim", soft_wrap=True)
+
+
 def _tell_ending() -> None:
     terminal.notes().print("\nfinishing what was said; Ctrl-C again to give up", style="dim")
-
-
-def _tell_stored(tally: Tally) -> None:
-    upto, where = clock(tally.finals[-1].end_ms), " and ".join(tally.recording_ids)
-    terminal.notes().print(f"What was said up to {upto} is in recording {where}.", style="dim", soft_wrap=True)

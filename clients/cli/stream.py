@@ -52,13 +52,14 @@ class SpeechStream:
     async def live(self, source: Source, show: Show, speed: float = 1.0) -> None:
         """At the pace of speech, times `speed`. Returns when the last final was shown. Raises Problem."""
         pace = None if source.is_live else speed
-        await self._run(paced(source.chunks(LIVE_CHUNK_MS), pace, self.stop, self._wish.bytes_per_ms), show)
+        chunks = paced(source.chunks(LIVE_CHUNK_MS), pace, self.stop, self._wish.bytes_per_ms)
+        await self._run(chunks, show, live=source.is_live)
 
     async def unpaced(self, source: Source, show: Show) -> None:
         """As fast as the server takes it, when it takes it. Returns when the last final was shown. Raises Problem."""
         await self._run(paced(source.chunks(FILE_CHUNK_MS), None, self.stop), show, unhurried=True)
 
-    async def _run(self, chunks: AsyncIterator[bytes], show: Show, unhurried: bool = False) -> None:
+    async def _run(self, chunks: AsyncIterator[bytes], show: Show, unhurried: bool = False, live: bool = False) -> None:
         stream = LiveStream(
             self._connect,
             self._wish,
@@ -67,6 +68,7 @@ class SpeechStream:
             patience_s=self._patience_s,
             stalled_after_s=self._stalled_after_s,
             unhurried=unhurried,
+            live=live,
         )
         try:
             await stream.run(self._noted(chunks))

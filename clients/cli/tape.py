@@ -6,6 +6,8 @@ KEPT_MS = 120_000
 """How much of what was sent, and as much again of what was not, is kept. A server settles sound long before that."""
 UNSETTLED_MS = 60_000
 """How much sound that can wait may be under way: buffers on the way to a server hold many minutes of it."""
+LONGEST_UNREAD_MS = 1_800_000
+"""How much of a microphone is kept at most while nothing can be sent: 58 MB."""
 
 
 class Tape:
@@ -14,14 +16,25 @@ class Tape:
     One task records while another reads. What was sent is kept until it is settled, and unsent sound until it is sent.
     """
 
-    def __init__(self, bytes_per_ms: int, keep_ms: int = KEPT_MS, unsettled_ms: int | None = None) -> None:
-        """`unsettled_ms`: how much `let_settle` lets be unsettled; None sets no bound."""
+    def __init__(
+        self,
+        bytes_per_ms: int,
+        keep_ms: int = KEPT_MS,
+        unsettled_ms: int | None = None,
+        unread_ms: int | None = None,
+    ) -> None:
+        """`unsettled_ms`: how much `let_settle` lets be unsettled; None sets no bound.
+
+        `unread_ms`: for a source that cannot be held back, as a microphone: so much of it is kept beside `keep_ms` of
+        what was read, and of what is more the oldest goes. None holds the source back.
+        """
         self.bytes_per_ms = bytes_per_ms
         self.start = 0
         self.is_over = False
         """The source has ended: nothing is recorded any more."""
         self._keep = keep_ms * bytes_per_ms
         self._most_unsettled = None if unsettled_ms is None else unsettled_ms * bytes_per_ms
+        self._most = None if unread_ms is None else (keep_ms + unread_ms) * bytes_per_ms
         self._bytes = bytearray()
         self._read_to = 0
         self._grown = asyncio.Event()
@@ -34,11 +47,13 @@ class Tape:
         return self.start + len(self._bytes)
 
     async def record(self, chunk: bytes) -> None:
-        """Adds to the end. Waits while so much is unread that the source has to be held back."""
-        while self.end - self._read_to >= self._keep:
+        """Adds to the end. Waits while so much is unread that a source that can be held back has to be."""
+        while self._most is None and self.end - self._read_to >= self._keep:
             self._read.clear()
             await self._read.wait()
         self._bytes += chunk
+        if self._most is not None:
+            self.forget_before(self.end - self._most)
         self._grown.set()
 
     def finish(self) -> None:
@@ -47,7 +62,8 @@ class Tape:
         self._grown.set()
 
     async def read(self, position: int, most: int) -> bytes:
-        """At most `most` bytes from `position` on; waits until there are any, and is empty at the end of all.
+        """At most `most` bytes from `position` on, which is not before `start`; waits until there are any, and is empty
+        at the end of all.
 
         The reader has sent what lies before `position`. Of that too much is not kept for ever, settled or not.
         """

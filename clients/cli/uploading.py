@@ -17,7 +17,7 @@ from clients.cli.connection import UNARY_DEADLINE_S, Connection, refused_in_word
 from clients.cli.media_files import Fingerprint
 from clients.cli.patience import Patience
 from clients.cli.problem import Problem
-from clients.cli.refusal import Refusal
+from clients.cli.refusal import Code, Refusal
 
 LARGE_BYTES = 64 * 1024 * 1024
 """A file that is larger goes in parts."""
@@ -26,7 +26,8 @@ PATIENT_FOR_S = 120.0
 ROUNDS_WITHOUT_PROGRESS = 8
 LONGEST_PAUSE_S = 15.0
 SLOWEST_BYTES_PER_S = 64 * 1024
-COMPLETE_DEADLINE_S = 600.0
+COMPLETE_DEADLINE_S = 3600.0
+"""The server reads the whole file through, slowly where its store is slow."""
 HTTP_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=60)
 
 T = TypeVar("T")
@@ -117,7 +118,8 @@ class Uploader:
             except PartRefused as refused:
                 problem: Problem = refused
             except Refusal as refusal:
-                if refusal.details.reason != "UPLOAD_INCOMPLETE":
+                # Whoever took too long has not done it by halves: all that was called may be called again.
+                if refusal.details.reason != "UPLOAD_INCOMPLETE" and refusal.code is not Code.DEADLINE_EXCEEDED:
                     await patience.wait_or_raise(refusal)
                     continue
                 problem = refusal

@@ -18,8 +18,6 @@ from clients.cli.setup import Setup
 from mesh.ports import HOST
 
 SITE = Path(__file__).parent / "dist" / "site"
-PORT_OFFSET = 40
-"""Where the page is, counted from the edge: well above the ports of the mesh."""
 
 
 class Page(SimpleHTTPRequestHandler):
@@ -55,7 +53,7 @@ def main() -> None:
     try:
         setup = Setup.read(os.environ)
         token = setup.token()
-        with served(port=setup.ports.base + PORT_OFFSET) as page:
+        with served(port=setup.ports.web) as page:
             print("Live captions in your browser; Ctrl-C ends.\n")
             print(f"  {address(page, str(setup.endpoint), token)}", flush=True)
             threading.Event().wait()

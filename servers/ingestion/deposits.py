@@ -73,11 +73,14 @@ class Deposits:
         return Deposited(recording, operation(registration.recording_id)), registration
 
     async def repeat(self, owner: Owner, registration: Registration) -> Deposited | None:
-        """Answer as the first time, when the recording was registered; None when the file is gone."""
+        """Answer as the first time, when the recording was registered; None when only its file is gone.
+
+        AlreadyExists when the recording was deleted: to send the file again would not bring it back.
+        """
         async with self._locks.holding(registration.key), self._kept_or_let_go(owner, registration.key):
+            recording = await self._registry.create(owner, registration)
             if await self._store.head(registration.key) is None:
                 return None
-            recording = await self._registry.create(owner, registration)
             return Deposited(recording, operation(registration.recording_id))
 
     async def release(self, tenant: str, key: str) -> bool:

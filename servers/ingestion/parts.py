@@ -207,7 +207,8 @@ class PartedUploads:
                 await spool.add(chunk)
 
     async def _again(self, owner: Owner, name: str, state: State) -> Deposited:
-        """What the first call answered, unless the recording and its file have been deleted since."""
+        """What the first call answered. AlreadyExists when the recording was deleted since; UploadNotFound when only
+        its file is gone, so that it can be sent again."""
         assert state.registration is not None
         deposited = await self._deposits.repeat(owner, state.registration)
         if deposited is None:

@@ -118,7 +118,8 @@ class MemoryOperations:
         file = self._running(job)
         if file is None:
             return False
-        self._put(job, replace(file, progress=progress))
+        tries = 1 if progress.done_ms > file.progress.done_ms else file.tries
+        self._put(job, replace(file, progress=progress, tries=tries))
         return True
 
     async def holds(self, job: Job) -> bool:

@@ -19,6 +19,8 @@ RECORDING_ID = "0198a5e0-0000-7000-8000-000000000001"
 PARTIAL_EVERY_MS = 300
 VERSION = "canary"
 MANY = 1_000_000_000
+REPLAYED_MS = 200
+"""How far before the end of the last final a resumed session begins, and its `final_ms` lies."""
 
 Response = speech_service_pb2.StreamingRecognizeResponse
 
@@ -57,8 +59,16 @@ class Session:
     """The newest stream."""
 
     @property
+    def channels(self) -> int:
+        return max(self.config.format.channel_count, 1)
+
+    @property
     def bytes_per_ms(self) -> int:
-        return BYTES_PER_MS * max(self.config.format.channel_count, 1)
+        return BYTES_PER_MS * self.channels
+
+    @property
+    def replay_from_ms(self) -> int:
+        return max(0, self.settled_ms - REPLAYED_MS)
 
     @property
     def heard_ms(self) -> int:
@@ -72,7 +82,10 @@ def digest(audio: bytes) -> str:
 
 @dataclass
 class Speech(speech_service_pb2_grpc.SpeechServiceServicer):
-    """Hears everything, and says `said`, or the digest of it, after every `final_every_ms` and at the end."""
+    """Hears everything, and says `said`, or the digest of it, after every `final_every_ms` and at the end.
+
+    Of several channels each has its turn.
+    """
 
     said: str = "Xin chào Việt Nam."
     final_every_ms: int = MANY
@@ -127,7 +140,7 @@ class Speech(speech_service_pb2_grpc.SpeechServiceServicer):
         with self._lock:
             for session in self.sessions:
                 if (session.name, f"secret of {session.name}") == (resume.session_id, resume.resume_token):
-                    del session.audio[session.settled_ms * session.bytes_per_ms :]
+                    del session.audio[session.replay_from_ms * session.bytes_per_ms :]
                     session.holder = context
                     return session
         abort(context, errors.SessionNotFound("there is no such session"))
@@ -178,7 +191,8 @@ class Speech(speech_service_pb2_grpc.SpeechServiceServicer):
                 room = size - len(session.audio) % size
                 session.audio += audio[:room]
                 audio = audio[room:]
-                finals = [self._final(session)] if len(session.audio) % size == 0 else []
+                is_due = len(session.audio) % size == 0 and session.heard_ms > session.settled_ms
+                finals = [self._final(session)] if is_due else []
             yield from finals
 
     def _break(self, act: Act, context: Any) -> None:
@@ -198,7 +212,7 @@ class Speech(speech_service_pb2_grpc.SpeechServiceServicer):
             session_id=session.name,
             recording_id="" if session.config.storage_disabled else RECORDING_ID,
             resume_token=f"secret of {session.name}",
-            replay_from_ms=session.settled_ms,
+            replay_from_ms=session.replay_from_ms,
             server_version=VERSION,
         )
         return self._response(session, session_started=started)
@@ -222,6 +236,7 @@ class Speech(speech_service_pb2_grpc.SpeechServiceServicer):
             end_ms=end,
             language_code="vi",
             confidence=0.8,
+            channel=len(session.finals) % session.channels,
         )
         session.finals.append(final)
         session.settled_ms = end
@@ -231,7 +246,7 @@ class Speech(speech_service_pb2_grpc.SpeechServiceServicer):
         cursors = result_pb2.Cursors(
             received_ms=session.heard_ms,
             processed_ms=session.heard_ms,
-            final_ms=session.heard_ms if self.hears_silence else session.settled_ms,
+            final_ms=session.heard_ms if self.hears_silence else session.replay_from_ms,
             final_index=len(session.finals),
         )
         return Response(cursors=cursors, **event)

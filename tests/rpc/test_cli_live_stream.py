@@ -19,7 +19,7 @@ from clients.cli.setup import Setup
 from clients.cli.wish import Wish
 from servers.common import errors
 from tests.rpc.cli_edge import TOKEN, Edge, serving
-from tests.rpc.cli_speech import VERSION, Act, Speech, digest
+from tests.rpc.cli_speech import REPLAYED_MS, VERSION, Act, Speech, digest
 
 FINAL_MS = 500
 SOUND = random.Random(3).randbytes(2_600 * BYTES_PER_MS)
@@ -235,6 +235,14 @@ async def test_a_forgotten_session_is_followed_by_a_new_one(speech: Speech, talk
     assert [response.cursors.final_index for response in talk.responses][-1] == 6
     assert (stream.session_id, stream.resumes, talk.resumptions[0].is_anew) == ("s2", 0, True)
     assert talk.resumptions[0].missing_ms == 0
+
+
+async def test_a_new_session_begins_where_one_of_the_channels_is_not_yet_said(speech: Speech, talk: Talk) -> None:
+    """Finals end at 500 ms in the one and at 1000 ms in the other; the sound before 800 ms is settled."""
+    stereo = random.Random(7).randbytes(1_200 * BYTES_PER_MS * 2)
+    speech.acts = [Act(break_after_ms=1_100, breaks=DRAINING, forgets=True)]
+    await talk.speak(stereo, wish=Wish(channel_count=2))
+    assert speech.sessions[1].audio == stereo[(1_000 - REPLAYED_MS) * BYTES_PER_MS * 2 :]
 
 
 async def test_a_session_forgotten_after_its_end_needs_no_other(speech: Speech, talk: Talk) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -17,7 +18,7 @@ from clients.cli.tally import Tally
 from clients.cli.wish import Wish
 from servers.common import errors
 from tests.rpc.cli_edge import TOKEN, Edge, serving
-from tests.rpc.cli_speech import Act
+from tests.rpc.cli_speech import Act, Speech
 
 
 class Sound:
@@ -123,6 +124,35 @@ async def test_what_can_wait_is_not_sent_further_than_it_could_be_resumed(edge: 
     await SpeechStream(connect, Wish(), told.append, stalled_after_s=1).unpaced(Sound(300), Tally().keep)
     assert [(resumption.missing_ms, resumption.is_anew) for resumption in told] == [(0, False)]
     assert edge.speech.received_ms == 300_000
+
+
+class Talker(Sound):
+    """Speaks for a second, and on when its server is lost; when all is said the server comes back."""
+
+    is_live = True
+
+    def __init__(self, seconds: int, speech: Speech) -> None:
+        super().__init__(seconds)
+        self.speech = speech
+
+    def chunks(self, chunk_ms: int) -> Iterator[bytes]:
+        for number, chunk in enumerate(super().chunks(1_000)):
+            while number == 1 and len(self.speech.firsts) < 2:
+                time.sleep(0.01)
+            yield chunk
+        self.speech.always = Act()
+
+
+async def test_a_speaker_is_heard_while_the_server_is_away_and_what_is_too_much_is_told(
+    edge: Edge, connect: Connect
+) -> None:
+    """A microphone that has to wait loses sound by itself, and nobody knows how much."""
+    edge.speech.acts = [Act(break_after_ms=1_000, breaks=errors.Draining("going away"))]
+    edge.speech.always = Act(refuse=errors.Draining("going away"))
+    told: list[Resumption] = []
+    await SpeechStream(connect, Wish(), told.append, patience_s=130).live(Talker(400, edge.speech), Tally().keep)
+    assert told[0].missing_ms == (400 - 120 - 130) * 1_000
+    assert edge.speech.received_ms == 400_000
 
 
 async def test_a_server_that_ends_too_early(edge: Edge, connect: Connect) -> None:

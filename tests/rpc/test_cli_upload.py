@@ -181,6 +181,12 @@ def test_an_upload_that_the_server_finds_incomplete_goes_on(run: Shell, edge: Ed
     assert run(sparse(tmp_path / "large.mkv", 70 << 20)).exit_code == 0
 
 
+def test_a_large_file_whose_end_takes_too_long_is_asked_for_again(run: Shell, edge: Edge, tmp_path: Path) -> None:
+    edge.ingestion.refusals = [errors.StreamIdle("no answer in time")]
+    assert run(sparse(tmp_path / "large.mkv", 70 << 20)).exit_code == 0
+    assert sorted(edge.ingestion.puts) == [1, 2, 3]
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

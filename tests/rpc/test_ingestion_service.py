@@ -690,8 +690,23 @@ async def test_a_completed_upload_whose_recording_was_deleted_is_not_registered_
     send(store, plan, CLIP)
     answer = await completing(server, plan.upload_id)
     await delete(server, answer.recording.recording_id)
+    for _ in range(2):  # said at once, without a second upload
+        assert (await create(server, file)).parts == []
+        assert (await refusal(completing(server, plan.upload_id))).reason == "ALREADY_EXISTS"
+    assert list(store.contents) == [state_key("acme", plan.upload_id)]
+
+
+async def test_a_completed_upload_whose_file_alone_is_gone_is_sent_again(server: Served, store: MemoryObjects) -> None:
+    file = announced(CLIP)
+    plan = await create(server, file)
+    send(store, plan, CLIP)
+    answer = await completing(server, plan.upload_id)
+    await store.delete(answer.recording.object.key)
     assert (await refusal(completing(server, plan.upload_id))).reason == "UPLOAD_NOT_FOUND"
-    assert not store.contents
+    again = await create(server, file)
+    send(store, again, CLIP)
+    assert (await completing(server, again.upload_id)).recording == answer.recording
+    assert answer.recording.object.key in store.contents
 
 
 async def delete(server: Served, name: str) -> None:

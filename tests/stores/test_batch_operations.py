@@ -169,9 +169,10 @@ async def test_a_file_that_failed_begins_anew_where_it_was(store: Store, acme: s
     new = new_operation()
     await store.add(acme, new, [])
     progress = Progress(str(uuid.uuid4()), 60_000, 32_000, 7)
-    for _ in range(3):
+    await store.begin(job(acme, new))
+    await store.advance(job(acme, new), progress)
+    for _ in range(2):
         await store.begin(job(acme, new))
-    await store.advance(job(acme, new, attempt=3), progress)
     await store.fail(job(acme, new, attempt=3), UNDECODABLE)
     failed = (await operation_of(store, acme, new)).files[0]
     assert failed.failure == Failure(3, "AUDIO_UNDECODABLE", str(UNDECODABLE))
@@ -179,6 +180,17 @@ async def test_a_file_that_failed_begins_anew_where_it_was(store: Store, acme: s
     begun = await store.begin(job(acme, new))
     assert begun is not None
     assert (begun.state, begun.tries, begun.progress, begun.failure) == (FileState.RUNNING, 1, progress, None)
+
+
+async def test_a_file_that_comes_further_was_tried_once(store: Store, acme: str) -> None:
+    new = new_operation()
+    await store.add(acme, new, [])
+    for attempt, done_ms, tries in ((1, 0, 1), (2, 0, 2), (3, 32_000, 1), (4, 32_000, 2), (5, 64_000, 1)):
+        await store.begin(job(acme, new))
+        await store.advance(job(acme, new, attempt=attempt), Progress(done_ms=done_ms))
+        assert (await operation_of(store, acme, new)).files[0].tries == tries
+    await store.put_back(job(acme, new, attempt=5), counted=False)
+    assert (await operation_of(store, acme, new)).files[0].tries == 0
 
 
 @pytest.mark.parametrize(("counted", "tries"), [(True, 2), (False, 1)])

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 
@@ -395,6 +395,35 @@ async def test_any_other_error_is_tried_again_ten_times(world: World) -> None:
     assert world.file.failure is not None
     assert world.file.failure.reason == "INTERNAL"
     assert "secret" not in world.file.failure.message
+
+
+async def test_errors_of_a_file_that_comes_further_each_time_do_not_add_up(world: World) -> None:
+    """A model that fails now and then, over the hours that a long file takes."""
+    for _ in range(TRIES - 1):
+        await world.ledger.begin(JOB)
+    for done in (3, 6):
+        world.recognizer = Loudness(before=failing_at(3))
+        with pytest.raises(RuntimeError):
+            await world.transcriber().transcribe(JOB)
+        assert (world.file.state, world.file.tries) == (FileState.QUEUED, 1)
+        assert world.file.progress.segment_count == done
+    world.recognizer = Loudness(before=failing_at(0))
+    for tries in range(2, TRIES):
+        with pytest.raises(RuntimeError):
+            await world.transcriber().transcribe(JOB)
+        assert world.file.tries == tries
+    with pytest.raises(InvalidInput, match="gave up after 10 tries"):
+        await world.transcriber().transcribe(JOB)
+
+
+def failing_at(request: int) -> Callable[[int], None]:
+    """What fails at the request of that number, which would begin another round."""
+
+    def fail(number: int) -> None:
+        if number >= request:
+            raise RuntimeError
+
+    return fail
 
 
 class Slow(Loudness):

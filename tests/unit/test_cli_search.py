@@ -231,10 +231,15 @@ class Service:
         self.heard = list[str]()
         self.live = False
         self.broken = False
+        self.given_up = 0
+        """How many questions the user gives up."""
 
     def ask(self, question: Question) -> Answer:
         if self.broken:
             raise Problem("The edge is away.")
+        if self.given_up:
+            self.given_up -= 1
+            raise KeyboardInterrupt
         self.asked.append(question)
         more = "" if question.page_token else "t1"
         found = [hit(1), hit(2)] if question.query != "nothing" else []
@@ -282,6 +287,15 @@ def test_each_line_is_a_query_with_the_options_in_common(service: Service) -> No
 def test_what_was_asked_on_the_command_line_comes_first(service: Service) -> None:
     conversation(service, "sau", common=Question("trước"))
     assert [one.query for one in service.asked] == ["trước", "sau"]
+
+
+def test_a_question_that_is_given_up_is_followed_by_the_prompt_also_the_first(service: Service) -> None:
+    service.given_up = 2
+    try:
+        conversation(service, "cũng", "sau", common=Question("trước"))
+    except KeyboardInterrupt:
+        pytest.fail("which would end the tests as well")
+    assert [one.query for one in service.asked] == ["sau"]
 
 
 def test_the_next_page(service: Service, capsys: pytest.CaptureFixture[str]) -> None:

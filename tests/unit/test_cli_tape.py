@@ -66,6 +66,16 @@ async def test_the_source_is_held_back_while_too_much_is_unread() -> None:
     assert tape.start == 0, "what was not read yet is no reason to forget"
 
 
+async def test_a_source_that_cannot_be_held_back_loses_the_oldest() -> None:
+    tape = Tape(MS, keep_ms=10, unread_ms=20)
+    for begin in range(0, 30, 10):
+        await tape.record(sound(begin, begin + 10))
+    assert tape.start == 0
+    await tape.record(sound(30, 35))
+    assert (tape.start, tape.end) == (5 * MS, 35 * MS)
+    assert await tape.read(5 * MS, MS) == sound(5, 6)
+
+
 async def test_of_what_was_read_only_the_newest_is_kept() -> None:
     tape = Tape(MS, keep_ms=10)
     for begin in range(0, 100, 5):

@@ -2,8 +2,9 @@
 
 import functools
 import os
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -36,18 +37,21 @@ def transcribe(
     """Turn sound files into text, subtitles or JSON.
 
     The text is printed, or written with --output. Each file becomes a recording that search finds, unless --no-store.
+    When it ends too early, also by Ctrl-C, what was heard until then is printed, or written to a file beside --output
+    whose name ends in .partial.
     """
     sources = [AudioFile(file) for file in files]
     targets = _targets(files, output, form)
     setup = running.setup_of(context)
     for source, target in zip(sources, targets, strict=True):
         wish = Wish(language, partials_disabled=True, storage_disabled=no_store, title=source.title)
-        work = functools.partial(_listened, source=source, wish=wish)
-        tally = running.connecting_run(setup, "ai2text transcribe", work)
-        if len(sources) > 1 and target is None and form is Format.TXT:
-            terminal.output().print(f"== {source.path}", markup=False, soft_wrap=True)
-        _deliver(finals.written(tally.refined, form, _about(source, tally)), target)
-        _note(source, tally, target)
+        transcript = _Transcript(source, form, target, is_headed=len(sources) > 1 and form is Format.TXT)
+        try:
+            running.connecting_run(setup, "ai2text transcribe", functools.partial(_listen, wish, transcript))
+        except BaseException:  # Ctrl-C is none of the others
+            transcript.rescue()
+            raise
+        transcript.deliver()
 
 
 def _targets(files: list[Path], output: Path | None, form: Format) -> list[Path | None]:
@@ -77,18 +81,71 @@ def _writable(target: Path) -> Path:
     return target
 
 
-async def _listened(connect: Connect, source: AudioFile, wish: Wish) -> Tally:
-    tally = Tally()
+@dataclass(frozen=True)
+class _Transcript:
+    """What is heard in one file, and where it goes."""
+
+    source: AudioFile
+    form: Format
+    target: Path | None
+    """None is standard output."""
+    is_headed: bool
+    """On standard output the file's name stands above its text."""
+    tally: Tally = field(default_factory=Tally)
+
+    def deliver(self) -> None:
+        """Write it where it belongs, and say so. Raises Problem."""
+        self._write(self.target)
+        self._note(f"{self.tally.count()} in {clock(self.tally.processed_ms)}", self.target)
+
+    def rescue(self) -> None:
+        """Write what there is of it, and say so: with --output beside the file, which is left as it is."""
+        if not self.tally.finals:
+            return
+        beside = None if self.target is None else self.target.with_name(f"{self.target.name}.partial")
+        try:
+            self._write(beside)
+        except Problem as problem:
+            terminal.complain(problem)
+            beside = None
+        self._note(f"broken off at {clock(self.tally.finals[-1].end_ms)}, after {self.tally.count()}", beside)
+
+    def _note(self, came_to: str, target: Path | None) -> None:
+        parts = [f"{self.source.path.name}: {came_to}"]
+        if target is not None:
+            parts.append(f"written to {target}")
+        if self.tally.recording_ids:
+            parts.append(f"recording {' and '.join(self.tally.recording_ids)}")
+        terminal.notes().print(" · ".join(parts), style="dim", markup=False, soft_wrap=True)
+
+    def _write(self, target: Path | None) -> None:
+        about = {
+            "file": readable(self.source.path.name),
+            "recording_id": self.tally.recording_id,
+            "duration_ms": self.tally.processed_ms,
+        }
+        text = finals.written(self.tally.refined, self.form, about)
+        if target is None:
+            if self.is_headed:
+                terminal.output().print(f"== {self.source.path}", markup=False, soft_wrap=True)
+            terminal.output().out(text, end="", highlight=False)
+            return
+        try:
+            target.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise Problem(f"{target} cannot be written: {error.strerror}.") from error
+
+
+async def _listen(wish: Wish, transcript: _Transcript, connect: Connect) -> None:
     with _progress() as progress:
-        task = progress.add_task(source.path.name, total=source.duration_ms, position="")
+        task = progress.add_task(transcript.source.path.name, total=transcript.source.duration_ms, position="")
 
         def show(heard: Heard) -> None:
             done = heard.response.cursors.processed_ms
             progress.update(task, completed=done, position=clock(done))
 
         stream = SpeechStream(connect, wish, lambda resumption: progress.console.print(resumed_line(resumption)))
-        await stream.unpaced(source, tally.counting(show))
-    return tally
+        await stream.unpaced(transcript.source, transcript.tally.counting(show))
 
 
 def _progress() -> Progress:
@@ -102,30 +159,3 @@ def _progress() -> Progress:
         transient=True,
         disable=not console.is_terminal,
     )
-
-
-def _about(source: AudioFile, tally: Tally) -> dict[str, Any]:
-    return {
-        "file": readable(source.path.name),
-        "recording_id": tally.recording_id,
-        "duration_ms": tally.processed_ms,
-    }
-
-
-def _deliver(text: str, target: Path | None) -> None:
-    if target is None:
-        terminal.output().out(text, end="", highlight=False)
-        return
-    try:
-        target.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise Problem(f"{target} cannot be written: {error.strerror}.") from error
-
-
-def _note(source: AudioFile, tally: Tally, target: Path | None) -> None:
-    parts = [f"{source.path.name}: {tally.count()} in {clock(tally.processed_ms)}"]
-    if target is not None:
-        parts.append(f"written to {target}")
-    if tally.recording_ids:
-        parts.append(f"recording {' and '.join(tally.recording_ids)}")
-    terminal.notes().print(" · ".join(parts), style="dim", markup=False, soft_wrap=True)

@@ -76,7 +76,10 @@ def _speak(setup: Setup, number: int, clip: Clip, reference: Reference) -> Tally
     console = terminal.output()
     console.print(f"[dim]{'reference':>17}   {reference.transcript}[/]", soft_wrap=True)
     if not tally.finals:
-        raise Problem(f"Nothing was heard in {reference.path.name}.", "`make logs PART=asr` shows why.")
+        raise Problem(
+            f"Nothing was heard in {reference.path.name}.",
+            "`make logs PART=asr-1` shows why, or PART=asr-2, or PART=asr-canary.",
+        )
     console.print(f"[dim]{'latency':>17}   {tally.latency()}, from the last word's sound to its text[/]")
     return tally
 

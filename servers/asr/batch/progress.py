@@ -57,6 +57,7 @@ class File:
     state: FileState = FileState.QUEUED
     progress: Progress = Progress()
     tries: int = 0
+    """Since it last came further."""
     attempt: int = 0
     """Counts every beginning, also those that are no try."""
     failure: Failure | None = None

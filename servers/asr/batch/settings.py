@@ -52,7 +52,8 @@ class Settings(ServerSettings):
     file_timeout_s: float = Field(default=24 * 3600.0, gt=0)
     """How long one try of a file may take, in seconds; the next goes on where it had come to."""
     file_tries: int = Field(default=10, ge=1)
-    """How often a file is tried before it is given up; waiting for something that is away does not count."""
+    """How often a file is tried without coming further before it is given up; waiting for something that is away does
+    not count."""
     refine_timeout_s: float = Field(default=2.0, gt=0)
     """How long a text may take to be refined before it is stored as it is, in seconds."""
     round_drain_s: float = Field(default=15.0, ge=0)

@@ -151,8 +151,15 @@ class PostgresOperations:
         """See Ledger."""
         return await self._change(
             job,
-            "transcript_id = nullif(%s, '')::uuid, duration_ms = %s, done_ms = %s, segment_count = %s",
-            (progress.transcript_id, progress.duration_ms, progress.done_ms, progress.segment_count),
+            "tries = CASE WHEN %s > done_ms THEN 1 ELSE tries END,"
+            " transcript_id = nullif(%s, '')::uuid, duration_ms = %s, done_ms = %s, segment_count = %s",
+            (
+                progress.done_ms,
+                progress.transcript_id,
+                progress.duration_ms,
+                progress.done_ms,
+                progress.segment_count,
+            ),
         )
 
     async def holds(self, job: Job) -> bool:

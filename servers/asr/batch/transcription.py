@@ -61,7 +61,8 @@ class Ledger(Protocol):
         """Whether the file is still to be transcribed: False when it was cancelled. TakenOver."""
 
     async def advance(self, job: Job, progress: Progress) -> bool:
-        """Note it; False when the file was cancelled. TakenOver, as all that follow."""
+        """Note it; False when the file was cancelled. A file that has come further was tried once, whatever befell it
+        before. TakenOver, as all that follow."""
 
     async def succeed(self, job: Job) -> None:
         """All of it is transcribed."""
@@ -119,12 +120,28 @@ class Tools:
     """In one round."""
 
 
+@dataclass
+class Try:
+    """One beginning of a file."""
+
+    job: Job
+    file: File
+    """As it was begun."""
+    came_further: bool = False
+
+    @property
+    def number(self) -> int:
+        """How many tries there were since the file last came further, with this one."""
+        return 1 if self.came_further else self.file.tries
+
+
 class Transcriber:
     """Transcribes files, as many at once as it is asked to."""
 
     def __init__(self, tools: Tools, languages: frozenset[str], most_tries: int, limit_s: float) -> None:
         """`languages` are those that the model knows; any other is detected anew. A file is begun `most_tries` times
-        before it is given up; waiting for something that is away does not count. Each may take `limit_s` seconds."""
+        without coming further before it is given up; waiting for something that is away does not count. Each may take
+        `limit_s` seconds."""
         self._tools = tools
         self._languages = languages
         self._most_tries = most_tries
@@ -148,11 +165,11 @@ class Transcriber:
         file = await self._tools.ledger.begin(job)
         if file is None or file.state is not FileState.RUNNING:
             return
-        job = replace(job, attempt=file.attempt)
-        async with self._working(), self._accounted(job, file):
+        this = Try(replace(job, attempt=file.attempt), file)
+        async with self._working(), self._accounted(this):
             if file.tries > self._most_tries:
                 raise InvalidInput(f"the server failed {self._most_tries} times while it transcribed this file")
-            await self._transcribe_in_time(job, file)
+            await self._transcribe_in_time(this)
 
     @asynccontextmanager
     async def _working(self) -> AsyncIterator[None]:
@@ -164,9 +181,9 @@ class Transcriber:
             self._changes.tell()
 
     @asynccontextmanager
-    async def _accounted(self, job: Job, file: File) -> AsyncIterator[None]:
+    async def _accounted(self, this: Try) -> AsyncIterator[None]:
         """However the block ends, the ledger says so."""
-        ledger = self._tools.ledger
+        ledger, job = self._tools.ledger, this.job
         try:
             yield
         except HOPELESS as error:
@@ -181,38 +198,38 @@ class Transcriber:
             raise
         except Exception as error:
             waits = isinstance(error, Ai2TextError) and error.retry_after_s is not None
-            if waits or file.tries < self._most_tries:
+            if waits or this.number < self._most_tries:
                 await ledger.put_back(job, counted=not waits)
                 raise
-            log.exception("file given up", recording=job.recording_id, tries=file.tries)
+            log.exception("file given up", recording=job.recording_id, tries=this.number)
             ours = isinstance(error, (Ai2TextError, TooSlow))
             told = str(error) if ours else "the last error is logged"
-            await self._fail(job, Ai2TextError(f"gave up after {file.tries} tries: {told}"))
+            await self._fail(job, Ai2TextError(f"gave up after {this.number} tries: {told}"))
             named = f"{type(error).__name__}: {error}" if ours else type(error).__name__
-            raise InvalidInput(f"gave up after {file.tries} tries: {named}") from error
+            raise InvalidInput(f"gave up after {this.number} tries: {named}") from error
 
     async def _fail(self, job: Job, error: Ai2TextError) -> None:
         await self._tools.ledger.fail(job, error)
         FILES.add(1, {"outcome": "failed"})
 
-    async def _transcribe_in_time(self, job: Job, file: File) -> None:
+    async def _transcribe_in_time(self, this: Try) -> None:
         try:
             async with asyncio.timeout(self._limit_s) as limit:
-                await self._transcribe_what_is_there(job, file)
+                await self._transcribe_what_is_there(this)
         except TimeoutError as error:
             if not limit.expired():  # then it is another's
                 raise
             raise TooSlow(f"the file took longer than {self._limit_s:g} s") from error
 
-    async def _transcribe_what_is_there(self, job: Job, file: File) -> None:
+    async def _transcribe_what_is_there(self, this: Try) -> None:
         try:
-            await self._transcribe(job, file)
+            await self._transcribe(this)
         except (NotFound, RecordingWithoutFile):  # its transcript and its file go with a recording that is deleted
-            await self._tools.library.recording(job)
+            await self._tools.library.recording(this.job)
             raise
 
-    async def _transcribe(self, job: Job, file: File) -> None:
-        tools = self._tools
+    async def _transcribe(self, this: Try) -> None:
+        tools, job, file = self._tools, this.job, this.file
         recording = await tools.library.recording(job)
         asked = await tools.ledger.language(job) or recording.language_code
         language = asked if asked in self._languages else ""
@@ -223,17 +240,17 @@ class Transcriber:
         )
         stored = await tools.library.create_transcript(job, progress.transcript_id)
         async with tools.media.opened(recording.object_key) as pieces:
-            if await self._all_rounds(job, progress, stored, pieces, language):
+            if await self._all_rounds(this, progress, stored, pieces, language):
                 await tools.library.complete_transcript(job, progress.transcript_id)
                 await tools.ledger.succeed(job)
                 FILES.add(1, {"outcome": "succeeded"})
 
     async def _all_rounds(
-        self, job: Job, progress: Progress, stored: int, pieces: AsyncIterator[Samples], language: str
+        self, this: Try, progress: Progress, stored: int, pieces: AsyncIterator[Samples], language: str
     ) -> bool:
         """Whether all were heard: False when the file was cancelled. `stored` segments are in the transcript: if they
         are more than the progress says, the next round was stored and not noted."""
-        tools = self._tools
+        tools, job = self._tools, this.job
         start = audio.samples(progress.done_ms)
         async with aclosing(rounds(pieces, tools.detector, start, tools.chunks)) as found:
             async for round_ in found:
@@ -246,15 +263,16 @@ class Transcriber:
                         await tools.library.append(job, progress.transcript_id, segments)
                     stored = progress.segment_count + len(segments)
                     SEGMENTS.add(len(segments))
-                done_ms = audio.milliseconds(round_.end)
+                done_ms, before_ms = audio.milliseconds(round_.end), progress.done_ms
                 del round_  # its sound, before that of the next is gathered
-                AUDIO.add((done_ms - progress.done_ms) / 1000)
+                AUDIO.add((done_ms - before_ms) / 1000)
                 progress = replace(
                     progress, done_ms=done_ms, segment_count=stored, duration_ms=max(progress.duration_ms, done_ms)
                 )
                 if not await tools.ledger.advance(job, progress):
                     FILES.add(1, {"outcome": "cancelled"})
                     return False
+                this.came_further = this.came_further or done_ms > before_ms
                 if self._draining:
                     raise Draining("the server is shutting down")
         return True

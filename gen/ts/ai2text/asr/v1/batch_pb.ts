@@ -65,7 +65,7 @@ export type BatchFile = Message<"ai2text.asr.v1.BatchFile"> & {
   error?: Status | undefined;
 
   /**
-   * How often it was tried, restarts of the server included.
+   * How often it was tried since it last came further, restarts of the server included.
    *
    * @generated from field: uint32 tries = 7;
    */
