@@ -15,7 +15,8 @@ REASONS = {value.name.removeprefix("ERROR_REASON_") for value in errors_pb2.Erro
 
 
 TOO_LARGE = "larger than max"
-"""gRPC itself refuses a message of more than 64 MiB, before a server sees it, and so without a reason of ours."""
+"""gRPC itself refuses a message of more than a server takes, 64 MiB at most, before its code sees it, and so without a
+reason of ours."""
 
 
 def fault(method: Method, case: Case, reaction: Reaction) -> str:

@@ -11,6 +11,9 @@ from servers.admin.graveyard import DeadLetterStream
 from servers.admin.settings import Settings
 from servers.common import events, lifecycle, telemetry
 
+MOST_BYTES = 1024 * 1024
+"""Of one message: what names letters is small."""
+
 
 async def main(settings: Settings) -> None:
     """Serve until told to stop."""
@@ -22,6 +25,7 @@ async def main(settings: Settings) -> None:
             mounts=[service.mount(DeadLetters(DeadLetterStream(bus)))],
             needs={"nats": bus.check},
             jobs={"backlogs": Gauges(bus, settings.measure_every_s).run},
+            most_bytes=MOST_BYTES,
         )
 
 

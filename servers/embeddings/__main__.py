@@ -16,6 +16,9 @@ from servers.embeddings.reranking import Reranker
 from servers.embeddings.settings import Settings
 from servers.embeddings.triton import TritonEncoder
 
+MOST_BYTES = 16 * 1024 * 1024
+"""Of one message: twice what 256 of the longest texts take, in letters of four bytes."""
+
 
 async def main(settings: Settings) -> None:
     """Serve until told to stop."""
@@ -47,6 +50,7 @@ async def main(settings: Settings) -> None:
             mounts=[service.mount(embedder, reranker)],
             needs={"triton": encoder.check, "nats": bus.check},
             jobs={"finals": consumer.run},
+            most_bytes=MOST_BYTES,
         )
 
 

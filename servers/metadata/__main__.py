@@ -20,6 +20,9 @@ from servers.metadata.settings import Settings
 from servers.metadata.store import PostgresStore
 from servers.metadata.transcripts import Transcripts
 
+MOST_BYTES = 12 * 1024 * 1024
+"""Of one message: 500 segments of the longest texts fit, in letters of three bytes."""
+
 
 async def main() -> None:
     """Serve until told to stop."""
@@ -49,6 +52,7 @@ async def main() -> None:
             ],
             needs={"postgres": store.check, "nats": bus.check},
             jobs={"relay": relay.run, "backlog": relay.measure, "renewal": renewal.run},
+            most_bytes=MOST_BYTES,
         )
 
 

@@ -17,6 +17,8 @@ MOST_KEYS = 1000
 """In one question for objects."""
 
 CHANGEABLE = ("title", "language_code", "labels")
+MOST_PATHS = 32
+"""In one mask, which may repeat itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +199,8 @@ def _checked(tenant: str, draft: Draft) -> NewRecording:
 
 def _change(update: Update) -> Change:
     """What changes, checked."""
+    if len(update.mask) > MOST_PATHS:
+        raise FieldInvalid("update_mask", f"must not have more than {MOST_PATHS} paths, not {len(update.mask)}")
     for path in update.mask:
         if path not in CHANGEABLE:
             raise FieldInvalid("update_mask", f"may name {', '.join(CHANGEABLE)}, not {path[:50]!r}")

@@ -18,7 +18,7 @@ from servers.metadata.formats import Format
 from servers.metadata.library import Draft, Update
 from servers.metadata.listings import Order, Selection
 from servers.metadata.recordings import Recording, Source
-from servers.metadata.transcripts import Segment, Transcript, Word
+from servers.metadata.transcripts import Segment, Transcript, Word, check_counts
 
 _SOURCES = {
     recording_pb2.RECORDING_SOURCE_LIVE: Source.LIVE,
@@ -49,14 +49,14 @@ def draft(request: recording_service_pb2.CreateRecordingRequest) -> Draft:
         request.language_code,
         _from_object(request.object) if request.HasField("object") else None,
         _from_media(request.media) if request.HasField("media") else None,
-        dict(request.labels),
+        request.labels,
     )
 
 
 def update(request: recording_service_pb2.UpdateRecordingRequest) -> Update:
     """A change as given; nothing is checked yet."""
-    given, mask = request.recording, tuple(request.update_mask.paths)
-    return Update(given.recording_id, given.title, given.language_code, dict(given.labels), mask, given.etag)
+    given, mask = request.recording, request.update_mask.paths
+    return Update(given.recording_id, given.title, given.language_code, given.labels, mask, given.etag)
 
 
 def selection(request: recording_service_pb2.ListRecordingsRequest) -> Selection:
@@ -125,8 +125,13 @@ def segment(transcript_id: str, stored: Segment) -> transcript_pb2.Segment:
     )
 
 
-def from_segment(message: transcript_pb2.Segment) -> Segment:
-    """A segment as given; nothing is checked yet."""
+def segments(request: transcript_service_pb2.AppendSegmentsRequest) -> list[Segment]:
+    """Those of an append as given; only how many there are is checked yet, and how many words: FieldInvalid."""
+    check_counts(len(request.segments), (len(segment.words) for segment in request.segments))
+    return list(map(_from_segment, request.segments))
+
+
+def _from_segment(message: transcript_pb2.Segment) -> Segment:
     return Segment(
         message.segment_index,
         message.text,

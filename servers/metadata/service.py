@@ -116,8 +116,7 @@ class TranscriptService(transcript_service_pb2_grpc.TranscriptServiceServicer):
     ) -> transcript_service_pb2.AppendSegmentsResponse:
         """Add segments to a transcript."""
         caller = identity.require(context, WRITE)
-        segments = [messages.from_segment(segment) for segment in request.segments]
-        added = await self._transcripts.append(caller.tenant, request.transcript_id, segments)
+        added = await self._transcripts.append(caller.tenant, request.transcript_id, messages.segments(request))
         return transcript_service_pb2.AppendSegmentsResponse(appended_count=added)
 
     async def ListSegments(

@@ -1,7 +1,7 @@
 """Transcripts: what was said in a recording, as one run of one model wrote it, in segments."""
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
@@ -17,6 +17,8 @@ TEXT_LENGTH = 8192
 """Characters of a segment, and of its words together."""
 MOST_SEGMENTS = 500
 """In one append."""
+MOST_WORDS = 50_000
+"""In one append: five hours of speech. To check them keeps other calls waiting for half a second."""
 MOST_TRANSCRIPTS = 100
 """In the list of a recording's transcripts."""
 KNOWN = 10_000
@@ -250,10 +252,21 @@ def _fitting(segments: Sequence[Segment]) -> int:
     return max(1, len(segments))
 
 
+def check_counts(segments: int, words: Iterable[int]) -> None:
+    """Whether one append may have so many segments, with so many words each: FieldInvalid. To be asked before any of
+    them is read. `words` is left alone when there are too many segments."""
+    if not 1 <= segments <= MOST_SEGMENTS:
+        raise FieldInvalid("segments", f"must hold 1 to {MOST_SEGMENTS} segments, not {segments}")
+    total = 0
+    for number, count in enumerate(words):
+        total += count
+        if total > MOST_WORDS:
+            raise FieldInvalid(f"segments[{number}].words", f"brings the words of all to more than {MOST_WORDS}")
+
+
 def _checked(segments: Sequence[Segment]) -> list[Segment]:
     """The segments of one append in order of their index; FieldInvalid names the first that is wrong."""
-    if not 1 <= len(segments) <= MOST_SEGMENTS:
-        raise FieldInvalid("segments", f"must hold 1 to {MOST_SEGMENTS} segments, not {len(segments)}")
+    check_counts(len(segments), (len(segment.words) for segment in segments))
     taken: set[int] = set()
     checked = []
     for number, segment in enumerate(segments):
@@ -294,15 +307,18 @@ def _checked_words(field: str, words: Sequence[Word]) -> tuple[Word, ...]:
     checked: list[Word] = []
     for number, word in enumerate(words):
         earliest = checked[-1].start_ms if checked else 0
-        checked.append(_checked_word(f"{field}[{number}]", word, earliest))
+        try:
+            checked.append(_checked_word(word, earliest))
+        except FieldInvalid as error:  # named here, for to name the fields of every word takes longer than to check it
+            raise FieldInvalid(f"{field}[{number}].{error.field}", error.problem) from error
     return tuple(checked)
 
 
-def _checked_word(field: str, word: Word, earliest_ms: int) -> Word:
-    start_ms = fields.time_ms(f"{field}.start_ms", word.start_ms, earliest_ms)
+def _checked_word(word: Word, earliest_ms: int) -> Word:
+    start_ms = fields.time_ms("start_ms", word.start_ms, earliest_ms)
     return Word(
-        fields.text(f"{field}.text", word.text, TEXT_LENGTH),
+        fields.text("text", word.text, TEXT_LENGTH),
         start_ms,
-        fields.time_ms(f"{field}.end_ms", word.end_ms, start_ms),
-        fields.probability(f"{field}.confidence", word.confidence),
+        fields.time_ms("end_ms", word.end_ms, start_ms),
+        fields.probability("confidence", word.confidence),
     )

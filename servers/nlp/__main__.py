@@ -15,6 +15,9 @@ from servers.nlp.workers import Workers
 
 log = structlog.get_logger(__name__)
 
+MOST_BYTES = 1024 * 1024
+"""Of one message: thirty times the longest text, so that one which is too long is told so."""
+
 
 async def main(settings: Settings) -> None:
     """Serve until told to stop."""
@@ -23,7 +26,7 @@ async def main(settings: Settings) -> None:
         workers = Workers(settings.texts_at_once, settings.max_waiting, settings.refinement_timeout_s)
         stack.enter_context(workers)
         refiner = Refiner(_lexicon(settings.accents_lexicon))
-        await lifecycle.run(settings, mounts=[service.mount(refiner, workers)], needs={})
+        await lifecycle.run(settings, mounts=[service.mount(refiner, workers)], needs={}, most_bytes=MOST_BYTES)
 
 
 def _lexicon(folder: Path | None) -> Lexicon | None:

@@ -12,6 +12,8 @@ from servers.nlp.accents import Lexicon
 from servers.nlp.draft import ORDER, Change, Draft, Edit, Step
 
 MOST_CHARACTERS = 8192
+MOST_STEPS = 32
+"""In one request, which may repeat itself."""
 VIETNAMESE = "vi"
 
 DEFAULT_STEPS = frozenset(ORDER)
@@ -34,7 +36,7 @@ class Request:
     @classmethod
     def checked(cls, text: str, language_code: str = "", steps: Iterable[Step | None] = ()) -> "Request":
         """FieldInvalid or TextTooLong when something is wrong; a step that is None is one that nobody knows."""
-        return cls(_text(text), _language(language_code), _steps(list(steps)))
+        return cls(_text(text), _language(language_code), _steps(steps))
 
 
 @dataclass(frozen=True)
@@ -97,8 +99,13 @@ def _language(code: str) -> str:
     return code.lower().partition("-")[0] or VIETNAMESE
 
 
-def _steps(steps: list[Step | None]) -> frozenset[Step]:
+def _steps(steps: Iterable[Step | None]) -> frozenset[Step]:
+    """No more of them are read than there may be."""
+    wanted = set[Step]()
     for place, step in enumerate(steps):
+        if place == MOST_STEPS:
+            raise FieldInvalid("steps", f"must not hold more than {MOST_STEPS}")
         if step is None:
             raise FieldInvalid(f"steps[{place}]", "is no step that there is")
-    return frozenset(step for step in steps if step is not None) or DEFAULT_STEPS
+        wanted.add(step)
+    return frozenset(wanted) or DEFAULT_STEPS

@@ -35,6 +35,9 @@ from servers.search.upkeep import Upkeep
 SWITCH_S = 0.001
 """How long a thread that takes new segments in may keep the interpreter from one that answers; Python's own is 5 ms."""
 
+MOST_BYTES = 6 * 1024 * 1024
+"""Of one message: 100 segments of the longest texts with the longest vectors fit."""
+
 
 async def main(settings: Settings) -> None:
     """Serve until told to stop."""
@@ -67,6 +70,7 @@ async def main(settings: Settings) -> None:
             mounts=[service.mount(searches, hot), index_service.mount(Upkeep(shelves, intake))],
             needs={"embeddings": embedder.check, "nats": bus.check},
             jobs=jobs | consumers.jobs(bus, store.index_id, shelves, intake),
+            most_bytes=MOST_BYTES,
         )
 
 

@@ -23,25 +23,26 @@ UNDER_WAY_S = 5.0
 
 
 class Backlog:
-    """Of the consumer that brings segments. Until it was looked at for the first time there is none."""
+    """Of the consumer that brings segments. Until it was looked at for the first time nobody knows how long it is."""
 
     def __init__(self, bus: events.Bus, durable: str) -> None:
         self._bus = bus
         self._durable = durable
-        self._waiting = 0
+        self._waiting: int | None = None
         self._told_again = False
 
     @property
     def is_long(self) -> bool:
         """Whether much of what was said cannot be found yet, or may be missing."""
-        return self._waiting > MANY or self._told_again
+        return self._waiting is None or self._waiting > MANY or self._told_again
 
     async def run(self) -> None:
         """Look until cancelled; DependencyUnavailable when NATS is away: then it stays as it was."""
         try:
             while True:
-                self._waiting = await self._bus.waiting("EMBEDDINGS", self._durable)
+                waiting = await self._bus.waiting("EMBEDDINGS", self._durable)
                 self._told_again = await _is_told_again(await self._bus.jetstream())
+                self._waiting = waiting
                 events.end_if_cancelled()
                 await asyncio.sleep(LOOK_EVERY_S)
         except events.RETRYABLE as error:

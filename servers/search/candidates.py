@@ -24,15 +24,16 @@ class Library(Protocol):
         ...
 
     async def documents(self, tenant: str, ids: Collection[int]) -> Mapping[int, Document]:
-        """Those documents of the tenant that there are."""
+        """Those documents of the tenant that there are; DependencyUnavailable when they cannot be read in time."""
         ...
 
     async def recordings(self, tenant: str, conditions: Conditions) -> Sequence[int]:
-        """The recordings of the tenant of which all conditions are known to hold, by their numbers, ascending."""
+        """The recordings of the tenant of which all conditions are known to hold, by their numbers, ascending;
+        DependencyUnavailable when they cannot be found in time."""
         ...
 
     async def within(self, scope: Scope, span: Span) -> "Within":
-        """Which documents of the recordings of the scope lie in that part of them."""
+        """Which documents of the recordings of the scope lie in that part of them; DependencyUnavailable likewise."""
         ...
 
 

@@ -38,9 +38,9 @@ def checked(document: Document, model: str, vector: Sequence[float]) -> Entry:
 
 
 def _vector(given: Sequence[float]) -> Vector:
+    if not 1 <= len(given) <= MOST_DIMENSIONS:
+        raise FieldInvalid("vector", f"must have 1 to {MOST_DIMENSIONS} dimensions, not {len(given)}")
     vector = np.array(given, np.float32)
-    if not 1 <= len(vector) <= MOST_DIMENSIONS:
-        raise FieldInvalid("vector", f"must have 1 to {MOST_DIMENSIONS} dimensions, not {len(vector)}")
     if not abs(float(np.linalg.norm(vector)) - 1) < 0.01:  # not finite is not near 1 either
         raise FieldInvalid("vector", "must have length 1")
     return vector

@@ -1,13 +1,20 @@
 """The nouns of IndexService and those of the domain, translated into each other."""
 
+from collections.abc import Sequence
+
 from ai2text.search.v1 import index_service_pb2
 
 from servers.search.documents import Document
-from servers.search.upkeep import Draft, IndexStats, SpaceStats
+from servers.search.upkeep import Draft, IndexStats, SpaceStats, check_count
 
 
-def draft(tenant: str, given: index_service_pb2.IndexDocument) -> Draft:
-    """A segment as given; nothing is checked yet."""
+def drafts(tenant: str, given: Sequence[index_service_pb2.IndexDocument]) -> list[Draft]:
+    """Segments as given; only how many there are is checked yet: FieldInvalid."""
+    check_count(len(given))
+    return [_draft(tenant, document) for document in given]
+
+
+def _draft(tenant: str, given: index_service_pb2.IndexDocument) -> Draft:
     document = Document(
         tenant,
         given.recording_id,

@@ -49,7 +49,7 @@ class IndexService(index_service_pb2_grpc.IndexServiceServicer):
     ) -> index_service_pb2.UpsertDocumentsResponse:
         """Store segments."""
         tenant = identity.require(context, SCOPE).tenant
-        await self._upkeep.store([index_messages.draft(tenant, document) for document in request.documents])
+        await self._upkeep.store(index_messages.drafts(tenant, request.documents))
         return index_service_pb2.UpsertDocumentsResponse()
 
     async def DeleteDocuments(

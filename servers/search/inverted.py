@@ -64,6 +64,8 @@ class Part:
 
     postings: Postings
     alive: Mask
+    """Once it is searched it never changes: another takes its place."""
+
     path: Path | None = None
     """None: in memory only."""
 
@@ -73,10 +75,12 @@ class Part:
     """Whether a larger part is being made of it, so that nothing else is."""
 
     def kill(self, ids: Ids) -> None:
-        """Have rows found no more."""
+        """Have rows found no more by searches that begin later."""
         rows = self.postings.table.find(ids)
-        self.dead += int(np.count_nonzero(self.alive[rows]))
-        self.alive[rows] = False
+        if self.alive[rows].any():
+            self.alive = self.alive.copy()
+            self.alive[rows] = False
+            self.dead = len(self.alive) - int(np.count_nonzero(self.alive))
 
     def forget(self) -> None:
         """Remove its file, if there is one."""
@@ -120,6 +124,9 @@ class InvertedIndex:
         self._buffer = Buffer()
         self._gone = set[int]()
         self._parts: tuple[Part, ...] = ()
+        self._searched: tuple[tuple[Postings, Mask, int], ...] = ()
+        """The parts as searches that begin now see them: see WordSearch. It is put in place at once, as a whole."""
+
         self._seq = self._saved = 0
         """The number it has come to, and that of what is in files."""
 
@@ -152,14 +159,13 @@ class InvertedIndex:
         """See WordIndex."""
         if not len(self._buffer) and not self._gone:
             return
-        before = self._parts
         ids = np.concatenate([self._buffer.ids(), np.fromiter(self._gone, np.int64, len(self._gone))])
+        for part in self._parts:
+            part.kill(ids)
         if len(self._buffer):
             postings = self._buffer.part()
-            # First there, then gone: a search sees one of the two, or both.
-            self._parts = (*before, Part(postings, np.ones(len(postings), np.bool_)))
-        for part in before:
-            part.kill(ids)
+            self._parts = (*self._parts, Part(postings, np.ones(len(postings), np.bool_)))
+        self._show()
         self._buffer.clear()
         self._gone.clear()
         if self._changes >= SAVED:
@@ -169,11 +175,8 @@ class InvertedIndex:
 
     def matching(self, query: Query, narrowed: Filter, limit: int, thrift: int = 1) -> list[int]:
         """See WordIndex."""
-        if not (parts := self._parts):
-            return []
-        return WordSearch([(part.postings, part.alive, part.dead) for part in parts], query, narrowed, limit).ids(
-            thrift
-        )
+        parts = self._searched
+        return WordSearch(parts, query, narrowed, limit).ids(thrift) if parts else []
 
     def due(self) -> Merging | None:
         """Parts that are to become one beside everything else: `make` it, then `install` it. No change may be under
@@ -226,7 +229,7 @@ class InvertedIndex:
 
     @staticmethod
     def _begun(parts: tuple[Part, ...]) -> Merging:
-        return Merging(parts, tuple(part.alive.copy() for part in parts))
+        return Merging(parts, tuple(part.alive for part in parts))
 
     def _install(self, run: Merging, made: Part) -> None:
         at = self._parts.index(run.parts[0])
@@ -239,7 +242,11 @@ class InvertedIndex:
         else:
             made.forget()
         self._parts = (*self._parts[:at], *new, *self._parts[at + len(run.parts) :])
+        self._show()
         self._outdated += [part.path for part in run.parts if part.path]
+
+    def _show(self) -> None:
+        self._searched = tuple((part.postings, part.alive, part.dead) for part in self._parts)
 
     def _filed(self) -> list[Part]:
         return [part for part in self._parts if part.path]
@@ -305,6 +312,7 @@ class InvertedIndex:
         for at, rows in dead.items():
             part = self._parts[int(at)]
             part.alive[rows], part.dead = False, len(rows)
+        self._show()
         self._seq = self._saved = manifest.seq
 
 

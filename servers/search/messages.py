@@ -10,7 +10,7 @@ from servers.common.errors import FieldInvalid
 from servers.search import ranking
 from servers.search.candidates import Status
 from servers.search.explaining import Explanation
-from servers.search.question import Draft
+from servers.search.question import Draft, check_count
 from servers.search.searching import Found, Hit
 from servers.search.snippets import Snippet
 
@@ -30,10 +30,10 @@ def draft(request: search_service_pb2.SearchRequest) -> Draft:
     return Draft(
         request.query,
         request.limit,
-        tuple(request.recording_ids),
+        request.recording_ids,
         request.language_code,
         request.page_token,
-        dict(narrowed.labels),
+        narrowed.labels,
         _microseconds(f"filter.{after}", narrowed.recorded_after) if narrowed.HasField(after) else None,
         _microseconds(f"filter.{before}", narrowed.recorded_before) if narrowed.HasField(before) else None,
         narrowed.start_ms,
@@ -42,7 +42,7 @@ def draft(request: search_service_pb2.SearchRequest) -> Draft:
         request.hits_per_recording,
         request.explain,
         request.rerank,
-        tuple(narrowed.channels),
+        narrowed.channels,
     )
 
 
@@ -55,7 +55,8 @@ def asked(request: search_service_pb2.SearchRequest) -> bytes:
 
 
 def drafts(requests: Sequence[search_service_pb2.SearchRequest]) -> list[Draft]:
-    """Those of a batch; FieldInvalid names the field within its request."""
+    """Those of a batch, unless they are too many; FieldInvalid names the field within its request."""
+    check_count(len(requests))
     made = list[Draft]()
     for number, request in enumerate(requests):
         try:

@@ -68,6 +68,8 @@ def span(start_ms: int, end_ms: int, of_recordings: bool) -> Span | None:
 
 def channels(given: Sequence[int]) -> tuple[int, ...]:
     """The channels that a filter names, ascending, none for all; FieldInvalid."""
+    if len(given) > MAX_CHANNELS:
+        raise FieldInvalid("filter.channels", f"must hold at most {MAX_CHANNELS}")
     if not all(0 <= channel < MAX_CHANNELS for channel in given):
         raise FieldInvalid("filter.channels", f"must hold numbers from 0 to {MAX_CHANNELS - 1}")
     if len(set(given)) < len(given):

@@ -185,6 +185,10 @@ class QdrantIndex:
         self.seq = 0
         """It holds what came up to this number."""
 
+    def is_lost(self) -> bool:
+        """Where there is no mark: whether the collection is not there, or not the one any more that held its points."""
+        return self.seq > 0 or not self._qdrant.has(self._collection)
+
     def mark(self) -> Mark | None:
         """How far its points have come; None when it has none. A replica that is behind the others is not believed."""
         if not self._qdrant.has(self._collection):

@@ -2,6 +2,8 @@
 
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 
 import structlog
 
@@ -70,31 +72,53 @@ class QdrantVectors:
         with self._lock:
             points = self._known.get((tenant, space))
             if points is None:
-                points = TenantPoints(self._qdrant, self._journal, self._closing, tenant, space)
+                lost = partial(self._doubt, space)
+                points = TenantPoints(self._qdrant, self._journal, self._closing, tenant, space, lost)
                 self._known[tenant, space] = points
             return points
+
+    def _doubt(self, space: str) -> None:
+        """Have nobody's points believed to be there before it was looked again: they share the collection."""
+        with self._lock:
+            sharing = [points for (_, other), points in self._known.items() if other == space]
+        for points in sharing:
+            points.doubt()
 
 
 class TenantPoints:
     """The vectors of one tenant in one space. One thread at a time has them follow; searches wait for none."""
 
-    def __init__(self, qdrant: Qdrant, journal: Journal, closing: threading.Event, tenant: str, space: str) -> None:
+    def __init__(
+        self,
+        qdrant: Qdrant,
+        journal: Journal,
+        closing: threading.Event,
+        tenant: str,
+        space: str,
+        lost: Callable[[], None],
+    ) -> None:
+        """`lost` is called when the collection was lost, before it is made anew: a search would find nothing in it."""
         self._journal = journal
         self._closing = closing
         self._tenant = tenant
         self._space = space
+        self._lost = lost
         self._index = QdrantIndex(qdrant, tenant, space, journal.index_id)
         self._following = threading.Lock()
         self._resting_until = 0.0
         self._rests = backoff.delays(FIRST_REST_S, LONGEST_REST_S)
         self._sound = False
         self.missed = False
-        """Whether a search could not be answered, and nothing has been taken in since."""
+        """Whether a search could not be answered, or may not be, and nothing has been taken in since."""
 
     @property
     def may_follow(self) -> bool:
         """Whether it is time to try."""
         return not self._closing.is_set() and time.monotonic() >= self._resting_until
+
+    def doubt(self) -> None:
+        """Let no search believe that its points are there before its mark was read, and have it follow soon."""
+        self._sound, self.missed = False, True
 
     def follow(self) -> bool:
         """Take the next STEPS steps; whether nothing is left."""
@@ -139,6 +163,8 @@ class TenantPoints:
         if mark is None or not self._believed(mark):
             if mark is not None:
                 log.warning("qdrant holds the vectors of another database; they are written anew", tenant=self._tenant)
+            elif self._index.is_lost():
+                self._lost()
             self._sound = False
             self._index.begin()
         else:

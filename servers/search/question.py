@@ -110,10 +110,15 @@ def ask(tenant: str, subject: str, draft: Draft) -> Question:
     )
 
 
+def check_count(requests: int) -> None:
+    """Whether a batch may have so many requests: FieldInvalid. To be asked before any of them is read."""
+    if not 1 <= requests <= MOST_REQUESTS:
+        raise FieldInvalid("requests", f"must hold 1 to {MOST_REQUESTS}, not {requests}")
+
+
 def ask_all(tenant: str, subject: str, drafts: Sequence[Draft]) -> list[Question]:
     """The questions of a batch; errors name the field of the request that is wrong."""
-    if not 1 <= len(drafts) <= MOST_REQUESTS:
-        raise FieldInvalid("requests", f"must hold 1 to {MOST_REQUESTS}, not {len(drafts)}")
+    check_count(len(drafts))
     return [_one_of_all(number, tenant, subject, draft) for number, draft in enumerate(drafts)]
 
 

@@ -10,7 +10,6 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from servers.common.errors import DependencyUnavailable
 from servers.search.ranking import Place
 from servers.search.reading import Reading
 
@@ -47,15 +46,13 @@ class Reranker:
     async def rerank(
         self, query: str, places: Sequence[Place], reading: Reading, tenant: str, subject: str
     ) -> Reranked | None:
-        """None when there is nothing to compare, or no answer in time: the order then stays."""
+        """None when there is nothing to compare: the order then stays. DependencyUnavailable when there is no answer in
+        time."""
         first = await reading.first(places, self._candidates, _id)
         if len(first) < 2:
             return None
         rest = places[places.index(first[-1]) + 1 :]
-        try:
-            found = await self._comparer.closeness(query, [reading[one.id].text for one in first], tenant, subject)
-        except DependencyUnavailable:
-            return None
+        found = await self._comparer.closeness(query, [reading[one.id].text for one in first], tenant, subject)
         scores = _standard([place.score for place in first]) + CLOSENESS_WEIGHT * _standard(found)
         order = np.argsort(-scores, kind="stable").tolist()
         closeness = {place.id: close for place, close in zip(first, found, strict=True)}

@@ -156,7 +156,7 @@ class Searches:
                 break
         # Who embeds compares, too, and was waited for in vain.
         away = candidates.status is Status.WORDS_ONLY
-        reranked = None if away else await self._reranked(question, reading, fusion, watch)
+        reranked, answered = (None, False) if away else await self._reranked(question, reading, fusion, watch)
         if reranked:
             left = _left(question, reading, reranked.places)
             page = await reading.first(left, question.wanted, _first_id)
@@ -181,17 +181,23 @@ class Searches:
             and not behind
             and candidates.by_meaning
             and candidates.thorough
-            and bool(reranked or not _reranks(question, fusion)),
+            and answered,
         )
         return replace(found, explanation=_explained(candidates, fusion, finder, watch)) if question.explain else found
 
-    async def _reranked(self, question: Question, reading: Reading, fusion: Fusion, watch: Watch) -> Reranked | None:
-        """None when the order stays."""
+    async def _reranked(
+        self, question: Question, reading: Reading, fusion: Fusion, watch: Watch
+    ) -> tuple[Reranked | None, bool]:
+        """None when the order stays; and whether all who were asked have answered in time."""
         if not _reranks(question, fusion):
-            return None
+            return None, True
         scope, text = question.scope, question.query.text
-        with watch.stage("rerank"):
-            return await self._reranker.rerank(text, fusion.places, reading, scope.tenant, question.subject)
+        try:
+            with watch.stage("rerank"):
+                reranked = await self._reranker.rerank(text, fusion.places, reading, scope.tenant, question.subject)
+        except DependencyUnavailable:
+            return None, False
+        return reranked, True
 
     @asynccontextmanager
     async def _places(self, wanted: int) -> AsyncIterator[None]:

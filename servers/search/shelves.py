@@ -28,6 +28,9 @@ DELETE_STEP = 200
 """Documents deleted at a time; new ones wait no longer than that takes."""
 NEAREST_TIMEOUT_S = 1.5
 MATCHING_TIMEOUT_S = 1.5
+DOCUMENTS_TIMEOUT_S = 1.5
+NARROWING_TIMEOUT_S = 3.0
+"""Twice what a filter takes that leaves a million recordings."""
 COMMIT_EVERY_S = 0.75
 """From one commit of words to the next while more come; what comes after a longer while is committed at once. Each adds
 a part, and every word is looked up in every part."""
@@ -41,7 +44,8 @@ T = TypeVar("T")
 
 class Shelves:
     """One thread writes, one has the indexes of vectors follow, one makes their lists, one has those of words follow,
-    one merges their parts, `readers` read, as many look for vectors and as many for words: no kind delays another."""
+    one merges their parts, `readers` read, as many find what filters leave, as many look for vectors and as many for
+    words: no kind delays another."""
 
     def __init__(
         self,
@@ -60,6 +64,7 @@ class Shelves:
         self._keeper = ThreadPoolExecutor(1, "keeper")
         self._rebuilder = ThreadPoolExecutor(1, "rebuilder")
         self._readers = ThreadPoolExecutor(readers, "reader")
+        self._narrowers = ThreadPoolExecutor(readers, "narrower")
         self._seekers = ThreadPoolExecutor(readers, "seeker")
         self._speller = ThreadPoolExecutor(1, "speller")
         self._merger = ThreadPoolExecutor(1, "merger")
@@ -100,11 +105,13 @@ class Shelves:
 
     async def recordings(self, tenant: str, conditions: Conditions) -> Sequence[int]:
         """See Library."""
-        return await _on(self._readers, lambda: self._store.recordings(tenant, conditions))
+        narrow = partial(self._store.recordings, tenant, conditions)
+        return await _in_time(NARROWING_TIMEOUT_S, "search filter", self._narrowers, narrow)
 
     async def within(self, scope: Scope, span: Span) -> Within:
         """See Library."""
-        return await _on(self._readers, lambda: self._store.within(scope, span))
+        narrow = partial(self._store.within, scope, span)
+        return await _in_time(NARROWING_TIMEOUT_S, "search filter", self._narrowers, narrow)
 
     async def stats(self, tenant: str) -> IndexStats:
         """See IndexShelf."""
@@ -139,15 +146,13 @@ class Shelves:
 
     async def documents(self, tenant: str, ids: Collection[int]) -> Mapping[int, Document]:
         """See Library."""
-        return await _on(self._readers, lambda: self._store.documents(tenant, ids))
+        read = partial(self._store.documents, tenant, ids)
+        return await _in_time(DOCUMENTS_TIMEOUT_S, "search store", self._readers, read)
 
     async def nearest(self, scope: Scope, embedding: Embedding, limit: int) -> Ranked:
         """See Library. An index that is still being built does not answer in time."""
-        try:
-            async with asyncio.timeout(NEAREST_TIMEOUT_S):
-                return await _on(self._seekers, lambda: self._vectors.nearest(scope, embedding, limit))
-        except TimeoutError:
-            raise DependencyUnavailable("vector index") from None
+        look = partial(self._vectors.nearest, scope, embedding, limit)
+        return await _in_time(NEAREST_TIMEOUT_S, "vector index", self._seekers, look)
 
     async def keep_indexes(self) -> None:
         """Have every index follow the store, and make lists where it is due, until cancelled."""
@@ -231,7 +236,7 @@ class Shelves:
         self._vectors.stop()
         self._terms.stop()
         followers = (self._keeper, self._rebuilder, self._speller, self._merger)
-        for pool in (self._writer, *followers, self._readers, self._seekers, self._matchers):
+        for pool in (self._writer, *followers, self._readers, self._narrowers, self._seekers, self._matchers):
             await asyncio.to_thread(pool.shutdown, cancel_futures=True)
         self._store.close()
 
@@ -267,3 +272,12 @@ class Catalogue:
 
 async def _on(pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
     return await asyncio.get_running_loop().run_in_executor(pool, work)
+
+
+async def _in_time(timeout_s: float, what: str, pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+    """DependencyUnavailable, naming `what`, when it takes longer than so many seconds. Work that had begun goes on."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await _on(pool, work)
+    except TimeoutError:
+        raise DependencyUnavailable(what) from None

@@ -9,7 +9,6 @@ call any of them.
 import shutil
 import threading
 import time
-from collections import OrderedDict
 from hashlib import blake2b
 from pathlib import Path
 from typing import Protocol
@@ -21,6 +20,7 @@ from servers.search.clustering import Stopped
 from servers.search.documents import Scope
 from servers.search.indexing import Filter
 from servers.search.inverted import InvertedIndex
+from servers.search.open_indexes import OpenIndexes
 from servers.search.query import Query
 from servers.search.word_index import WordChanges, WordIndex, WordIndexDamaged, WordIndexUnwritable
 
@@ -52,56 +52,40 @@ class Journal(Protocol):
 
 
 class Terms:
-    """The indexes, opened when asked for; when too many are open, the one unused for longest is closed."""
+    """The indexes, opened when asked for; when too many are open, the one unused for longest is closed. What it holds
+    in no file is in the store."""
 
     def __init__(self, folder: Path, journal: Journal, most_open: int = 256) -> None:
-        self._folder = folder
-        self._journal = journal
-        self._most_open = most_open
-        self._open: OrderedDict[str, TenantTerms] = OrderedDict()
-        self._lock = threading.Lock()
-        self._closing = threading.Event()
+        self._closing = closing = threading.Event()
+        self._open = OpenIndexes[str, TenantTerms](
+            lambda tenant: TenantTerms(folder, journal, closing, tenant), most_open
+        )
 
     def follow(self, tenant: str) -> bool:
         """Take in what the store has of the tenant, so that searches find it; False when there may be more of it. One
         thread only."""
-        return self._index(tenant).follow()
+        with self._open.using(tenant) as index:
+            return index.follow()
 
     def merge_due(self) -> None:
         """Make larger parts of small ones where there are many, on disk. Takes as long as it takes, and holds nobody
         up."""
-        with self._lock:
-            indexes = list(self._open.values())
-        for index in indexes:
-            while not self._closing.is_set() and index.merge():
-                pass
+        for tenant in self._open.names():
+            with self._open.using_if_open(tenant) as index:
+                while index and not self._closing.is_set() and index.merge():
+                    pass
 
     def matching(self, scope: Scope, query: Query, limit: int, thrift: int = 1) -> list[int]:
         """The documents in `scope` that match the query, by BM25, best first; for how, and for `thrift`, see WordIndex.
 
         DependencyUnavailable while the index is far from having come to the newest.
         """
-        return self._index(scope.tenant).matching(query, Filter.of(scope), limit, thrift)
+        with self._open.using(scope.tenant) as index:
+            return index.matching(query, Filter.of(scope), limit, thrift)
 
     def stop(self) -> None:
         """Have reading on end where it is, in whichever thread."""
         self._closing.set()
-
-    def _index(self, tenant: str) -> "TenantTerms":
-        with self._lock:
-            index = self._open.get(tenant)
-            if index is None:
-                index = self._open[tenant] = TenantTerms(self._folder, self._journal, self._closing, tenant)
-            self._open.move_to_end(tenant)
-            if len(self._open) > self._most_open:
-                self._close_one()
-        return index
-
-    def _close_one(self) -> None:
-        """What it holds in no file is in the store. Two of the same must not write, so none that does is closed."""
-        idle = (tenant for tenant, index in self._open.items() if not index.busy)
-        if (oldest := next(idle, None)) is not None:
-            del self._open[oldest]
 
 
 class TenantTerms:
@@ -124,11 +108,6 @@ class TenantTerms:
         """Whether a search has waited until there is one, so that no other need do so."""
 
         self._resting_until = 0.0
-
-    @property
-    def busy(self) -> bool:
-        """Whether another thread changes it."""
-        return self._merging.locked() or self._writing.locked()
 
     def follow(self) -> bool:
         """Read on; False when there may be more."""

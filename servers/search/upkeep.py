@@ -78,6 +78,12 @@ class IndexShelf(Protocol):
         ...
 
 
+def check_count(documents: int) -> None:
+    """Whether so many segments may be stored in one call: FieldInvalid. To be asked before any of them is read."""
+    if not 1 <= documents <= MOST_STORED:
+        raise FieldInvalid("documents", f"must hold 1 to {MOST_STORED}, not {documents}")
+
+
 class Upkeep:
     """Of the indexes of all tenants."""
 
@@ -96,8 +102,7 @@ class Upkeep:
 
     async def store(self, drafts: Sequence[Draft]) -> None:
         """Store all segments. FieldInvalid, and none is stored."""
-        if not 1 <= len(drafts) <= MOST_STORED:
-            raise FieldInvalid("documents", f"must hold 1 to {MOST_STORED}, not {len(drafts)}")
+        check_count(len(drafts))
         made = [_entry(f"documents[{number}]", draft) for number, draft in enumerate(drafts)]
         await asyncio.gather(*(self._intake.add(entry) for entry in made))
 

@@ -7,7 +7,8 @@ Every method blocks, and any thread may call any of them.
 
 import threading
 import time
-from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from servers.search.documents import Embedding, Scope
 from servers.search.indexing import Filter, Ranked, Stats, VectorIndex
 from servers.search.journal import Journal, read_on
 from servers.search.lists import ListIndex
+from servers.search.open_indexes import OpenIndexes
 from servers.search.rebuilding import Frozen, Shape
 from servers.search.segments import Segment
 from servers.search.snapshots import SnapshotDamaged
@@ -44,74 +46,63 @@ REST_S = 300.0
 
 
 class Vectors:
-    """See VectorIndexes. Each is opened when asked for; when too many are, the one unused for longest is closed."""
+    """See VectorIndexes. Each is opened when asked for; when too many are, the one unused for longest is closed. What
+    its lists do not hold is in the store."""
 
     def __init__(self, folder: Path, journal: Journal, shape: Shape | None = None, most_open: int = 256) -> None:
-        self._folder = folder
-        self._journal = journal
-        self._most_open = most_open
-        self._shape = shape or Shape()
-        self._open: OrderedDict[tuple[str, str], TenantIndex] = OrderedDict()
-        self._lock = threading.Lock()
-        self._closing = threading.Event()
+        self._closing = closing = threading.Event()
+        lists = shape or Shape()
+        self._open = OpenIndexes[tuple[str, str], TenantIndex](
+            lambda name: TenantIndex(folder, journal, closing, *name, lists), most_open
+        )
 
     def follow(self, tenant: str, space: str) -> bool:
         """See VectorIndexes. It is all taken in, or it is time to stop; or the index could not be opened."""
-        try:
-            index = self._index(tenant, space, patience_s=-1)
-        except DependencyUnavailable:
-            return False
-        index.follow()
-        return True
+        with self._open.using((tenant, space)) as index:
+            try:
+                index.open(patience_s=-1)
+            except DependencyUnavailable:
+                return False
+            index.follow()
+            return True
 
     def nearest(self, scope: Scope, embedding: Embedding, limit: int) -> Ranked:
         """The documents in `scope` with the largest inner products."""
-        index = self._index(scope.tenant, embedding.space)
-        return index.nearest(embedding, Filter.of(scope), limit)
+        with self._opened(scope.tenant, embedding.space) as index:
+            return index.nearest(embedding, Filter.of(scope), limit)
 
     def stats(self, tenant: str, space: str) -> Stats:
         """How the index of the tenant and the space stands."""
-        return self._index(tenant, space).stats()
+        with self._opened(tenant, space) as index:
+            return index.stats()
 
     def rebuild_due(self) -> None:
         """Bring into lists what is in none, and let go of what is dead, where there is much of it. Takes as long as it
         takes, and holds nobody up."""
-        with self._lock:
-            indexes = list(self._open.values())
-        for index in indexes:
-            if index.due() and not self._closing.is_set():
-                index.rebuild()
+        for name in self._open.names():
+            with self._open.using_if_open(name) as index:
+                if index and index.due() and not self._closing.is_set():
+                    index.rebuild()
 
     def rebuild(self, tenant: str, space: str, whole: bool) -> None:
         """Bring all vectors of the tenant and the space into lists, on disk; `whole`: make all lists anew, without what
         is dead. DependencyUnavailable when the disk is full or fails, or it is time to stop."""
-        index = self._index(tenant, space, patience_s=-1)
-        index.follow()
-        stats = index.stats()
-        if (stats.vectors or stats.dead if whole else stats.loose) and not index.rebuild(whole):
-            raise DependencyUnavailable("vector index")
+        with self._opened(tenant, space, patience_s=-1) as index:
+            index.follow()
+            stats = index.stats()
+            if (stats.vectors or stats.dead if whole else stats.loose) and not index.rebuild(whole):
+                raise DependencyUnavailable("vector index")
 
     def stop(self) -> None:
         """Have reading on and rebuilding end where they are, in whichever thread."""
         self._closing.set()
 
-    def _index(self, tenant: str, space: str, patience_s: float | None = None) -> "TenantIndex":
-        with self._lock:
-            index = self._open.get((tenant, space))
-            if index is None:
-                index = TenantIndex(self._folder, self._journal, self._closing, tenant, space, self._shape)
-                self._open[tenant, space] = index
-            self._open.move_to_end((tenant, space))
-            if len(self._open) > self._most_open:
-                self._close_one()
-        index.open(SEARCH_PATIENCE_S if patience_s is None else patience_s)
-        return index
-
-    def _close_one(self) -> None:
-        """What its lists do not hold is in the store. Two of the same must not write, so none that does is closed."""
-        idle = (key for key, index in self._open.items() if not index.busy)
-        if (oldest := next(idle, None)) is not None:
-            del self._open[oldest]
+    @contextmanager
+    def _opened(self, tenant: str, space: str, patience_s: float | None = None) -> Iterator["TenantIndex"]:
+        """See TenantIndex.open; `patience_s` None: that of a search."""
+        with self._open.using((tenant, space)) as index:
+            index.open(SEARCH_PATIENCE_S if patience_s is None else patience_s)
+            yield index
 
 
 class TenantIndex:
@@ -139,11 +130,6 @@ class TenantIndex:
 
         self._resting_until = 0.0
         self._index = ListIndex(int(space.rpartition("/")[2]), shape)
-
-    @property
-    def busy(self) -> bool:
-        """Whether another thread changes it."""
-        return self._rebuilding.locked() or self._writing.locked()
 
     def open(self, patience_s: float) -> None:
         """Load the snapshot and read on from there, unless that is done.

@@ -433,6 +433,7 @@ async def test_a_stale_etag_is_refused(server: Served) -> None:
         (["*"], {"title": "t"}, "update_mask"),
         (["labels.show"], {"labels": {"show": "x"}}, "update_mask"),
         (["x" * 100_000], {"title": "t"}, "update_mask"),
+        (["title"] * 33, {"title": "t"}, "update_mask"),
     ],
 )
 async def test_a_bad_update_is_named(server: Served, paths: list[str], fields: dict[str, Any], field: str) -> None:

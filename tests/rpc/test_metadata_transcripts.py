@@ -255,6 +255,13 @@ async def test_500_of_the_longest_segments_fit(server: Served) -> None:
     assert await append(server, *(segment(index, text="ă" * 8192) for index in range(500))) == 500
 
 
+async def test_more_words_than_one_append_may_have_are_refused(server: Served) -> None:
+    await create(server)
+    many = [word(text="a")] * 8192
+    refused = await refusal(append(server, *(segment(index, words=many) for index in range(7))))
+    assert (refused.code, refused.field) == (grpc.StatusCode.INVALID_ARGUMENT, "segments[6].words")
+
+
 async def test_an_index_twice_in_one_append_is_refused(server: Served) -> None:
     await create(server)
     refused = await refusal(append(server, segment(3), segment(3)))

@@ -92,6 +92,7 @@ async def test_without_a_lexicon_the_step_is_not_among_those_applied() -> None:
         (RefineRequest(text="xin\x1b[31mchào"), "text"),
         (RefineRequest(text="a", language_code="tiếng việt"), "language_code"),
         (RefineRequest(text="a", steps=[NUMBERS, refinement_pb2.REFINEMENT_STEP_UNSPECIFIED]), "steps[1]"),
+        (RefineRequest(text="a", steps=[NUMBERS] * 33), "steps"),
         (RefineRequest(text="a", steps=[77]), "steps[0]"),  # type: ignore[list-item]
     ],
 )

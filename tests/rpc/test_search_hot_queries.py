@@ -16,6 +16,7 @@ from ai2text.search.v1.search_service_pb2 import (
     SearchResponse,
 )
 
+from servers.common.errors import DependencyUnavailable
 from servers.search import hot
 from servers.search.candidates import Matching
 from servers.search.generations import QUIET_S, Generations
@@ -122,6 +123,28 @@ async def test_another_request_is_answered_by_itself(server: Served, cache: Kept
     assert len(cache.kept) == asked + 1
     assert bool(answer.groups) == ("group_by_recording" in other)
     assert await find(server, **other) == answer
+
+
+async def test_an_answer_with_nothing_to_compare_is_kept(server: Served) -> None:
+    assert texts(await find(server, rerank=True)) == ["bí mật của ta"]
+    assert not await made_anew(server, lambda: find(server, rerank=True))
+    assert not server.model.compared
+
+
+async def test_an_answer_that_was_to_be_compared_and_was_not_is_made_anew(
+    server: Served, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await server.put([segment("s2", "bí mật khác của ta")])
+    clock.now += QUIET_S
+
+    async def away(*_: object) -> list[float]:
+        raise DependencyUnavailable("triton")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(server.model, "closeness", away)
+        assert len((await find(server, rerank=True)).hits) == 2
+    assert await made_anew(server, lambda: find(server, rerank=True))
+    assert not await made_anew(server, lambda: find(server, rerank=True))
 
 
 async def test_what_was_answered_in_a_hurry_is_not_kept(server: Served, cache: KeptAnswers) -> None:

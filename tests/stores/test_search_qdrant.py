@@ -341,6 +341,51 @@ def test_a_collection_that_was_lost_unseen_is_written_anew_with_what_comes_next(
     assert len(found(indexes, entry("x"), 50)) == 21
 
 
+def test_a_collection_that_another_tenant_has_made_anew_answers_nobody_with_nothing(
+    fake: FakeQdrant, store: Store, indexes: QdrantVectors
+) -> None:
+    store.put([entry("s1"), entry("s1", tenant="idle")])
+    for tenant in ("acme", "idle"):
+        indexes.follow(tenant, SPACE)
+        assert len(found(indexes, entry("x"), tenant=tenant)) == 1
+    fake.client.delete_collection(NAME)
+    store.put([entry("new", tenant="newcomer")])
+    assert indexes.follow("newcomer", SPACE)
+    with pytest.raises(DependencyUnavailable):
+        found(indexes, entry("x"), tenant="idle")
+    indexes.rebuild_due()
+    for tenant in ("acme", "idle"):
+        assert len(found(indexes, entry("x"), tenant=tenant)) == 1
+
+
+def test_points_that_were_lost_with_a_collection_that_is_there_again_are_missed_by_all(
+    fake: FakeQdrant, store: Store, connection: Qdrant, indexes: QdrantVectors
+) -> None:
+    """As when another search server has made it anew."""
+    store.put([entry("s1"), entry("s1", tenant="idle")])
+    for tenant in ("acme", "idle"):
+        indexes.follow(tenant, SPACE)
+        assert len(found(indexes, entry("x"), tenant=tenant)) == 1
+    fake.client.delete_collection(NAME)
+    connection.make(NAME, DIMENSIONS)
+    store.put([entry("new")])
+    assert indexes.follow("acme", SPACE)
+    with pytest.raises(DependencyUnavailable):
+        found(indexes, entry("x"), tenant="idle")
+
+
+def test_a_tenant_that_is_new_makes_nobody_look_again(fake: FakeQdrant, store: Store, indexes: QdrantVectors) -> None:
+    store.put([entry("s1")])
+    indexes.follow("acme", SPACE)
+    found(indexes, entry("x"))
+    store.put([entry("s1", tenant="newcomer")])
+    assert indexes.follow("newcomer", SPACE)
+    fake.asked.clear()
+    found(indexes, entry("x"))
+    indexes.rebuild_due()
+    assert [path.rpartition("/")[2] for _, path, _, _ in fake.asked] == ["query"]
+
+
 def test_a_vector_of_another_length_is_refused_and_does_no_harm(
     connection: Qdrant, store: Store, indexes: QdrantVectors
 ) -> None:

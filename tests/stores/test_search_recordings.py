@@ -9,9 +9,11 @@ from typing import Any, cast
 import pytest
 from ai2text.events.v1 import recording_events_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
+from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
 from servers.common import events
+from servers.common.errors import DependencyUnavailable
 from servers.common.events import Bus, Consumer
 from servers.search import backlog
 from servers.search.backlog import Backlog
@@ -104,21 +106,45 @@ async def test_much_that_waits_shows_until_it_is_taken_in(
     monkeypatch.setattr(backlog, "MANY", 10)
     monkeypatch.setattr(backlog, "LOOK_EVERY_S", 0.02)
     waiting, go = Backlog(bus, "search-1"), asyncio.Event()
-    assert not waiting.is_long
+    assert waiting.is_long, "nobody knows yet"
 
     async def taken(event: recording_events_pb2.RecordingUpdated) -> None:
         await go.wait()
 
-    for _ in range(11):
-        await tell(bus, events.EMBEDDING_CREATED, updated())
     subject, event = events.EMBEDDING_CREATED, recording_events_pb2.RecordingUpdated
     async with job(waiting.run):
+        await eventually(lambda: _true(not waiting.is_long))
+        for _ in range(11):
+            await tell(bus, events.EMBEDDING_CREATED, updated())
         await eventually(lambda: _true(waiting.is_long))  # before anybody reads
         async with job(Consumer(bus, "EMBEDDINGS", subject, "search-1", event, taken).run):
             await asyncio.sleep(0.2)
             assert waiting.is_long
             go.set()
             await eventually(lambda: _true(not waiting.is_long))
+
+
+class Away:
+    """A bus whose NATS was never there, or goes away between two questions."""
+
+    def __init__(self, waiting: int | None = None) -> None:
+        self._waiting = waiting
+
+    async def waiting(self, stream: str, durable: str) -> int:
+        if self._waiting is None:
+            raise DependencyUnavailable("nats")
+        return self._waiting
+
+    async def jetstream(self) -> JetStreamContext:
+        raise DependencyUnavailable("nats")
+
+
+@pytest.mark.parametrize("away", [Away(), Away(0)])
+async def test_what_nobody_could_ask_for_may_be_much(away: Away) -> None:
+    waiting = Backlog(cast(Bus, away), "search-1")
+    with pytest.raises(DependencyUnavailable):
+        await waiting.run()
+    assert waiting.is_long
 
 
 class Answering:

@@ -2,13 +2,16 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Literal
 
 import pytest
 
+from servers.common.errors import DependencyUnavailable
 from servers.search import shelves
+from servers.search.documents import Scope
+from servers.search.narrowing import Conditions, Span
 from servers.search.shelves import Shelves
 from tests.rpc import search_server
 from tests.stores.search_entries import SPACE, entry, random_entries
@@ -87,3 +90,37 @@ async def test_those_who_ask_while_a_rebuilding_waits_share_it_and_who_asks_late
     go_on.set()
     await asyncio.gather(*asked)
     assert done == [("acme", SPACE, True), ("acme", SPACE, True), ("acme", SPACE, False)]
+
+
+@pytest.fixture
+def held() -> Iterator[threading.Event]:
+    """What threads wait for in vain until the end of the test, 10 s at most."""
+    go_on = threading.Event()
+    yield go_on
+    go_on.set()
+
+
+async def test_filters_that_take_long_hold_up_no_search_without_one(
+    kept: Shelves, held: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await kept.put([entry("s1")])
+    monkeypatch.setattr(shelves, "NARROWING_TIMEOUT_S", 0.01)
+    for _ in range(2):
+        kept._narrowers.submit(held.wait, 10)
+    for narrowing in (
+        kept.recordings("acme", Conditions(created_from_us=0)),
+        kept.within(Scope("acme", ("r1",)), Span(0, 1)),
+    ):
+        with pytest.raises(DependencyUnavailable):
+            await narrowing
+    assert list(await kept.documents("acme", [entry("s1").document.id])) == [entry("s1").document.id]
+
+
+async def test_documents_that_are_not_read_in_time_are_not_waited_for(
+    kept: Shelves, held: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shelves, "DOCUMENTS_TIMEOUT_S", 0.01)
+    for _ in range(2):
+        kept._readers.submit(held.wait, 10)
+    with pytest.raises(DependencyUnavailable):
+        await kept.documents("acme", [1])

@@ -217,8 +217,8 @@ def test_a_changed_text_is_found_by_its_new_words_only(store: Store, terms: Term
 
 def test_a_text_that_changes_before_the_commit_is_there_once(store: Store, terms: Terms) -> None:
     store.put([entry("s1", "cũ kỹ")])
-    index = terms._index("acme")
-    index._index = opened = index._loaded()
+    with terms._open.using("acme") as index:
+        index._index = opened = index._loaded()
     opened.apply(store.written_after("acme", 0, 10))
     put(store, terms, entry("s1", "mới tinh"))
     assert (found(store, terms, "cũ"), found(store, terms, "mới")) == ([], ["s1"])

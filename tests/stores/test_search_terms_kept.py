@@ -127,7 +127,7 @@ def test_an_index_that_the_disk_does_not_give_stays_and_is_tried_again_later(
         patched.setattr(snapshots, "checksum", broken)
         assert not again.follow("acme")
     assert {*folder_of(tmp_path).iterdir()} == files
-    again._index("acme")._resting_until = 0.0
+    again._open._all["acme"]._resting_until = 0.0
     assert again.follow("acme")
     assert found(store, again, "xin") == ["s1"]
 
@@ -219,7 +219,7 @@ def test_an_index_that_cannot_be_written_stays_as_it_is_and_is_tried_again(
         assert not terms.follow("acme")
     assert found(store, terms, "xin") == ["s1"]
     assert not terms.follow("acme")
-    terms._index("acme")._resting_until = 0.0
+    terms._open._all["acme"]._resting_until = 0.0
     assert terms.follow("acme")
     assert {*found(store, terms, "xin")} == {"s1", "s2"}
 
@@ -343,7 +343,7 @@ def test_an_index_whose_files_vanish_while_it_is_open_comes_back(tmp_path: Path,
     store.put([entry("s2")])
     assert not terms.follow("acme"), "it could not be written"
     assert {*found(store, terms, "xin")} == {"s1", "s2"}
-    terms._index("acme")._resting_until = 0.0
+    terms._open._all["acme"]._resting_until = 0.0
     assert terms.follow("acme")
     assert {*found(store, reopened(tmp_path, store), "xin")} == {"s1", "s2"}
 

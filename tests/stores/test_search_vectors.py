@@ -460,7 +460,7 @@ def test_a_disk_that_is_full_while_all_is_read_anew_is_tried_again_later(
         with pytest.raises(DependencyUnavailable):
             nearest(indexes, entries[0])
     assert len(tried) == 1
-    next(iter(indexes._open.values()))._resting_until = 0.0
+    next(iter(indexes._open._all.values()))._resting_until = 0.0
     assert indexes.follow("acme", SPACE)
     assert indexes.stats("acme", SPACE).vectors == 1_000
     assert hits(indexes, entries, entries[::20]) >= 0.98
@@ -482,7 +482,7 @@ def test_a_snapshot_that_the_disk_does_not_give_stays_and_is_tried_again_later(
         with pytest.raises(DependencyUnavailable):
             nearest(again, entries[0])
         assert not again.follow("acme", SPACE)
-    next(iter(again._open.values()))._resting_until = 0.0
+    next(iter(again._open._all.values()))._resting_until = 0.0
     assert nearest(again, entries[0]) == nearest(listed, entries[0])
     assert again.stats("acme", SPACE).loose == 0
 
@@ -490,7 +490,7 @@ def test_a_snapshot_that_the_disk_does_not_give_stays_and_is_tried_again_later(
 def test_a_rebuilding_ends_when_told_to_stop(store: Store, listed: Vectors) -> None:
     store.put(random_entries(300))
     listed.follow("acme", SPACE)
-    frozen = next(iter(listed._open.values()))
+    frozen = next(iter(listed._open._all.values()))
     listed.stop()
     frozen.rebuild()
     assert listed.stats("acme", SPACE).loose == 300
@@ -506,6 +506,23 @@ def test_of_many_tenants_the_one_unused_for_longest_is_closed_and_opened_again(t
         assert len(indexes._open) <= 2
         rebuild(indexes, tenant)
     assert len(list((tmp_path / "vectors").glob("*.json"))) == 3
+
+
+def test_what_was_closed_meanwhile_is_left_alone(tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another of its like may be open again, whose files it would remove."""
+    few, rebuilt = Vectors(tmp_path / "vectors", store, LISTED, most_open=2), list[str]()
+    for tenant in ("a", "b"):
+        few.follow(tenant, SPACE)
+
+    def rebuild(self: module.TenantIndex) -> None:
+        rebuilt.append(self._tenant)
+        few.follow("c", SPACE)
+        assert few._open._all[self._tenant, SPACE] is self, "what is in use was closed"
+
+    monkeypatch.setattr(module.TenantIndex, "due", lambda self: True)
+    monkeypatch.setattr(module.TenantIndex, "rebuild", rebuild)
+    few.rebuild_due()
+    assert rebuilt == ["a"], "b had been closed"
 
 
 def test_searches_writes_and_rebuildings_at_the_same_time(store: Store, listed: Vectors) -> None:
@@ -561,7 +578,7 @@ def test_what_happens_during_a_rebuilding_is_kept(
     monkeypatch.setattr(segments, "write", meanwhile)
     listed.follow("acme", SPACE)
     assert listed.stats("acme", SPACE).loose <= 100
-    next(iter(listed._open.values())).rebuild()
+    next(iter(listed._open._all.values())).rebuild()
     now = [*changed, *entries[20:], entry("one more"), *late]
     for indexes in (listed, reopened(store, tmp_path)):
         assert indexes.stats("acme", SPACE).vectors == len(now)

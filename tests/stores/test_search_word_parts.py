@@ -10,7 +10,7 @@ import pytest
 from servers.search import inverted, snapshots
 from servers.search.inverted import InvertedIndex
 from servers.search.store import Store
-from servers.search.terms import Terms
+from servers.search.terms import TenantTerms, Terms
 from tests.stores.search_entries import entry
 from tests.stores.search_words import found, put, texts
 
@@ -27,7 +27,7 @@ def reopened(tmp_path: Path, store: Store) -> Terms:
 
 def parts_of(terms: Terms, tenant: str = "acme") -> list[int]:
     """How many rows the parts of an index have."""
-    index = terms._open[tenant]._index
+    index = terms._open._all[tenant]._index
     assert index
     return [len(part.alive) for part in index._parts]
 
@@ -132,11 +132,28 @@ def test_a_disk_that_is_full_leaves_large_parts_for_later(
         terms.merge_due()
     assert len(found(store, terms, "xin")) == 4
     assert len(list(folder_of(tmp_path).glob("*.postings"))) == 4
-    terms._index("acme")._resting_until = 0.0
+    terms._open._all["acme"]._resting_until = 0.0
     assert terms.follow("acme")
     terms.merge_due()
     assert parts_of(terms) == [4]
     assert len(found(store, terms, "xin")) == 4
+
+
+def test_what_was_closed_meanwhile_is_left_alone(tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another of its like may be open again, whose files it would remove."""
+    few, merged = Terms(tmp_path / "words", store, most_open=2), list[str]()
+    for tenant in ("a", "b"):
+        put(store, few, entry("s1", tenant=tenant))
+
+    def merge(self: TenantTerms) -> bool:
+        merged.append(self._tenant)
+        few.follow("c")
+        assert few._open._all[self._tenant] is self, "what is in use was closed"
+        return False
+
+    monkeypatch.setattr(TenantTerms, "merge", merge)
+    few.merge_due()
+    assert merged == ["a"], "b had been closed"
 
 
 def test_a_part_of_an_index_that_was_given_up_meanwhile_goes(
@@ -147,7 +164,7 @@ def test_a_part_of_an_index_that_was_given_up_meanwhile_goes(
     original = InvertedIndex.make
 
     def given_up(self: InvertedIndex, run: inverted.Merging, stopped: Callable[[], bool]) -> inverted.Part:
-        terms._index("acme")._index = None
+        terms._open._all["acme"]._index = None
         return original(self, run, stopped)
 
     with monkeypatch.context() as patched:

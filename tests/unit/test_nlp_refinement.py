@@ -3,7 +3,7 @@
 import time
 import timeit
 import unicodedata
-from itertools import pairwise
+from itertools import pairwise, repeat
 
 import pytest
 from hypothesis import example, given
@@ -190,6 +190,13 @@ def test_a_language_that_is_no_code_is_refused(code: str) -> None:
     with pytest.raises(FieldInvalid) as refused:
         Request.checked("a", code)
     assert refused.value.field == "language_code"
+
+
+def test_steps_are_read_no_further_than_there_may_be() -> None:
+    assert Request.checked("a", steps=repeat(Step.NUMBERS, 32)).steps == {Step.NUMBERS}
+    endless = repeat(Step.NUMBERS)
+    with pytest.raises(FieldInvalid, match="steps must not hold more than 32"):
+        Request.checked("a", steps=endless)
 
 
 def test_a_text_of_just_the_limit_is_taken_and_one_more_is_not() -> None:

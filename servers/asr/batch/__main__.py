@@ -21,6 +21,9 @@ from servers.asr.refiner import RemoteRefiner
 from servers.asr.whisper import LANGUAGES
 from servers.common import channel, events, lifecycle, objects, postgres, telemetry
 
+MOST_BYTES = 1024 * 1024
+"""Of one message: audio comes from the object store; the names of a thousand recordings have 40 kB."""
+
 
 async def main(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
@@ -52,6 +55,7 @@ async def main(settings: Settings) -> None:
             needs={"postgres": store.check, "nats": bus.check},
             jobs=jobs | {"reminders": reminders.run},
             drain=lambda: transcriber.drain(settings.round_drain_s),
+            most_bytes=MOST_BYTES,
         )
 
 
