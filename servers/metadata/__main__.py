@@ -39,7 +39,7 @@ async def main() -> None:
         store = PostgresStore(database)
         relay = Relay(PostgresOutbox(database), publish)
         library = Library(store, announcement, relay.wake)
-        transcripts = Transcripts(library, store, announcement.finalized, relay.wake)
+        transcripts = Transcripts(library, store, announcement, relay.wake)
         listeners = BusListeners(bus)
         retelling = Retelling(PostgresRetelling(database), repetition, listeners, relay.wake)
         renewal = Renewal(listeners, PostgresToldStreams(database), retelling)

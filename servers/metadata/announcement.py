@@ -63,6 +63,7 @@ def updated(tenant: str, recording: Recording) -> Event:
         title=content.title,
         language_code=content.language_code,
         labels=content.labels,
+        superseded_transcript_ids=recording.superseded,
     )
     message.event_time.GetCurrentTime()
     message.create_time.FromDatetime(recording.create_time)

@@ -64,6 +64,11 @@ Telling = Callable[[Recording], Sequence[Event]]
 """What is to be told of a recording that was just kept, or changed."""
 
 
+def nothing(_: Recording) -> Sequence[Event]:
+    """A Telling."""
+    return ()
+
+
 class RecordingStore(Protocol):
     """Where recordings are kept. Every method sees the rows of `tenant` alone, and raises DependencyUnavailable."""
 

@@ -18,10 +18,18 @@ DELETE_TIMEOUT_S = 60
 
 _RECORDING = """
 SELECT r.recording_id::text, title, source, language_code, labels, heard_language_code, r.duration_ms, segment_count,
-       create_time, update_time, version, created_as,
+       create_time, update_time, version, created_as, ARRAY(
+           SELECT transcript_id FROM (
+               SELECT transcript_id::text, row_number() OVER (
+                   PARTITION BY channel ORDER BY incomplete, create_time DESC, transcript_id DESC
+               ) AS place
+               FROM transcripts AS t WHERE t.recording_id = r.recording_id
+           ) AS placed WHERE place > 1 ORDER BY transcript_id
+       ) AS superseded,
        object_key, size_bytes, sha256, crc32c, container, codec, sample_rate_hz, channel_count, f.duration_ms
 FROM recordings AS r LEFT JOIN recording_files AS f USING (tenant, recording_id)
 """
+# `superseded` is all but what `servers.metadata.transcripts.of_channels` leaves.
 _ADD = """
 INSERT INTO recordings (recording_id, tenant, title, source, language_code, labels, duration_ms)
 VALUES (%s, %s, %s, %s, %s, %s, %s)
@@ -70,7 +78,7 @@ class PostgresRecordings:
             if added and await _was_deleted(connection, new.recording_id):
                 await connection.execute("DELETE FROM recordings WHERE recording_id = %s", (new.recording_id,))
                 return None
-            kept = await _one(connection, new.recording_id)
+            kept = await one(connection, new.recording_id)
             if added and kept:
                 await outbox.add(connection, tenant, telling(kept))
             return kept
@@ -78,7 +86,7 @@ class PostgresRecordings:
     async def recording(self, tenant: str, recording_id: str) -> Recording | None:
         """See RecordingStore."""
         async with self._database.transaction(tenant) as connection:
-            return await _one(connection, recording_id)
+            return await one(connection, recording_id)
 
     async def was_deleted(self, tenant: str, recording_id: str) -> bool:
         """See RecordingStore."""
@@ -117,7 +125,7 @@ class PostgresRecordings:
             created_as = before.created_as or before.content.digest()
             values = (content.title, content.language_code, Jsonb(dict(content.labels)), created_as, recording_id)
             await connection.execute(_CHANGE, values)
-            changed = await _one(connection, recording_id)
+            changed = await one(connection, recording_id)
             if changed:
                 await outbox.add(connection, tenant, telling(changed))
             return changed
@@ -167,10 +175,11 @@ async def _was_deleted(connection: Connection, recording_id: str) -> bool:
 async def _one_locked(connection: Connection, recording_id: str) -> Recording | None:
     """The recording, which nobody else changes before the transaction ends."""
     await connection.execute("SELECT FROM recordings WHERE recording_id = %s FOR UPDATE", (recording_id,))
-    return await _one(connection, recording_id)
+    return await one(connection, recording_id)
 
 
-async def _one(connection: Connection, recording_id: str) -> Recording | None:
+async def one(connection: Connection, recording_id: str) -> Recording | None:
+    """The recording, as the transaction of the connection sees it."""
     cursor = await connection.execute(f"{_RECORDING} WHERE r.recording_id = %s", (recording_id,))
     row = await cursor.fetchone()
     return _recording(row) if row else None
@@ -196,7 +205,7 @@ def _conditions(selection: Selection) -> list[tuple[str, list[Any]]]:
 
 def _recording(row: tuple[Any, ...]) -> Recording:
     recording_id, title, source, language_code, labels, *rest = row
-    state, file = rest[:7], _file(rest[7:])
+    state, file = (*rest[:7], tuple(rest[7])), _file(rest[8:])
     return Recording(NewRecording(recording_id, title, Source(source), language_code, file, labels), *state)
 
 

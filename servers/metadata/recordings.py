@@ -70,6 +70,8 @@ class Recording:
     """Counts the changes that were made to it."""
     created_as: bytes = b""
     """The digest of what the creator said; empty while that is the content."""
+    superseded: tuple[str, ...] = ()
+    """The ids of its transcripts that count no more, or not yet; see `transcripts.of_channels`."""
 
     @property
     def recording_id(self) -> str:

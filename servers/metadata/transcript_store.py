@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
+from servers.common import outbox
 from servers.common.errors import RecordingNotFound
 from servers.common.postgres import Connection, Database
+from servers.metadata import recording_store
 from servers.metadata.appends import Append, Appends
+from servers.metadata.library import Telling, nothing
 from servers.metadata.transcripts import Addition, NewTranscript, Segment, Transcript, Word
 
 _TRANSCRIPT = """
@@ -25,22 +28,31 @@ class PostgresTranscripts:
         self._database = database
         self._appends = Appends(database)
 
-    async def add_transcript(self, tenant: str, new: NewTranscript, incomplete: bool = False) -> Transcript | None:
+    async def add_transcript(
+        self, tenant: str, new: NewTranscript, incomplete: bool = False, telling: Telling = nothing
+    ) -> Transcript | None:
         """See TranscriptStore."""
         async with self._database.transaction(tenant) as connection:
-            if not await _locked(connection, new.recording_id, "KEY SHARE"):
+            # Two that are added at once must see each other.
+            if not await _locked(connection, new.recording_id, "NO KEY UPDATE"):
                 raise RecordingNotFound("there is no such recording", recording_id=new.recording_id)
-            added = await connection.execute(
+            changed = await connection.execute(
                 "INSERT INTO transcripts (transcript_id, tenant, recording_id, model, channel, incomplete)"
                 " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
                 (new.transcript_id, tenant, new.recording_id, new.model, new.channel, incomplete),
             )
-            if not added.rowcount and not incomplete:
-                await connection.execute(
+            if not changed.rowcount and not incomplete:
+                changed = await connection.execute(
                     "UPDATE transcripts SET incomplete = false WHERE transcript_id = %s AND incomplete"
                     " AND (recording_id, model, channel) = (%s, %s, %s)",
                     (new.transcript_id, new.recording_id, new.model, new.channel),
                 )
+            if changed.rowcount and await _has_others(connection, new):
+                await connection.execute(
+                    "UPDATE recordings SET version = version + 1 WHERE recording_id = %s", (new.recording_id,)
+                )
+                recording = await recording_store.one(connection, new.recording_id)
+                await outbox.add(connection, tenant, telling(recording) if recording else [])
             return await _one_transcript(connection, new.transcript_id)
 
     async def transcript(self, tenant: str, transcript_id: str) -> Transcript | None:
@@ -74,6 +86,15 @@ class PostgresTranscripts:
 async def _locked(connection: Connection, recording_id: str, strength: str) -> bool:
     """Whether there is such a recording; then it cannot be deleted before the transaction ends."""
     cursor = await connection.execute(f"SELECT FROM recordings WHERE recording_id = %s FOR {strength}", (recording_id,))
+    return await cursor.fetchone() is not None
+
+
+async def _has_others(connection: Connection, of: NewTranscript) -> bool:
+    """Whether the recording has other transcripts of that channel."""
+    cursor = await connection.execute(
+        "SELECT FROM transcripts WHERE (recording_id, channel) = (%s, %s) AND transcript_id <> %s LIMIT 1",
+        (of.recording_id, of.channel, of.transcript_id),
+    )
     return await cursor.fetchone() is not None
 
 

@@ -10,7 +10,8 @@ from servers.common.bounds import MAX_CHANNELS
 from servers.common.errors import AlreadyExists, FieldInvalid, PageTokenInvalid, TranscriptNotFound
 from servers.common.outbox import Event
 from servers.metadata import fields, pages
-from servers.metadata.library import Library
+from servers.metadata.library import Library, Telling, nothing
+from servers.metadata.recordings import Recording
 
 MODEL_LENGTH = 100
 TEXT_LENGTH = 8192
@@ -102,9 +103,14 @@ class Addition:
 class TranscriptStore(Protocol):
     """Where transcripts are kept. Every method sees the rows of `tenant` alone, and raises DependencyUnavailable."""
 
-    async def add_transcript(self, tenant: str, new: NewTranscript, incomplete: bool = False) -> Transcript | None:
+    async def add_transcript(
+        self, tenant: str, new: NewTranscript, incomplete: bool = False, telling: Telling = nothing
+    ) -> Transcript | None:
         """Keep a transcript unless its id is taken; what is now kept under the id, None when not `tenant`'s. The same
         that was kept as `incomplete` is complete after a call that does not say so.
+
+        Where the recording has others of the same channel, one of them counts no more, or this one does not yet: the
+        version of the recording counts on, and what is to be told of it is kept with that.
 
         RecordingNotFound.
         """
@@ -134,20 +140,32 @@ def of_channels(newest_first: Sequence[Transcript]) -> Sequence[Transcript]:
     return [told[channel] for channel in sorted(told)]
 
 
-Announce = Callable[[str, NewTranscript, Segment], Event]
-"""Writes the event that tells of a new segment of a transcript of a tenant."""
+def superseded(newest_first: Sequence[Transcript]) -> tuple[str, ...]:
+    """The ids of all others."""
+    counting = {one.transcript_id for one in of_channels(newest_first)}
+    return tuple(sorted({one.transcript_id for one in newest_first} - counting))
+
+
+class Announcer(Protocol):
+    """Writes the events that tell of what a tenant's transcripts have become."""
+
+    def finalized(self, tenant: str, transcript: NewTranscript, segment: Segment) -> Event:
+        """That a segment was stored."""
+
+    def updated(self, tenant: str, recording: Recording) -> Event:
+        """What is known of a recording."""
 
 
 class Transcripts:
     """The rules for transcripts and segments."""
 
     def __init__(
-        self, library: Library, store: TranscriptStore, announce: Announce, stored: Callable[[], None]
+        self, library: Library, store: TranscriptStore, announcer: Announcer, stored: Callable[[], None]
     ) -> None:
-        """`stored` is called after each append that kept something, so that its events go out at once."""
+        """`stored` is called after each call that kept something, so that its events go out at once."""
         self._library = library
         self._store = store
-        self._announce = announce
+        self._announcer = announcer
         self._stored = stored
         self._known: dict[tuple[str, str], NewTranscript] = {}
 
@@ -171,10 +189,18 @@ class Transcripts:
             fields.text("model", model, MODEL_LENGTH),
             fields.number("channel", channel, 0, MAX_CHANNELS - 1),
         )
-        stored = await self._store.add_transcript(tenant, new, incomplete)
+        told: list[Event] = []
+
+        def telling(recording: Recording) -> Sequence[Event]:
+            told.append(self._announcer.updated(tenant, recording))
+            return told
+
+        stored = await self._store.add_transcript(tenant, new, incomplete, telling)
         # A session that began before channels were kept goes on with transcripts that are all of channel 0.
         if stored is None or stored.content not in (new, replace(new, channel=0)):
             raise AlreadyExists("transcript_id is taken by another transcript")
+        if told:
+            self._stored()
         return stored
 
     async def get(self, tenant: str, transcript_id: str) -> Transcript:
@@ -207,7 +233,7 @@ class Transcripts:
         return added
 
     async def _added(self, tenant: str, to: NewTranscript, segments: Sequence[Segment]) -> int | None:
-        additions = [Addition(segment, self._announce(tenant, to, segment)) for segment in segments]
+        additions = [Addition(segment, self._announcer.finalized(tenant, to, segment)) for segment in segments]
         return await self._store.add_segments(tenant, to, additions)
 
     def _know(self, tenant: str, transcript: NewTranscript) -> None:

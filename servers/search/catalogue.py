@@ -1,4 +1,5 @@
-"""What is known of recordings, in the database of the documents: labels, and when each was created.
+"""What is known of recordings, in the database of the documents: labels, when each was created, and which of its
+transcripts count no more.
 
 The truth is metadata's. Here is the newest version that was told, of recordings with documents and without, under the
 numbers that stand for recordings in the indexes.
@@ -20,6 +21,14 @@ CREATE TABLE labels (
   tenant TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, number INTEGER NOT NULL,
   PRIMARY KEY (tenant, key, value, number)
 ) WITHOUT ROWID;"""
+SUPERSEDED = """CREATE TABLE superseded (
+  tenant TEXT NOT NULL, transcript_id TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (tenant, transcript_id)
+) WITHOUT ROWID;
+CREATE INDEX superseded_by_recording ON superseded (tenant, number);"""
+COUNTS = """NOT EXISTS (
+  SELECT 1 FROM superseded AS s WHERE s.tenant = documents.tenant AND s.transcript_id = documents.transcript_id
+)"""
+"""Whether a document is of a transcript that counts."""
 
 FEW = 5_000
 """Of the condition that leaves the fewest recordings, found by counting up to so many, each is asked for the others."""
@@ -40,6 +49,8 @@ class Known:
     """Microseconds since 1970."""
 
     labels: dict[str, str] = field(default_factory=dict)
+    superseded: tuple[str, ...] = ()
+    """Its transcripts that count no more, or not yet."""
 
 
 def note(connection: sqlite3.Connection, known: Known) -> bool:
@@ -58,6 +69,8 @@ def note(connection: sqlite3.Connection, known: Known) -> bool:
     connection.execute("INSERT INTO recordings VALUES (?, ?, ?, ?, ?)", values)
     rows = [(known.tenant, name, value, key[1]) for name, value in known.labels.items()]
     connection.executemany("INSERT INTO labels VALUES (?, ?, ?, ?)", rows)
+    others = [(known.tenant, transcript_id, key[1]) for transcript_id in known.superseded]
+    connection.executemany("INSERT OR REPLACE INTO superseded VALUES (?, ?, ?)", others)
     return True
 
 
@@ -67,6 +80,7 @@ def forget(connection: sqlite3.Connection, tenant: str, recording_id: str) -> No
     found = connection.execute("SELECT labels FROM recordings WHERE tenant = ? AND number = ?", key).fetchone()
     rows = [(tenant, name, value, key[1]) for name, value in json.loads(found[0] if found else "{}").items()]
     connection.executemany("DELETE FROM labels WHERE tenant = ? AND key = ? AND value = ? AND number = ?", rows)
+    connection.execute("DELETE FROM superseded WHERE tenant = ? AND number = ?", key)
     connection.execute("DELETE FROM recordings WHERE tenant = ? AND number = ?", key)
 
 

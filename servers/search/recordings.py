@@ -24,5 +24,7 @@ class Recordings:
         if not (event.HasField("create_time") and abs(created.seconds) < 1 << 40 and 0 <= created.nanos < 10**9):
             raise FieldInvalid("create_time", "is no time")
         created_us = created.seconds * 1_000_000 + created.nanos // 1_000
-        known = Known(event.tenant, event.recording_id.lower(), event.version, created_us, dict(event.labels))
+        superseded = tuple(each.lower() for each in event.superseded_transcript_ids)
+        recording_id, labels = event.recording_id.lower(), dict(event.labels)
+        known = Known(event.tenant, recording_id, event.version, created_us, labels, superseded)
         await self._intake.add(known)

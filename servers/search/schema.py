@@ -11,7 +11,7 @@ from pathlib import Path
 
 from servers.search import catalogue
 
-VERSION = 4
+VERSION = 5
 """To be raised with any change to the tables."""
 
 CHECKPOINT_PAGES = 20_000
@@ -43,6 +43,7 @@ CREATE UNIQUE INDEX vectors_by_seq ON vectors (tenant, space, seq);
 {_DELETED}
 {_WRITTEN}
 {catalogue.SCHEMA}
+{catalogue.SUPERSEDED}
 PRAGMA user_version = {VERSION};
 """
 UPGRADES = {
@@ -55,6 +56,7 @@ PRAGMA user_version = 3;
 """,
     # A constant default leaves every row as it is, so this takes no longer with millions.
     3: "ALTER TABLE documents ADD COLUMN channel INTEGER NOT NULL DEFAULT 0;\nPRAGMA user_version = 4;\n",
+    4: f"{catalogue.SUPERSEDED}\nPRAGMA user_version = 5;\n",
 }
 """What makes a database of an older version one of the next: from such a version nothing need be read anew."""
 

@@ -43,10 +43,11 @@ FROM spaces WHERE space IS NOT NULL
 """From one space to the next, past all their vectors."""
 _OF_TENANT = "+tenant = ?"
 """The sign keeps SQLite from going through all of a tenant's documents, by its index, to find some by their ids."""
-_NOT_DELETED = """NOT EXISTS (
+_THERE = f"""NOT EXISTS (
   SELECT 1 FROM deleted AS gone WHERE gone.tenant = documents.tenant AND gone.recording_id = documents.recording_id
-)"""
-"""The documents of a recording are deleted little by little, but none of them is there any more from the first on."""
+) AND {catalogue.COUNTS}"""
+"""The documents of a recording are deleted little by little, but none of them is there any more from the first on; nor
+are those of a transcript in whose place another counts, though they stay: that one may yet fail."""
 
 FIELDS = "tenant, recording_id, transcript_id, segment_id, start_ms, end_ms, language_code, text, channel"
 
@@ -156,7 +157,7 @@ class Store:
     def documents(self, tenant: str, ids: Collection[int]) -> dict[int, Document]:
         """See Library."""
         found = self._connection().execute(
-            f"SELECT id, {FIELDS} FROM documents WHERE id IN ({_marks(ids)}) AND {_OF_TENANT} AND {_NOT_DELETED}",
+            f"SELECT id, {FIELDS} FROM documents WHERE id IN ({_marks(ids)}) AND {_OF_TENANT} AND {_THERE}",
             (*ids, tenant),
         )
         return {id: Document(*fields) for id, *fields in found}
@@ -165,8 +166,7 @@ class Store:
     def existing(self, tenant: str, ids: Collection[int]) -> set[int]:
         """Which of these documents of the tenant there are."""
         found = self._connection().execute(
-            "SELECT id FROM documents "
-            f"WHERE id IN (SELECT value FROM json_each(?)) AND {_OF_TENANT} AND {_NOT_DELETED}",
+            f"SELECT id FROM documents WHERE id IN (SELECT value FROM json_each(?)) AND {_OF_TENANT} AND {_THERE}",
             (json.dumps(list(ids)), tenant),
         )
         return {id for (id,) in found}

@@ -9,11 +9,11 @@ from typing import Any
 from servers.common.errors import DependencyUnavailable, RecordingNotFound
 from servers.common.outbox import Event
 from servers.metadata.labels import Wanted
-from servers.metadata.library import Telling
+from servers.metadata.library import Telling, nothing
 from servers.metadata.listings import Order, Place, Selection, folded
 from servers.metadata.outbox import Backlog, Kept
 from servers.metadata.recordings import Change, NewRecording, Recording
-from servers.metadata.transcripts import Addition, NewTranscript, Segment, Transcript
+from servers.metadata.transcripts import Addition, NewTranscript, Segment, Transcript, superseded
 
 
 @dataclass
@@ -124,13 +124,24 @@ class MemoryStore:
         files = [recording.content.file for owner, recording in self.recordings_by_id.values() if owner == tenant]
         return {file.object.key for file in files if file} & set(keys)
 
-    async def add_transcript(self, tenant: str, new: NewTranscript, incomplete: bool = False) -> Transcript | None:
-        if await self.recording(tenant, new.recording_id) is None:
+    async def add_transcript(
+        self, tenant: str, new: NewTranscript, incomplete: bool = False, telling: Telling = nothing
+    ) -> Transcript | None:
+        recording = await self.recording(tenant, new.recording_id)
+        if recording is None:
             raise RecordingNotFound("there is no such recording", recording_id=new.recording_id)
+        before = self.transcripts_by_id.get(new.transcript_id)
         begun = Transcript(new, 0, datetime.now(UTC), incomplete)
         owner, kept = self.transcripts_by_id.setdefault(new.transcript_id, (tenant, begun))
         if owner == tenant and kept.content == new and not incomplete:
             self.transcripts_by_id[new.transcript_id] = (owner, replace(kept, incomplete=False))
+        changed = before != self.transcripts_by_id[new.transcript_id]
+        all_of_it = await self.transcripts(tenant, new.recording_id, len(self.transcripts_by_id))
+        if changed and sum(one.content.channel == new.channel for one in all_of_it) > 1:
+            counting = replace(recording, version=recording.version + 1, superseded=superseded(all_of_it))
+            self.recordings_by_id[new.recording_id] = tenant, counting
+            for event in telling(counting):
+                self._keep(event)
         return await self.transcript(tenant, new.transcript_id)
 
     async def transcript(self, tenant: str, transcript_id: str) -> Transcript | None:

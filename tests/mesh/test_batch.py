@@ -10,6 +10,7 @@ import pytest
 from ai2text.asr.v1 import batch_pb2, speech_service_pb2
 from ai2text.ingestion.v1 import ingestion_service_pb2, ingestion_service_pb2_grpc
 from ai2text.metadata.v1 import transcript_pb2, transcript_service_pb2
+from ai2text.search.v1 import filter_pb2, search_service_pb2
 from google.longrunning import operations_pb2, operations_pb2_grpc
 from google.protobuf import duration_pb2
 
@@ -96,7 +97,7 @@ def test_an_upload_becomes_a_transcript_that_search_finds(recorded: Recorded, sp
 
 
 def test_a_recording_is_transcribed_anew_when_it_is_asked_for(recorded: Recorded, speech_folder: Path) -> None:
-    clip, _ = clips(speech_folder, "vi")[0]
+    clip, said = clips(speech_folder, "vi")[0]
     uploaded = recorded.upload(clip)
     recorded.done(uploaded.operation)
     request = speech_service_pb2.BatchRecognizeRequest(
@@ -111,6 +112,16 @@ def test_a_recording_is_transcribed_anew_when_it_is_asked_for(recorded: Recorded
     transcripts = recorded.transcripts(uploaded.recording.recording_id)
     assert len(transcripts) == 2
     assert transcripts[0].segment_count == transcripts[1].segment_count > 0
+
+    def hits() -> list[str]:
+        within = filter_pb2.SearchFilter(recording_ids=[uploaded.recording.recording_id])
+        asked = search_service_pb2.SearchRequest(query=said, filter=within)
+        answer = recorded.client.search.Search(asked, metadata=recorded.running.bearer(TENANT), timeout=10)
+        return [hit.transcript_id for hit in answer.hits]
+
+    # It is found as it was heard last, and only so.
+    newest, count = transcripts[0].transcript_id, transcripts[0].segment_count
+    eventually(hits, lambda found: found == [newest] * count)
 
 
 def test_operations_are_a_tenants_own(recorded: Recorded, speech_folder: Path) -> None:

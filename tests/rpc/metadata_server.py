@@ -46,7 +46,7 @@ async def served(store: MemoryStore | None = None) -> AsyncIterator[Served]:
     store = store or MemoryStore()
     woken: list[int] = []
     library = Library(store, announcement, lambda: woken.append(1))
-    transcripts = Transcripts(library, store, announcement.finalized, lambda: woken.append(1))
+    transcripts = Transcripts(library, store, announcement, lambda: woken.append(1))
     mounts = [service.recordings(library), service.transcripts(transcripts, Exports(library, store))]
     server, checks, names = lifecycle.build(mounts)
     for name in names:

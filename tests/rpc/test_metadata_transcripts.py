@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc
 import pytest
-from ai2text.events.v1 import transcript_events_pb2
+from ai2text.events.v1 import recording_events_pb2, transcript_events_pb2
 from ai2text.metadata.v1 import recording_pb2, transcript_service_pb2
 from ai2text.metadata.v1.recording_service_pb2 import (
     CreateRecordingRequest,
@@ -156,6 +156,14 @@ async def test_a_transcript_whose_id_was_given_again_gets_its_segments(server: S
     await create(server, recording_id=other)
     assert await append(server, segment(0)) == 1
     assert [event.recording_id for event in finalized(server)] == [RECORDING_ID, other]
+
+
+async def test_the_next_transcript_of_a_channel_is_told_with_what_it_takes_the_place_of(server: Served) -> None:
+    await create(server)
+    await create(server, transcript_id="")
+    kept = [one.event for one in server.store.events if one.event.subject == "recording.updated"]
+    told = [recording_events_pb2.RecordingUpdated.FromString(event.payload) for event in kept]
+    assert [(each.version, list(each.superseded_transcript_ids)) for each in told] == [(1, []), (2, [TRANSCRIPT_ID])]
 
 
 def finalized(server: Served) -> list[transcript_events_pb2.SegmentContent]:

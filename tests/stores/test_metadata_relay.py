@@ -51,7 +51,7 @@ async def transcript_of(database: Database, relay: Relay) -> tuple[Transcripts, 
     """The domain over Postgres, and the id of an empty transcript of the tenant `acme`, with nothing in the outbox."""
     store = PostgresStore(database)
     library = Library(store, announcement, relay.wake)
-    transcripts = Transcripts(library, store, announcement.finalized, relay.wake)
+    transcripts = Transcripts(library, store, announcement, relay.wake)
     recording = await library.create("acme", "someone", Draft("Bản tin", Source.LIVE))
     transcript = await transcripts.create("acme", recording.recording_id, "", "whisper-base")
     async with database.transaction(None) as connection:

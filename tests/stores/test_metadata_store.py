@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -161,6 +161,47 @@ async def test_transcripts(store: Store, acme: str) -> None:
     assert await store.transcript(acme, made[0].transcript_id) == made[0]
     other = NewTranscript(made[0].transcript_id, recording.recording_id, "another model")
     assert await store.add_transcript(acme, other) == made[0]
+
+
+async def test_of_a_channel_one_transcript_counts_and_the_others_are_told_of(store: Store, acme: str) -> None:
+    recording = await recording_in(store, acme)
+    told: list[tuple[int, tuple[str, ...]]] = []
+
+    def note(changed: Recording) -> Sequence[Event]:
+        told.append((changed.version, changed.superseded))
+        return ()
+
+    async def kept(incomplete: bool = False, channel: int = 0, id: str = "") -> str:
+        new = NewTranscript(id or str(uuid.uuid4()), recording.recording_id, "whisper-base", channel)
+        assert await store.add_transcript(acme, new, incomplete, note)
+        return new.transcript_id
+
+    first, _ = await kept(), await kept(channel=1)
+    assert told == []
+    second = await kept(incomplete=True)
+    assert await kept(incomplete=True, id=second) == second
+    assert told == [(2, (second,))]
+    for _ in range(2):
+        await kept(id=second)
+    assert told[1:] == [(3, (first,))]
+    third = await kept(incomplete=True)
+    fourth = await kept()
+    before = tuple(sorted([first, second, third]))
+    assert told[2:] == [(4, tuple(sorted([first, third]))), (5, before)]
+    now = await store.recording(acme, recording.recording_id)
+    assert now is not None
+    assert (now.version, now.superseded) == (5, before)
+    assert fourth not in now.superseded
+    listed = await store.recordings(acme, Selection(), None, 9)
+    assert [one.superseded for one in listed] == [before]
+
+
+async def test_two_transcripts_that_are_made_at_once_know_of_each_other(store: Store, acme: str) -> None:
+    recording = await recording_in(store, acme)
+    await asyncio.gather(*(transcript_in(store, acme, recording) for _ in range(8)))
+    now = await store.recording(acme, recording.recording_id)
+    assert now is not None
+    assert (now.version, len(now.superseded)) == (8, 7)
 
 
 async def test_what_is_incomplete_is_complete_once_the_same_is_kept_again(store: Store, acme: str) -> None:

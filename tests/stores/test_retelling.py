@@ -121,7 +121,7 @@ async def ground(bus: Bus, database: Database, tmp_path: Path) -> AsyncIterator[
 
     store, relay = PostgresRetelling(database), Relay(PostgresOutbox(database), publish)
     library = Library(store, announcement, relay.wake)
-    transcripts = Transcripts(library, store, announcement.finalized, relay.wake)
+    transcripts = Transcripts(library, store, announcement, relay.wake)
     retelling = Retelling(store, repetition, BusListeners(bus), relay.wake)
     ground = Ground(bus, library, transcripts, retelling, tmp_path)
     finals = Finals(embedder(ground.model), partial(events.publish, bus))

@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -237,6 +238,30 @@ def test_a_label_that_is_gone_is_found_no_more(store: Store) -> None:
     store.note([Known("acme", "r1", 2, 5, {"x": "y"})])
     assert store.recordings("acme", team("a")) == []
     assert store.recordings("acme", Conditions(labels=(("x", "y"),))) == numbers("r1")
+
+
+def test_transcripts_that_count_no_more_are_not_there(store: Store) -> None:
+    old, new = entry("s1"), entry("s2")
+    new = replace(new, document=replace(new.document, transcript_id="t2"))
+    ids = [each.document.id for each in (old, new)]
+
+    def there(tenant: str = "acme") -> set[int]:
+        assert store.existing(tenant, ids) == set(store.documents(tenant, ids))
+        return store.existing(tenant, ids)
+
+    store.put([old, new])
+    assert there() == set(ids)
+    assert store.note([Known("acme", "r1", 2, 5, superseded=("t2",))]) == {"acme"}
+    assert there() == {old.document.id}
+    store.note([Known("acme", "r1", 3, 5, superseded=("t1",)), Known("acme", "r1", 2, 5, superseded=("t2",))])
+    assert there() == {new.document.id}
+    store.note([Known("rival", "r1", 3, 5, superseded=("t1", "t2"))])
+    assert there() == {new.document.id}
+    store.note([Known("acme", "r1", 4, 5)])
+    assert there() == set(ids)
+    store.note([Known("acme", "r1", 5, 5, superseded=("t1",))])
+    store.delete("acme", "r1", 10)
+    assert store._connection().execute("SELECT count(*) FROM superseded WHERE tenant = 'acme'").fetchone() == (0,)
 
 
 def test_what_is_known_outlives_the_server_and_goes_with_the_recording(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(ai2text/events/v1/recording_events.proto\x12\x11\x61i2text.events.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa3\x02\n\x11RecordingUploaded\x12\x19\n\x08\x65vent_id\x18\x01 \x01(\tR\x07\x65ventId\x12\x39\n\nevent_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\teventTime\x12\x16\n\x06tenant\x18\x03 \x01(\tR\x06tenant\x12\x18\n\x07subject\x18\x04 \x01(\tR\x07subject\x12!\n\x0crecording_id\x18\x05 \x01(\tR\x0brecordingId\x12\x1d\n\nobject_key\x18\x06 \x01(\tR\tobjectKey\x12#\n\rlanguage_code\x18\x07 \x01(\tR\x0clanguageCode\x12\x1f\n\x0b\x64uration_ms\x18\x08 \x01(\x03R\ndurationMs\"\xb9\x03\n\x10RecordingUpdated\x12\x19\n\x08\x65vent_id\x18\x01 \x01(\tR\x07\x65ventId\x12\x39\n\nevent_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\teventTime\x12\x16\n\x06tenant\x18\x03 \x01(\tR\x06tenant\x12!\n\x0crecording_id\x18\x04 \x01(\tR\x0brecordingId\x12\x18\n\x07version\x18\x05 \x01(\x03R\x07version\x12\x14\n\x05title\x18\x06 \x01(\tR\x05title\x12#\n\rlanguage_code\x18\x07 \x01(\tR\x0clanguageCode\x12G\n\x06labels\x18\x08 \x03(\x0b\x32/.ai2text.events.v1.RecordingUpdated.LabelsEntryR\x06labels\x12;\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xc2\x01\n\x10RecordingDeleted\x12\x19\n\x08\x65vent_id\x18\x01 \x01(\tR\x07\x65ventId\x12\x39\n\nevent_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\teventTime\x12\x16\n\x06tenant\x18\x03 \x01(\tR\x06tenant\x12!\n\x0crecording_id\x18\x04 \x01(\tR\x0brecordingId\x12\x1d\n\nobject_key\x18\x05 \x01(\tR\tobjectKeyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(ai2text/events/v1/recording_events.proto\x12\x11\x61i2text.events.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa3\x02\n\x11RecordingUploaded\x12\x19\n\x08\x65vent_id\x18\x01 \x01(\tR\x07\x65ventId\x12\x39\n\nevent_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\teventTime\x12\x16\n\x06tenant\x18\x03 \x01(\tR\x06tenant\x12\x18\n\x07subject\x18\x04 \x01(\tR\x07subject\x12!\n\x0crecording_id\x18\x05 \x01(\tR\x0brecordingId\x12\x1d\n\nobject_key\x18\x06 \x01(\tR\tobjectKey\x12#\n\rlanguage_code\x18\x07 \x01(\tR\x0clanguageCode\x12\x1f\n\x0b\x64uration_ms\x18\x08 \x01(\x03R\ndurationMs\"\xf5\x03\n\x10RecordingUpdated\x12\x19\n\x08\x65vent_id\x18\x01 \x01(\tR\x07\x65ventId\x12\x39\n\nevent_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\teventTime\x12\x16\n\x06tenant\x18\x03 \x01(\tR\x06tenant\x12!\n\x0crecording_id\x18\x04 \x01(\tR\x0brecordingId\x12\x18\n\x07version\x18\x05 \x01(\x03R\x07version\x12\x14\n\x05title\x18\x06 \x01(\tR\x05title\x12#\n\rlanguage_code\x18\x07 \x01(\tR\x0clanguageCode\x12G\n\x06labels\x18\x08 \x03(\x0b\x32/.ai2text.events.v1.RecordingUpdated.LabelsEntryR\x06labels\x12;\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12:\n\x19superseded_transcript_ids\x18\n \x03(\tR\x17supersededTranscriptIds\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xc2\x01\n\x10RecordingDeleted\x12\x19\n\x08\x65vent_id\x18\x01 \x01(\tR\x07\x65ventId\x12\x39\n\nevent_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\teventTime\x12\x16\n\x06tenant\x18\x03 \x01(\tR\x06tenant\x12!\n\x0crecording_id\x18\x04 \x01(\tR\x0brecordingId\x12\x1d\n\nobject_key\x18\x05 \x01(\tR\tobjectKeyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,9 +37,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RECORDINGUPLOADED']._serialized_start=97
   _globals['_RECORDINGUPLOADED']._serialized_end=388
   _globals['_RECORDINGUPDATED']._serialized_start=391
-  _globals['_RECORDINGUPDATED']._serialized_end=832
-  _globals['_RECORDINGUPDATED_LABELSENTRY']._serialized_start=775
-  _globals['_RECORDINGUPDATED_LABELSENTRY']._serialized_end=832
-  _globals['_RECORDINGDELETED']._serialized_start=835
-  _globals['_RECORDINGDELETED']._serialized_end=1029
+  _globals['_RECORDINGUPDATED']._serialized_end=892
+  _globals['_RECORDINGUPDATED_LABELSENTRY']._serialized_start=835
+  _globals['_RECORDINGUPDATED_LABELSENTRY']._serialized_end=892
+  _globals['_RECORDINGDELETED']._serialized_start=895
+  _globals['_RECORDINGDELETED']._serialized_end=1089
 # @@protoc_insertion_point(module_scope)

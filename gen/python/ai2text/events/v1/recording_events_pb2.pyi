@@ -4,7 +4,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Mapping as _Mapping
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
@@ -30,7 +30,7 @@ class RecordingUploaded(_message.Message):
     def __init__(self, event_id: _Optional[str] = ..., event_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., tenant: _Optional[str] = ..., subject: _Optional[str] = ..., recording_id: _Optional[str] = ..., object_key: _Optional[str] = ..., language_code: _Optional[str] = ..., duration_ms: _Optional[int] = ...) -> None: ...
 
 class RecordingUpdated(_message.Message):
-    __slots__ = ("event_id", "event_time", "tenant", "recording_id", "version", "title", "language_code", "labels", "create_time")
+    __slots__ = ("event_id", "event_time", "tenant", "recording_id", "version", "title", "language_code", "labels", "create_time", "superseded_transcript_ids")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -47,6 +47,7 @@ class RecordingUpdated(_message.Message):
     LANGUAGE_CODE_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    SUPERSEDED_TRANSCRIPT_IDS_FIELD_NUMBER: _ClassVar[int]
     event_id: str
     event_time: _timestamp_pb2.Timestamp
     tenant: str
@@ -56,7 +57,8 @@ class RecordingUpdated(_message.Message):
     language_code: str
     labels: _containers.ScalarMap[str, str]
     create_time: _timestamp_pb2.Timestamp
-    def __init__(self, event_id: _Optional[str] = ..., event_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., tenant: _Optional[str] = ..., recording_id: _Optional[str] = ..., version: _Optional[int] = ..., title: _Optional[str] = ..., language_code: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    superseded_transcript_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, event_id: _Optional[str] = ..., event_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., tenant: _Optional[str] = ..., recording_id: _Optional[str] = ..., version: _Optional[int] = ..., title: _Optional[str] = ..., language_code: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., superseded_transcript_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class RecordingDeleted(_message.Message):
     __slots__ = ("event_id", "event_time", "tenant", "recording_id", "object_key")

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ai2text/events/v1/recording_events.proto.
  */
 export const file_ai2text_events_v1_recording_events: GenFile = /*@__PURE__*/
-  fileDesc("CihhaTJ0ZXh0L2V2ZW50cy92MS9yZWNvcmRpbmdfZXZlbnRzLnByb3RvEhFhaTJ0ZXh0LmV2ZW50cy52MSLMAQoRUmVjb3JkaW5nVXBsb2FkZWQSEAoIZXZlbnRfaWQYASABKAkSLgoKZXZlbnRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGdGVuYW50GAMgASgJEg8KB3N1YmplY3QYBCABKAkSFAoMcmVjb3JkaW5nX2lkGAUgASgJEhIKCm9iamVjdF9rZXkYBiABKAkSFQoNbGFuZ3VhZ2VfY29kZRgHIAEoCRITCgtkdXJhdGlvbl9tcxgIIAEoAyLSAgoQUmVjb3JkaW5nVXBkYXRlZBIQCghldmVudF9pZBgBIAEoCRIuCgpldmVudF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZ0ZW5hbnQYAyABKAkSFAoMcmVjb3JkaW5nX2lkGAQgASgJEg8KB3ZlcnNpb24YBSABKAMSDQoFdGl0bGUYBiABKAkSFQoNbGFuZ3VhZ2VfY29kZRgHIAEoCRI/CgZsYWJlbHMYCCADKAsyLy5haTJ0ZXh0LmV2ZW50cy52MS5SZWNvcmRpbmdVcGRhdGVkLkxhYmVsc0VudHJ5Ei8KC2NyZWF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIo4BChBSZWNvcmRpbmdEZWxldGVkEhAKCGV2ZW50X2lkGAEgASgJEi4KCmV2ZW50X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnRlbmFudBgDIAEoCRIUCgxyZWNvcmRpbmdfaWQYBCABKAkSEgoKb2JqZWN0X2tleRgFIAEoCWIGcHJvdG8z", [file_google_protobuf_timestamp]);
+  fileDesc("CihhaTJ0ZXh0L2V2ZW50cy92MS9yZWNvcmRpbmdfZXZlbnRzLnByb3RvEhFhaTJ0ZXh0LmV2ZW50cy52MSLMAQoRUmVjb3JkaW5nVXBsb2FkZWQSEAoIZXZlbnRfaWQYASABKAkSLgoKZXZlbnRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGdGVuYW50GAMgASgJEg8KB3N1YmplY3QYBCABKAkSFAoMcmVjb3JkaW5nX2lkGAUgASgJEhIKCm9iamVjdF9rZXkYBiABKAkSFQoNbGFuZ3VhZ2VfY29kZRgHIAEoCRITCgtkdXJhdGlvbl9tcxgIIAEoAyL1AgoQUmVjb3JkaW5nVXBkYXRlZBIQCghldmVudF9pZBgBIAEoCRIuCgpldmVudF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZ0ZW5hbnQYAyABKAkSFAoMcmVjb3JkaW5nX2lkGAQgASgJEg8KB3ZlcnNpb24YBSABKAMSDQoFdGl0bGUYBiABKAkSFQoNbGFuZ3VhZ2VfY29kZRgHIAEoCRI/CgZsYWJlbHMYCCADKAsyLy5haTJ0ZXh0LmV2ZW50cy52MS5SZWNvcmRpbmdVcGRhdGVkLkxhYmVsc0VudHJ5Ei8KC2NyZWF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIhChlzdXBlcnNlZGVkX3RyYW5zY3JpcHRfaWRzGAogAygJGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEijgEKEFJlY29yZGluZ0RlbGV0ZWQSEAoIZXZlbnRfaWQYASABKAkSLgoKZXZlbnRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGdGVuYW50GAMgASgJEhQKDHJlY29yZGluZ19pZBgEIAEoCRISCgpvYmplY3Rfa2V5GAUgASgJYgZwcm90bzM", [file_google_protobuf_timestamp]);
 
 /**
  * RecordingUploaded says that a file was stored and registered. Subject: `recording.uploaded`, stream RECORDINGS.
@@ -87,7 +87,7 @@ export const RecordingUploadedSchema: GenMessage<RecordingUploaded> = /*@__PURE_
 
 /**
  * RecordingUpdated says what is known of a recording: when it is created, and whenever its title, language or labels
- * change. Subject: `recording.updated`, stream RECORDINGS. Published by metadata through its outbox, at least once, with
+ * change, or a transcript of it takes the place of another. Subject: `recording.updated`, stream RECORDINGS. Published by metadata through its outbox, at least once, with
  * `event_id` as the message id.
  *
  * @generated from message ai2text.events.v1.RecordingUpdated
@@ -155,6 +155,14 @@ export type RecordingUpdated = Message<"ai2text.events.v1.RecordingUpdated"> & {
    * @generated from field: google.protobuf.Timestamp create_time = 9;
    */
   createTime?: Timestamp | undefined;
+
+  /**
+   * Its transcripts in whose place another of the same channel counts: the newest that is complete, or else the newest.
+   * What they say is not to be found.
+   *
+   * @generated from field: repeated string superseded_transcript_ids = 10;
+   */
+  supersededTranscriptIds: string[];
 };
 
 /**
