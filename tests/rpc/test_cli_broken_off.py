@@ -22,6 +22,12 @@ SOUND_S = 100
 FINAL_S = 30
 FAR_S = 95
 """No more than 60 s of a file are sent unsettled: when so much has arrived, the first final was heard by the client."""
+AS_AT_A_TERMINAL = """
+import runpy, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+runpy.run_module("clients.cli", run_name="__main__", alter_sys=True)
+"""
+"""What shells start in the background, these tests perhaps, has SIGINT ignored, and so has what that starts."""
 TAKEN_OVER = errors.SessionTakenOver("the session goes on over another connection")
 
 
@@ -52,7 +58,7 @@ class Shell:
 
     def start(self, *args: str | Path) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "clients.cli", *args],
+            [sys.executable, "-c", AS_AT_A_TERMINAL, *args],
             env={**os.environ, **self._environ},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

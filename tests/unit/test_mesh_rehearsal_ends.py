@@ -42,7 +42,11 @@ def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_the_server_though_clients_are_there(said: Path, number: signal.Signals) -> None:
+def test_a_signal_ends_the_server_though_clients_are_there(
+    said: Path, number: signal.Signals, request: pytest.FixtureRequest
+) -> None:
+    found = signal.signal(number, signal.SIG_DFL)  # these tests may run under `nohup`
+    request.addfinalizer(lambda: signal.signal(number, found))
     before = signal.getsignal(number)
     with pytest.raises(SystemExit) as left, rehearsal.ending_in_order(), rehearsal.throwaway():
         signal.raise_signal(number)
@@ -60,7 +64,9 @@ def stopping() -> Iterator[None]:
         signal.raise_signal(signal.SIGHUP)
 
 
-def test_a_second_signal_does_not_disturb_the_end() -> None:
+def test_a_second_signal_does_not_disturb_the_end(request: pytest.FixtureRequest) -> None:
+    found = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    request.addfinalizer(lambda: signal.signal(signal.SIGHUP, found))
     with pytest.raises(SystemExit) as left, rehearsal.ending_in_order(), stopping():
         signal.raise_signal(signal.SIGTERM)
     assert left.value.code == 128 + signal.SIGTERM
