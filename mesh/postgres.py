@@ -38,6 +38,8 @@ _SETTINGS = {
     "log_timezone": "UTC",
     "log_line_prefix": "%m [%p] %q%u@%d ",
     "log_min_duration_statement": "500ms",
+    "log_parameter_max_length": "0",  # they are what people say
+    "log_parameter_max_length_on_error": "0",
 }
 
 

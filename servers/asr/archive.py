@@ -26,6 +26,7 @@ from ai2text.metadata.v1 import (
 )
 from opentelemetry import context, metrics
 
+from servers.asr import begun
 from servers.asr.results import Final
 from servers.asr.wording import NoRefiner, Refiner, reads_whole
 from servers.common import backoff
@@ -139,7 +140,8 @@ class RecordingWriter:
         transcript_ids: tuple[str, ...],
     ) -> None:
         self._archive = archive
-        self._metadata = Caller(caller.tenant, caller.subject, frozenset({"recordings.write"})).metadata()
+        scopes = frozenset({"recordings.read", "recordings.write"})
+        self._metadata = Caller(caller.tenant, caller.subject, scopes).metadata()
         self._refiner = refiner
         self._title = title
         self._language = language
@@ -218,8 +220,8 @@ class RecordingWriter:
                 model=self._archive.model,
                 channel=channel,
             )
-            answer = await self._call(self._archive.transcripts.CreateTranscript, transcript)
-            self._stored[channel] = answer.transcript.segment_count
+            there = await begun.created(self._archive.transcripts, transcript, self._call)
+            self._stored[channel] = there.segment_count
 
     async def _refined(self, batch: list[Final]) -> list[transcript_pb2.Segment]:
         texts = await asyncio.gather(*(self._text(final) for final in batch))

@@ -131,6 +131,12 @@ class RecordingWithoutFile(Ai2TextError):
     reason = "RECORDING_WITHOUT_FILE"
 
 
+class TooManyTranscripts(Ai2TextError):
+    """A recording has as many as it may have. Metadata: `recording_id`, `limit`."""
+
+    reason = "TOO_MANY_TRANSCRIPTS"
+
+
 class SessionTakenOver(Ai2TextError):
     """The session goes on over another connection."""
 

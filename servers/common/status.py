@@ -40,6 +40,7 @@ CODES: tuple[tuple[type[errors.Ai2TextError], int], ...] = (
     (errors.UploadIncomplete, code_pb2.FAILED_PRECONDITION),
     (errors.OperationRunning, code_pb2.FAILED_PRECONDITION),
     (errors.RecordingWithoutFile, code_pb2.FAILED_PRECONDITION),
+    (errors.TooManyTranscripts, code_pb2.FAILED_PRECONDITION),
     (errors.FinalsForgotten, code_pb2.OUT_OF_RANGE),
 )
 

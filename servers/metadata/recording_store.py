@@ -16,20 +16,24 @@ from servers.metadata.recordings import Change, NewRecording, Recording, Source
 DELETE_TIMEOUT_S = 60
 """A recording may have a hundred thousand segments, which go with it."""
 
-_RECORDING = """
+_SELECT = """
 SELECT r.recording_id::text, title, source, language_code, labels, heard_language_code, r.duration_ms, segment_count,
-       create_time, update_time, version, created_as, ARRAY(
+       create_time, update_time, version, created_as, {superseded},
+       object_key, size_bytes, sha256, crc32c, container, codec, sample_rate_hz, channel_count, f.duration_ms
+FROM recordings AS r LEFT JOIN recording_files AS f USING (tenant, recording_id)
+"""
+_LISTED = _SELECT.format(superseded="ARRAY[]::text[]")
+# All but what `servers.metadata.transcripts.of_channels` leaves.
+_ONE = _SELECT.format(
+    superseded="""ARRAY(
            SELECT transcript_id FROM (
                SELECT transcript_id::text, row_number() OVER (
                    PARTITION BY channel ORDER BY incomplete, create_time DESC, transcript_id DESC
                ) AS place
                FROM transcripts AS t WHERE t.recording_id = r.recording_id
            ) AS placed WHERE place > 1 ORDER BY transcript_id
-       ) AS superseded,
-       object_key, size_bytes, sha256, crc32c, container, codec, sample_rate_hz, channel_count, f.duration_ms
-FROM recordings AS r LEFT JOIN recording_files AS f USING (tenant, recording_id)
-"""
-# `superseded` is all but what `servers.metadata.transcripts.of_channels` leaves.
+       )"""
+)
 _ADD = """
 INSERT INTO recordings (recording_id, tenant, title, source, language_code, labels, duration_ms)
 VALUES (%s, %s, %s, %s, %s, %s, %s)
@@ -105,7 +109,7 @@ class PostgresRecordings:
         values = [value for _, values in conditions for value in values]
         async with self._database.transaction(tenant) as connection:
             cursor = await connection.execute(
-                f"{_RECORDING} WHERE {where} ORDER BY {by} {direction}, r.recording_id {direction} LIMIT {limit:d}",
+                f"{_LISTED} WHERE {where} ORDER BY {by} {direction}, r.recording_id {direction} LIMIT {limit:d}",
                 values,
             )
             return [_recording(row) for row in await cursor.fetchall()]
@@ -180,7 +184,7 @@ async def _one_locked(connection: Connection, recording_id: str) -> Recording | 
 
 async def one(connection: Connection, recording_id: str) -> Recording | None:
     """The recording, as the transaction of the connection sees it."""
-    cursor = await connection.execute(f"{_RECORDING} WHERE r.recording_id = %s", (recording_id,))
+    cursor = await connection.execute(f"{_ONE} WHERE r.recording_id = %s", (recording_id,))
     row = await cursor.fetchone()
     return _recording(row) if row else None
 

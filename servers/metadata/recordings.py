@@ -71,7 +71,8 @@ class Recording:
     created_as: bytes = b""
     """The digest of what the creator said; empty while that is the content."""
     superseded: tuple[str, ...] = ()
-    """The ids of its transcripts that count no more, or not yet; see `transcripts.of_channels`."""
+    """The ids of its transcripts that count no more, or not yet; see `transcripts.of_channels`. Not looked for in
+    lists."""
 
     @property
     def recording_id(self) -> str:

@@ -19,7 +19,7 @@ from servers.metadata import fields, pages
 from servers.metadata.library import RecordingStore
 from servers.metadata.listings import Order, Place, Selection
 from servers.metadata.recordings import Recording
-from servers.metadata.transcripts import NewTranscript, Segment, TranscriptStore
+from servers.metadata.transcripts import MOST_TRANSCRIPTS, NewTranscript, Segment, TranscriptStore, superseded
 
 FEWEST, MOST = 8, 128
 """Events told at a time."""
@@ -316,7 +316,9 @@ class Retelling:
         id = recording.recording_id
         if cursor.recording_id != id:
             cursor = replace(_between(cursor), recording_id=id)
-            events = [self._repeater.recording(cursor.tenant, recording, cursor.telling)]
+            there = await self._store.transcripts(cursor.tenant, recording.recording_id, MOST_TRANSCRIPTS)
+            whole = replace(recording, superseded=superseded(there))
+            events = [self._repeater.recording(cursor.tenant, whole, cursor.telling)]
             if recording.content.file:
                 events.append(self._repeater.uploaded(cursor.tenant, recording, cursor.telling))
             batch.add(events, Told(recordings=1))

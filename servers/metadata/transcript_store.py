@@ -9,7 +9,15 @@ from servers.common.postgres import Connection, Database
 from servers.metadata import recording_store
 from servers.metadata.appends import Append, Appends
 from servers.metadata.library import Telling, nothing
-from servers.metadata.transcripts import Addition, NewTranscript, Segment, Transcript, Word
+from servers.metadata.transcripts import (
+    MOST_TRANSCRIPTS,
+    Addition,
+    NewTranscript,
+    Segment,
+    Transcript,
+    Word,
+    too_many,
+)
 
 _TRANSCRIPT = """
 SELECT transcript_id::text, recording_id::text, model, channel, segment_count, create_time, incomplete
@@ -47,6 +55,8 @@ class PostgresTranscripts:
                     " AND (recording_id, model, channel) = (%s, %s, %s)",
                     (new.transcript_id, new.recording_id, new.model, new.channel),
                 )
+            elif changed.rowcount and await _count(connection, new.recording_id) > MOST_TRANSCRIPTS:
+                raise too_many(new.recording_id)
             if changed.rowcount and await _has_others(connection, new):
                 await connection.execute(
                     "UPDATE recordings SET version = version + 1 WHERE recording_id = %s", (new.recording_id,)
@@ -87,6 +97,13 @@ async def _locked(connection: Connection, recording_id: str, strength: str) -> b
     """Whether there is such a recording; then it cannot be deleted before the transaction ends."""
     cursor = await connection.execute(f"SELECT FROM recordings WHERE recording_id = %s FOR {strength}", (recording_id,))
     return await cursor.fetchone() is not None
+
+
+async def _count(connection: Connection, recording_id: str) -> int:
+    """How many transcripts it has."""
+    cursor = await connection.execute("SELECT count(*) FROM transcripts WHERE recording_id = %s", (recording_id,))
+    row = await cursor.fetchone()
+    return row[0] if row else 0
 
 
 async def _has_others(connection: Connection, of: NewTranscript) -> bool:

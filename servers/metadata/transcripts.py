@@ -7,7 +7,13 @@ from datetime import datetime
 from typing import Protocol
 
 from servers.common.bounds import MAX_CHANNELS
-from servers.common.errors import AlreadyExists, FieldInvalid, PageTokenInvalid, TranscriptNotFound
+from servers.common.errors import (
+    AlreadyExists,
+    FieldInvalid,
+    PageTokenInvalid,
+    TooManyTranscripts,
+    TranscriptNotFound,
+)
 from servers.common.outbox import Event
 from servers.metadata import fields, pages
 from servers.metadata.library import Library, Telling, nothing
@@ -21,7 +27,7 @@ MOST_SEGMENTS = 500
 MOST_WORDS = 50_000
 """In one append: five hours of speech. To check them keeps other calls waiting for half a second."""
 MOST_TRANSCRIPTS = 100
-"""In the list of a recording's transcripts."""
+"""Of a recording: each that is added is told of with all before it."""
 KNOWN = 10_000
 """Transcripts whose recording is remembered."""
 DEFAULT_PAGE = 200
@@ -112,7 +118,7 @@ class TranscriptStore(Protocol):
         Where the recording has others of the same channel, one of them counts no more, or this one does not yet: the
         version of the recording counts on, and what is to be told of it is kept with that.
 
-        RecordingNotFound.
+        RecordingNotFound; TooManyTranscripts when it would be more than MOST_TRANSCRIPTS.
         """
 
     async def transcript(self, tenant: str, transcript_id: str) -> Transcript | None:
@@ -144,6 +150,12 @@ def superseded(newest_first: Sequence[Transcript]) -> tuple[str, ...]:
     """The ids of all others."""
     counting = {one.transcript_id for one in of_channels(newest_first)}
     return tuple(sorted({one.transcript_id for one in newest_first} - counting))
+
+
+def too_many(recording_id: str) -> TooManyTranscripts:
+    """What is raised when a recording has MOST_TRANSCRIPTS."""
+    words = f"the recording has {MOST_TRANSCRIPTS} transcripts, and may have no more"
+    return TooManyTranscripts(words, recording_id=recording_id, limit=str(MOST_TRANSCRIPTS))
 
 
 class Announcer(Protocol):
@@ -181,7 +193,8 @@ class Transcripts:
         """Begin a transcript; `transcript_id` may be empty. Repeating a call finds what the first one made, and makes
         it complete unless it says `incomplete`, too.
 
-        FieldInvalid; RecordingNotFound; AlreadyExists when the id is taken by other content or another tenant.
+        FieldInvalid; RecordingNotFound; AlreadyExists when the id is taken by other content or another tenant;
+        TooManyTranscripts.
         """
         new = NewTranscript(
             fields.chosen_identifier("transcript_id", transcript_id),

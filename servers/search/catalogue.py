@@ -27,8 +27,13 @@ SUPERSEDED = """CREATE TABLE superseded (
 CREATE INDEX superseded_by_recording ON superseded (tenant, number);"""
 COUNTS = """NOT EXISTS (
   SELECT 1 FROM superseded AS s WHERE s.tenant = documents.tenant AND s.transcript_id = documents.transcript_id
+  AND EXISTS (
+    SELECT 1 FROM documents AS o
+    WHERE o.tenant = documents.tenant AND o.recording_id = documents.recording_id AND o.channel = documents.channel
+    AND NOT EXISTS (SELECT 1 FROM superseded AS x WHERE x.tenant = o.tenant AND x.transcript_id = o.transcript_id)
+  )
 )"""
-"""Whether a document is of a transcript that counts."""
+"""Whether a document is of a transcript that counts, or nothing has come yet of the one that does."""
 
 FEW = 5_000
 """Of the condition that leaves the fewest recordings, found by counting up to so many, each is asked for the others."""

@@ -13,7 +13,15 @@ from servers.metadata.library import Telling, nothing
 from servers.metadata.listings import Order, Place, Selection, folded
 from servers.metadata.outbox import Backlog, Kept
 from servers.metadata.recordings import Change, NewRecording, Recording
-from servers.metadata.transcripts import Addition, NewTranscript, Segment, Transcript, superseded
+from servers.metadata.transcripts import (
+    MOST_TRANSCRIPTS,
+    Addition,
+    NewTranscript,
+    Segment,
+    Transcript,
+    superseded,
+    too_many,
+)
 
 
 @dataclass
@@ -131,6 +139,9 @@ class MemoryStore:
         if recording is None:
             raise RecordingNotFound("there is no such recording", recording_id=new.recording_id)
         before = self.transcripts_by_id.get(new.transcript_id)
+        there = await self.transcripts(tenant, new.recording_id, MOST_TRANSCRIPTS)
+        if new.transcript_id not in self.transcripts_by_id and len(there) == MOST_TRANSCRIPTS:
+            raise too_many(new.recording_id)
         begun = Transcript(new, 0, datetime.now(UTC), incomplete)
         owner, kept = self.transcripts_by_id.setdefault(new.transcript_id, (tenant, begun))
         if owner == tenant and kept.content == new and not incomplete:

@@ -10,7 +10,7 @@ import pytest
 from ai2text.asr.v1 import batch_pb2, speech_service_pb2
 from ai2text.ingestion.v1 import ingestion_service_pb2, ingestion_service_pb2_grpc
 from ai2text.metadata.v1 import transcript_pb2, transcript_service_pb2
-from ai2text.search.v1 import filter_pb2, search_service_pb2
+from ai2text.search.v1 import search_service_pb2
 from google.longrunning import operations_pb2, operations_pb2_grpc
 from google.protobuf import duration_pb2
 
@@ -114,8 +114,7 @@ def test_a_recording_is_transcribed_anew_when_it_is_asked_for(recorded: Recorded
     assert transcripts[0].segment_count == transcripts[1].segment_count > 0
 
     def hits() -> list[str]:
-        within = filter_pb2.SearchFilter(recording_ids=[uploaded.recording.recording_id])
-        asked = search_service_pb2.SearchRequest(query=said, filter=within)
+        asked = search_service_pb2.SearchRequest(query=said, recording_ids=[uploaded.recording.recording_id])
         answer = recorded.client.search.Search(asked, metadata=recorded.running.bearer(TENANT), timeout=10)
         return [hit.transcript_id for hit in answer.hits]
 

@@ -5,6 +5,8 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from tests.mesh.running_mesh import Client, RunningMesh, eventually
 from tests.mesh.speaking import admitted, clips, found, requests
 
@@ -37,3 +39,15 @@ def test_a_live_session_is_one_trace_from_the_client_to_triton_and_to_search(
     names = [span["name"] for span in spans]
     assert any("transcript.finalized" in name for name in names)
     assert any("embedding.created" in name for name in names)
+
+
+def test_no_trace_says_what_people_look_for(running: RunningMesh) -> None:
+    trace_id, secret = secrets.token_hex(16), secrets.token_hex(8)
+    headers = dict(running.bearer()) | {"traceparent": f"00-{trace_id}-{secrets.token_hex(8)}-01"}
+    answer = httpx.get(f"{running.url}/v1/search", params={"query": f"câu {secret}"}, headers=headers, timeout=20)
+    assert answer.status_code == 200
+
+    def printed() -> str:
+        return running.mesh("trace", trace_id).stdout
+
+    assert secret not in eventually(printed, lambda text: "/v1/search" in text and '"search"' in text, within_s=30)

@@ -76,7 +76,7 @@ async def retelling() -> AsyncIterator[Served]:
             store.events.clear()
 
     library = Library(store, announcement, relay)
-    transcripts = Transcripts(library, store, announcement.finalized, relay)
+    transcripts = Transcripts(library, store, announcement, relay)
     domain = Retelling(store, repetition, audience, relay)
     async with (
         serving(retelling_service.mount(domain)) as address,

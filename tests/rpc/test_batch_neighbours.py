@@ -20,7 +20,13 @@ from servers.asr.batch.transcription import Recording
 from servers.asr.batch.whisper import BatchWhisper, ModelFailed
 from servers.asr.recognition import Request
 from servers.asr.results import TimedWord
-from servers.common.errors import DependencyUnavailable, InvalidInput, RecordingNotFound, RecordingWithoutFile
+from servers.common.errors import (
+    DependencyUnavailable,
+    InvalidInput,
+    RecordingNotFound,
+    RecordingWithoutFile,
+    TooManyTranscripts,
+)
 from servers.common.retries import Retries
 from tests.rpc.embeddings_server import serving
 from tests.rpc.metadata_server import Served, headers, served
@@ -87,6 +93,37 @@ async def test_segments_are_stored_once_with_all_that_is_known_of_them(
         ("xin", 0, 400, 0.5),
         ("chào", 400, 900, 0.25),
     ]
+
+
+async def test_what_was_begun_with_another_model_is_gone_on_with_under_its_name(
+    metadata: Served, library: RemoteLibrary
+) -> None:
+    job, transcript_id = await recorded(metadata), str(uuid.uuid4())
+    await library.create_transcript(job, transcript_id)
+    await library.append(job, transcript_id, [segment(0)])
+    newer = RemoteLibrary(metadata.channel, "whisper-small")
+    assert await newer.create_transcript(job, transcript_id) == 1
+    await newer.append(job, transcript_id, [segment(1)])
+    await newer.complete_transcript(job, transcript_id)
+    listed = await metadata.transcripts.ListTranscripts(
+        ListTranscriptsRequest(recording_id=job.recording_id), metadata=headers()
+    )
+    assert [(one.model, one.segment_count, one.incomplete) for one in listed.transcripts] == [
+        ("whisper-base", 2, False)
+    ]
+    other = await recorded(metadata)
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await newer.create_transcript(other, transcript_id)
+    assert refused.value.code() is grpc.StatusCode.ALREADY_EXISTS
+
+
+async def test_a_recording_that_was_transcribed_too_often_is_told_of(metadata: Served, library: RemoteLibrary) -> None:
+    job = await recorded(metadata)
+    for _ in range(100):
+        await library.create_transcript(job, str(uuid.uuid4()))
+    with pytest.raises(TooManyTranscripts) as told:
+        await library.create_transcript(job, str(uuid.uuid4()))
+    assert told.value.metadata == {"recording_id": job.recording_id, "limit": "100"}
 
 
 async def test_many_segments_go_in_several_calls(metadata: Served, library: RemoteLibrary) -> None:

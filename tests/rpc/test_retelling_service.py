@@ -2,8 +2,10 @@
 
 import base64
 import json
+import uuid
 from collections import Counter
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -18,6 +20,7 @@ from servers.metadata.files import MediaInfo, StoredObject
 from servers.metadata.library import Draft
 from servers.metadata.recordings import Source
 from servers.metadata.retelling import Asked
+from servers.metadata.transcripts import NewTranscript
 from tests.rpc.embeddings_server import headers
 from tests.rpc.refusals import refusal
 from tests.rpc.retelling_server import ALLOWED, Served
@@ -100,6 +103,17 @@ async def test_what_is_told_is_what_was_told_but_for_its_id_and_time(served: Ser
             one.ClearField("event_time")
         assert again == before
     assert recordings(served.told) == [("acme", recording_id)]
+
+
+async def test_what_counts_no_more_is_told_of_again(served: Served) -> None:
+    recording_id = await served.recorded("acme", "một")
+    (first,) = served.store.transcripts_by_id
+    await served.store.add_transcript("acme", NewTranscript(str(uuid.uuid4()), recording_id, "whisper-base"))
+    tenant, recording = served.store.recordings_by_id[recording_id]
+    served.store.recordings_by_id[recording_id] = tenant, replace(recording, superseded=())  # as lists have it
+    await served.retell_all()
+    (told,) = [RecordingUpdated.FromString(one.payload) for one in served.told if one.subject == "recording.updated"]
+    assert (told.version, list(told.superseded_transcript_ids)) == (2, [first])
 
 
 async def test_of_a_file_only_who_makes_operations_is_told(served: Served, few: None) -> None:

@@ -249,8 +249,11 @@ def test_transcripts_that_count_no_more_are_not_there(store: Store) -> None:
         assert store.existing(tenant, ids) == set(store.documents(tenant, ids))
         return store.existing(tenant, ids)
 
-    store.put([old, new])
-    assert there() == set(ids)
+    store.note([Known("acme", "r1", 1, 5, superseded=("t1",))])
+    store.put([old])
+    assert there() == {old.document.id}, "nothing is there of what took its place"
+    store.put([new])
+    assert there() == {new.document.id}
     assert store.note([Known("acme", "r1", 2, 5, superseded=("t2",))]) == {"acme"}
     assert there() == {old.document.id}
     store.note([Known("acme", "r1", 3, 5, superseded=("t1",)), Known("acme", "r1", 2, 5, superseded=("t2",))])

@@ -503,3 +503,18 @@ def test_the_access_log_says_who_called_what(mesh: Mesh) -> None:
     assert calls[-1]["tenant"] == "acme"
     assert calls[-1]["rpc"] == "/ai2text.search.v1.SearchService/Search"
     assert len(calls[-1]["trace_id"]) == 32
+
+
+def test_the_access_log_does_not_say_what_people_look_for(mesh: Mesh) -> None:
+    for headers, code in ((mesh.headers(), 200), ({}, 401)):
+        assert httpx.get(f"http://{mesh.address}/v1/search?query=riêng+tư", headers=headers).status_code == code
+    log = mesh.keys.folder.parent / "envoy.log"
+    deadline = time.monotonic() + 15
+    while time.monotonic() < deadline:
+        lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+        calls = [line for line in lines if line["path"] == "/v1/search" and not line["received_bytes"]]
+        if {200, 401} <= {line["code"] for line in calls}:
+            break
+        time.sleep(0.5)
+    assert {200, 401} <= {line["code"] for line in calls}, lines[-4:]
+    assert not any("query" in str(line) for line in calls)

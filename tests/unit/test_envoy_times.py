@@ -76,6 +76,7 @@ def manager(tmp_path_factory: pytest.TempPathFactory) -> Manager:
 def test_who_does_not_finish_saying_what_it_wants_holds_no_connection(manager: Manager) -> None:
     assert manager.seconds("request_headers_timeout") == 10
     assert manager.seconds("stream_idle_timeout") == 60
+    assert manager.config["common_http_protocol_options"]["idle_timeout"] == "300s"
 
 
 def test_no_answer_may_take_longer_than_its_call_may_be_silent(manager: Manager) -> None:

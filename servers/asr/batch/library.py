@@ -16,10 +16,16 @@ from ai2text.metadata.v1 import (
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
+from servers.asr import begun
 from servers.asr.batch.hearing import Segment
 from servers.asr.batch.progress import Job
 from servers.asr.batch.transcription import Recording
-from servers.common.errors import DependencyUnavailable, RecordingNotFound, RecordingWithoutFile
+from servers.common.errors import (
+    DependencyUnavailable,
+    RecordingNotFound,
+    RecordingWithoutFile,
+    TooManyTranscripts,
+)
 from servers.common.identity import Caller
 from servers.common.retries import Retries
 
@@ -82,9 +88,12 @@ class RemoteLibrary:
         request = transcript_service_pb2.CreateTranscriptRequest(
             recording_id=job.recording_id, transcript_id=transcript_id, model=self._model, incomplete=incomplete
         )
-        caller = Caller(job.tenant, job.subject, frozenset({"recordings.write"}))
-        create = self._transcripts.CreateTranscript
-        return (await self._call(operation, create, request, caller, job.recording_id)).transcript
+        caller = Caller(job.tenant, job.subject, frozenset({"recordings.read", "recordings.write"}))
+
+        async def call(method: Callable[..., Awaitable[R]], request: Any) -> R:
+            return await self._call(operation, method, request, caller, job.recording_id)
+
+        return await begun.created(self._transcripts, request, call)
 
     async def _recording(self, tenant: str, subject: str, recording_id: str) -> recording_pb2.Recording:
         request = recording_service_pb2.GetRecordingRequest(recording_id=recording_id)
@@ -111,6 +120,8 @@ def _translated(error: grpc.aio.AioRpcError, recording_id: str) -> Exception:
         told = _told(error)
         deleted = {"deleted": told["deleted"]} if "deleted" in told else {}
         return RecordingNotFound("there is no such recording", recording_id=recording_id, **deleted)
+    if error.code() is grpc.StatusCode.FAILED_PRECONDITION:
+        return TooManyTranscripts("the recording has as many transcripts as it may have", **_told(error))
     if error.code() in AWAY:
         log.warning("metadata away", code=error.code().name)
         return DependencyUnavailable("metadata")

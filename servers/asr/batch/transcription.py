@@ -27,6 +27,7 @@ from servers.common.errors import (
     InvalidInput,
     NotFound,
     RecordingWithoutFile,
+    TooManyTranscripts,
 )
 
 log = structlog.get_logger(__name__)
@@ -36,7 +37,7 @@ FILES = _METER.create_counter("ai2text.batch.files", description="Files that wer
 AUDIO = _METER.create_counter("ai2text.batch.audio", unit="s", description="Audio that was transcribed, in seconds.")
 SEGMENTS = _METER.create_counter("ai2text.batch.segments", description="Segments that were stored.")
 
-HOPELESS = (InvalidInput, NotFound, RecordingWithoutFile)
+HOPELESS = (InvalidInput, NotFound, RecordingWithoutFile, TooManyTranscripts)
 """Whatever is tried, these stay."""
 
 

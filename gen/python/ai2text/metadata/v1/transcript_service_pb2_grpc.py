@@ -67,8 +67,8 @@ class TranscriptServiceServicer:
     """
 
     def CreateTranscript(self, request, context):
-        """CreateTranscript begins a transcript, or says that one which was begun `incomplete` is complete. Needs the scope
-        `recordings.write`.
+        """CreateTranscript begins a transcript, or says that one which was begun `incomplete` is complete. A recording has at
+        most 100 of them. Needs the scope `recordings.write`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

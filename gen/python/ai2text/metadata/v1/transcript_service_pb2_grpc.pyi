@@ -34,8 +34,8 @@ class TranscriptServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> TranscriptServiceAsyncStub: ...
     CreateTranscript: _grpc.UnaryUnaryMultiCallable[_transcript_service_pb2.CreateTranscriptRequest, _transcript_service_pb2.CreateTranscriptResponse]
-    """CreateTranscript begins a transcript, or says that one which was begun `incomplete` is complete. Needs the scope
-    `recordings.write`.
+    """CreateTranscript begins a transcript, or says that one which was begun `incomplete` is complete. A recording has at
+    most 100 of them. Needs the scope `recordings.write`.
     """
     ListTranscripts: _grpc.UnaryUnaryMultiCallable[_transcript_service_pb2.ListTranscriptsRequest, _transcript_service_pb2.ListTranscriptsResponse]
     """ListTranscripts returns the transcripts of a recording, the newest first, be they complete or not. Needs the scope
@@ -58,8 +58,8 @@ class TranscriptServiceAsyncStub(TranscriptServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateTranscript: _aio.UnaryUnaryMultiCallable[_transcript_service_pb2.CreateTranscriptRequest, _transcript_service_pb2.CreateTranscriptResponse]  # type: ignore[assignment]
-    """CreateTranscript begins a transcript, or says that one which was begun `incomplete` is complete. Needs the scope
-    `recordings.write`.
+    """CreateTranscript begins a transcript, or says that one which was begun `incomplete` is complete. A recording has at
+    most 100 of them. Needs the scope `recordings.write`.
     """
     ListTranscripts: _aio.UnaryUnaryMultiCallable[_transcript_service_pb2.ListTranscriptsRequest, _transcript_service_pb2.ListTranscriptsResponse]  # type: ignore[assignment]
     """ListTranscripts returns the transcripts of a recording, the newest first, be they complete or not. Needs the scope
@@ -85,8 +85,8 @@ class TranscriptServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _transcript_service_pb2.CreateTranscriptRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_transcript_service_pb2.CreateTranscriptResponse, _abc.Awaitable[_transcript_service_pb2.CreateTranscriptResponse]]:
-        """CreateTranscript begins a transcript, or says that one which was begun `incomplete` is complete. Needs the scope
-        `recordings.write`.
+        """CreateTranscript begins a transcript, or says that one which was begun `incomplete` is complete. A recording has at
+        most 100 of them. Needs the scope `recordings.write`.
         """
 
     @_abc_1.abstractmethod

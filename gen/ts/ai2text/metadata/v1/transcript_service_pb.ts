@@ -354,8 +354,8 @@ export const ExportFormatSchema: GenEnum<ExportFormat> = /*@__PURE__*/
  */
 export const TranscriptService: GenService<{
   /**
-   * CreateTranscript begins a transcript, or says that one which was begun `incomplete` is complete. Needs the scope
-   * `recordings.write`.
+   * CreateTranscript begins a transcript, or says that one which was begun `incomplete` is complete. A recording has at
+   * most 100 of them. Needs the scope `recordings.write`.
    *
    * @generated from rpc ai2text.metadata.v1.TranscriptService.CreateTranscript
    */
