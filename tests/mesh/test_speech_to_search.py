@@ -24,10 +24,13 @@ def unaccented(text: str) -> str:
     return "".join(c for c in letters if not unicodedata.combining(c))
 
 
-def test_the_text_is_near_to_what_was_said(spoken: Spoken, speech_folder: Path) -> None:
-    _, said = clips(speech_folder, "vi")[0]
+def test_the_text_is_near_to_what_was_said(
+    spoken: Spoken, client: Client, running: RunningMesh, speech_folder: Path
+) -> None:
+    (_, said), *_, (longest, _) = clips(speech_folder, "vi")
     assert scoring.rates([said], [spoken.text]).cer < 0.4
-    assert spoken.partials > 0
+    # The shortest clip may be over before a busy model has come to a partial.
+    assert spoken.partials or speak(client, running, longest, "vi", pace=1).partials
     assert all(final.words and final.end_ms > final.start_ms for final in spoken.finals)
 
 

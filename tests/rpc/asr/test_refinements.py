@@ -109,7 +109,7 @@ async def test_nlp_that_was_away_refines_again(speech: Speech, monkeypatch: pyte
     await speech.settled(lambda: stored(speech) == [("one two", "")])
     speech.nlp.refusal = None
     speech.metadata.stored.clear()
-    time.passes(refiner.FIRST_REST_S)
+    time.passes(refiner.LONGEST_REST_S)
     assert better(await speech.told(config(), *ONE)) == [(0, "1 2")]
     await speech.settled(lambda: ("1 2", "one two") in stored(speech))
 
