@@ -9,7 +9,7 @@ import pytest
 
 from servers.common.outbox import Event
 from servers.metadata.outbox import Backlog, Batch, Kept
-from servers.metadata.relay import POLL_S, RESTS, Relay
+from servers.metadata.relay import RESTS, Relay
 from tests.fakes.metadata_store import MemoryStore
 
 TAKES_S = 0.04
