@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 
-from bench import accuracy, clips, hallucinations, plot, report, tables, voices, weights
+from bench import accuracy, clips, hallucinations, plot, report, speech_figures, tables, voices, weights
 from bench.accuracy import Coverage, Texts
 from bench.budget import Budget
 from bench.capacity import LIMIT_MS, Capacity, duration
@@ -25,16 +25,14 @@ from bench.ground import Ground
 from bench.load import Generator, NotAdmitted
 from bench.measures import Figures
 from bench.noises import noises
-from bench.peers import livekit
 from bench.peers.padded import Silences
-from bench.peers.rounds import PeerBench
-from bench.plot import Line
+from bench.peers.rounds import PeerBench, largest
 from bench.report import Figure
 from bench.speaker import SessionBroken
+from bench.speech_figures import NAME
 from bench.voices import Voice
 from bench.weights import NotReady
 
-NAME = "asr"
 SECTIONS = ("load", "accuracy", "noise", "tiny", "peers")
 STREAMS = (1, 2, 5, 10, 20, 50)
 PROMISED_STREAMS, PROMISED_SECONDS = 20, 45.0
@@ -49,18 +47,11 @@ WITHIN_S = 830.0
 LATE_MS = 20.0
 """When the speakers themselves wake so much too late, the latencies are too high by as much."""
 NOISES, NOISES_OF_PEER = 200, 50
-PROMISED = (
-    "p95_ms_at_20_streams", "p50_ms_at_20_streams", "dropped_bytes", "max_streams_under_500ms_base",
-    "max_streams_under_500ms_tiny", "peer_max_streams_under_500ms", "wer_live_vi", "wer_offline_vi", "wer_live_en",
-    "wer_offline_en", "cer_live_vi", "cer_offline_vi", "hallucination_rate", "flicker_rate", "resumes_tried",
-    "finals_lost", "finals_doubled",
-)  # fmt: skip
-"""What build/bench/asr.json has in the end; the last three come from bench.resume."""
 
 
 @dataclass
 class SpeechBench:
-    """One run. Each section adds its figures to `figures`."""
+    """One run. Each section adds its figures to `figures`, of what was measured only."""
 
     ground: Ground
     options: argparse.Namespace
@@ -70,8 +61,6 @@ class SpeechBench:
     console: Console
     budget: Budget
     figures: dict[str, Figure] = field(default_factory=dict)
-    lines: list[Line] = field(default_factory=list)
-    """Of the plot."""
     failures: list[str] = field(default_factory=list)
     """What went wrong, in words."""
     texts: dict[str, Texts] = field(default_factory=dict)
@@ -103,11 +92,7 @@ class SpeechBench:
                 seconds = max(self.options.seconds, PROMISED_SECONDS if streams == PROMISED_STREAMS else 0.0)
                 if self.budget.allows(duration(streams, seconds), f"{streams} speakers"):
                     self.base.measure(streams, seconds)
-            largest = self.base.search(self.options.seconds * SEARCH_SHARE, self.budget)
-        self.figures["max_streams_under_500ms_base"] = largest
-        self.figures["dropped_bytes"] = sum(shown.dropped_bytes for shown in self.base.figures.values())
-        self.lines.append(_line("AI2Text", self.base.figures))
-        self.console.print(f"largest number of speakers with p95 < {LIMIT_MS:.0f} ms: [bold]{largest}[/]")
+            self._search(self.base, self.options.seconds * SEARCH_SHARE, "base")
 
     def accuracy(self) -> None:
         """Word errors: few speakers at the pace of speech, as fast as it goes, and faster-whisper's own."""
@@ -137,14 +122,15 @@ class SpeechBench:
             tell = tables.ticking(bar, "through the edge", len(sounds))
             ours = hallucinations.live(sounds, self.ground.target, token, QUIET_STREAMS, tell)
             seconds = 100.0 if self.options.full else 20.0
-            peer = hallucinations.Invented()
+            peer = None
             if self.budget.allows(seconds, "hallucinations of faster-whisper without a detector"):
                 few = sounds[:NOISES_OF_PEER]
                 tell = tables.ticking(bar, "faster-whisper without a detector", len(few))
                 peer = hallucinations.without_detector(few, self.ground.model, seconds, tell)
-        self.figures |= {"hallucination_rate": ours.rate, "noises": ours.sounds}
-        self.figures |= {"peer_hallucination_rate": peer.rate, "peer_noises": peer.sounds}
-        for name, invented in (("ours", ours), ("faster-whisper without a detector", peer)):
+        for key, name, invented in (("", "ours", ours), ("peer_", "faster-whisper without a detector", peer)):
+            if invented is None or not invented.sounds:
+                continue
+            self.figures |= {f"{key}hallucination_rate": invented.rate, f"{key}noises": invented.sounds}
             self.console.print(f"{name}: text in {invented.kinds.total()} of {invented.sounds} sounds without speech")
             for example in invented.examples[:5]:
                 self.console.print(f"  [dim]{escape(example)}[/]")
@@ -154,14 +140,14 @@ class SpeechBench:
         ground, options = self.ground, self.options
         bench = PeerBench(ground.model, self.voices, options.seconds, options.seed, self.budget, self.console.print)
         found = {
-            "faster-whisper, 30 s": bench.padded(self.silences),
-            f"whisperlivekit {livekit.VERSION}": bench.livekit(options.peer_port, options.chunk_ms),
+            "faster_whisper": bench.padded(self.silences),
+            "whisperlivekit": bench.livekit(options.peer_port, options.chunk_ms),
         }
-        held = [n for spreads in found.values() for n, spread in spreads.items() if spread.p95 < LIMIT_MS]
-        self.figures["peer_max_streams_under_500ms"] = max(held, default=0)
-        for name, spreads in found.items():
-            key = name.split()[0].strip(",").replace("-", "_")
-            self.lines.append(Line(name, [(n, spread.p95) for n, spread in spreads.items()]))
+        most = [largest(spreads, LIMIT_MS) for spreads in found.values() if spreads]
+        known = [n for n in most if n is not None]
+        if known and len(known) == len(most):  # or the one that is not known might be more
+            self.figures["peer_max_streams_under_500ms"] = max(known)
+        for key, spreads in found.items():
             for n, spread in spreads.items():
                 self.figures[f"peer_{key}_p50_ms_at_{n}_streams"] = round(spread.p50, 1)
                 self.figures[f"peer_{key}_p95_ms_at_{n}_streams"] = round(spread.p95, 1)
@@ -184,10 +170,18 @@ class SpeechBench:
             generator.await_admission()
             generator.round(said, 2, 8.0, self.options.seed)
             tiny.measure(first, seconds)
-            self.figures["max_streams_under_500ms_tiny"] = tiny.search(seconds, self.budget)
+            self._search(tiny, seconds, "tiny")
         self.figures |= tables.flat(tiny.rounds, tiny.figures, "_tiny")
-        self.lines.append(_line("AI2Text, tiny", tiny.figures))
         self.console.print(tables.latencies(f"{folder.name}{', English only' if english else ''}", _sorted(tiny)))
+
+    def _search(self, capacity: Capacity, seconds: float, weights_name: str) -> None:
+        """For the largest number of speakers, which is a figure only when the search comes to its end."""
+        found, what = capacity.search(seconds, self.budget), f"largest number of speakers with p95 < {LIMIT_MS:.0f} ms"
+        if found is None:
+            self.console.print(f"{what}: [yellow]not known, the search did not end[/]")
+            return
+        self.figures[f"max_streams_under_500ms_{weights_name}"] = found
+        self.console.print(f"{what}: [bold]{found}[/]")
 
     def _generator(self) -> Generator:
         ground, options = self.ground, self.options
@@ -211,8 +205,10 @@ class SpeechBench:
         covered: dict[int, Coverage] = {}
         if quiet:
             covered = {streams: accuracy.coverage(round_, quiet) for streams, round_ in base.rounds.items()}
-            self.figures |= {f"words_share_at_{n}_streams": round(seen.share, 4) for n, seen in covered.items()}
-        self.figures |= tables.flat(base.rounds, base.figures)
+            said = {n: seen for n, seen in covered.items() if seen.words_without_load}
+            self.figures |= {f"words_share_at_{n}_streams": round(seen.share, 4) for n, seen in said.items()}
+        self.figures["dropped_bytes"] = sum(shown.dropped_bytes for shown in base.figures.values())
+        self.figures |= tables.flat(base.rounds, base.figures) | tables.flickers(base.figures.values())
         self.console.print(tables.latencies("End of speech to final, endpoint included", _sorted(base)))
         self.console.print(tables.loads(base.rounds, base.figures, covered))
         for part in tables.PARTS[:2]:
@@ -224,9 +220,8 @@ class SpeechBench:
     def _show_promise(self, base: Capacity) -> None:
         shown = base.figures[PROMISED_STREAMS]
         self.console.print(tables.profile(shown, self.silences.long_ms, self.silences.short_ms))
-        self.figures["flicker_rate"] = round(shown.flicker_stable.rate, 4)
-        self.figures["flicker_rate_all_words"] = round(shown.flicker_all.rate, 4)
-        self.figures["refined_rate"] = round(shown.refined.rate, 4)
+        if shown.refined.shown:
+            self.figures["refined_rate"] = round(shown.refined.rate, 4)
         for language in accuracy.LANGUAGES:
             if (scored := accuracy.rates_under_load(base.rounds[PROMISED_STREAMS], language)) is not None:
                 self.figures[f"wer_at_{PROMISED_STREAMS}_streams_{language}"] = round(scored.wer, 4)
@@ -246,12 +241,6 @@ def silences(target: str, token: str) -> Silences:
 
 def _sorted(capacity: Capacity) -> list[Figures]:
     return [capacity.figures[streams] for streams in sorted(capacity.figures)]
-
-
-def _line(name: str, figures: dict[int, Figures]) -> Line:
-    shown = {n: one for n, one in sorted(figures.items()) if one.latency}
-    refusing = frozenset(float(n) for n, one in shown.items() if one.refused)
-    return Line(name, [(n, one.latency.p95) for n, one in shown.items()], refusing)
 
 
 def _numbers(text: str) -> list[int]:
@@ -287,21 +276,23 @@ def _arguments() -> argparse.Namespace:
 
 
 def _finish(bench: SpeechBench) -> None:
-    """Writes the figures and the plot, and says what is missing."""
+    """Writes the figures and the plot, which has what other runs left in the file too, and says what is missing."""
     ground, tell = bench.ground, bench.console.print
-    if bench.base is not None and any(line.points for line in bench.lines):
+    named = {"machine": report.machine(), "weights": ground.model.name}
+    path = report.merge(NAME, bench.figures | named, speech_figures.GROUPS.values())
+    kept = report.read(NAME)
+    if speech_figures.lines(bench.figures):
         title = f"End of speech to final, 95th percentile: {ground.model.name}, {report.machine().split(',')[0]}"
-        drawn = plot.drawn(title, "speakers at once", "milliseconds", bench.lines, (LIMIT_MS, f"{LIMIT_MS:.0f} ms"))
-        bench.options.plot.write_text(drawn, encoding="utf-8")
+        lines, limit = speech_figures.lines(kept), (LIMIT_MS, f"{LIMIT_MS:.0f} ms")
+        bench.options.plot.write_text(plot.drawn(title, "speakers at once", "milliseconds", lines, limit), "utf-8")
         tell(f"plot: {bench.options.plot}")
-    path = report.merge(NAME, bench.figures | {"machine": report.machine(), "weights": ground.model.name})
     for words in bench.failures:
         tell(f"[red]failed[/] {escape(words)}")
     for words in bench.budget.left_out:
         tell(f"[yellow]left out[/] {escape(words)}")
     tell(f"figures: {path}, {bench.budget.used_s:.0f} s")
-    if missing := [key for key in PROMISED if key not in report.read(NAME)]:
-        tell(f"not measured yet: {', '.join(missing)}")
+    if missing := speech_figures.missing(bench.figures, kept):
+        tell(f"not measured in this run: {', '.join(missing)}")
 
 
 def main() -> int:

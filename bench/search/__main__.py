@@ -19,15 +19,15 @@ from pathlib import Path
 
 import uvloop
 from rich.console import Console
-from rich.table import Table
 
 from bench import report
 from bench.report import Figure
-from bench.search import alone, build, truth
+from bench.search import alone, build, figures, truth
 from bench.search.alone import Index, NotMeasured
 from bench.search.arriving import Arrivals
-from bench.search.asking import Asked, Asker
+from bench.search.asking import Asker
 from bench.search.contents import SHARES, TENANT, Contents
+from bench.search.figures import Row
 from bench.search.truth import EVERYTHING
 from bench.search.vectors import Ids, recall
 from bench.usage import Snapshot
@@ -35,6 +35,7 @@ from mesh.home import Home
 from mesh.keys import Keys
 from mesh.lifecycle import Mesh
 from mesh.ports import Ports
+from servers.search.store import Store
 
 NAME = "search"
 SECTIONS = ("alone", "peers", "service", "hot", "cold")
@@ -49,15 +50,6 @@ HOT = 20
 
 PEERS_UP_TO = 1_000_000
 """Peers get no more vectors than this: their graphs take hours for more."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One way of asking; `recall_at_10` is none where it is not asked for."""
-
-    name: str
-    asked: Asked
-    recall_at_10: float | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +78,12 @@ class Ground:
         """Asks through the edge."""
         token = Keys(self.home.keys).mint("bench", TENANT)
         return Asker(self.ports.address("edge"), (("authorization", f"Bearer {token}"),))
+
+    def arrivals(self) -> Arrivals:
+        """New segments for the index, told over NATS."""
+        shelf = Store(self.home.search / "documents.sqlite")
+        shelf.close()
+        return Arrivals(f"nats://{self.ports.address('nats')}", f"search-{shelf.index_id}", self.contents)
 
     @property
     def questions(self) -> Sequence[str]:
@@ -118,13 +116,13 @@ async def service(ground: Ground, rate: float, seconds: float) -> tuple[list[Row
         run = int(time.time())  # the embeddings server remembers what an earlier run has asked
         never_asked = [f"{text} {run} {number}" for number, text in enumerate(texts)]
         rows.append(Row("never_asked", await asker.open_loop(never_asked, rate, len(never_asked) / rate)))
-        arrivals = Arrivals(f"nats://{ground.ports.address('nats')}", ground.contents)
+        arrivals = ground.arrivals()
         gc.collect()
         gc.freeze()  # to look through a million texts would stop whoever asks for a second
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(arrivals.keep_coming(WRITES, seconds))
+            writing = tasks.create_task(arrivals.keep_coming(WRITES, seconds))
             asking = tasks.create_task(asker.open_loop(texts, rate, seconds))
-        rows.append(Row("with_writes", asking.result()))
+        rows.append(Row("with_writes", asking.result(), arrived=writing.result()))
         await arrivals.go()
         _, qps = await asker.closed_loop(texts, AT_ONCE, seconds)
     return rows, qps
@@ -158,73 +156,21 @@ def drop_from_memory(folder: Path) -> None:
 
 def run(ground: Ground, sections: Sequence[str], rate: float, seconds: float) -> tuple[list[Row], dict[str, Figure]]:
     """The sections of the service."""
-    rows, figures = list[Row](), dict[str, Figure]()
+    rows, found = list[Row](), dict[str, Figure]()
     if "cold" in sections:
         drop_from_memory(ground.home.search)
         with ground.mesh(hot_cache=False):
             rows.append(uvloop.run(cold(ground, rate, seconds)))
     if "service" in sections:
         with ground.mesh(hot_cache=False):
-            found, qps = uvloop.run(service(ground, rate, seconds))
-            rows += found
+            asked, qps = uvloop.run(service(ground, rate, seconds))
+            rows += asked
             memory = sum(Snapshot.take(ground.home).rss.values())
-            figures |= {"qps": round(qps, 1), "memory_mib": memory >> 20}
+            found |= {"qps": round(qps, 1), "memory_mib": memory >> 20}
     if "hot" in sections:
         with ground.mesh(hot_cache=True):
             rows.append(uvloop.run(hot(ground, rate, seconds)))
-    return rows, figures
-
-
-def figures_of(rows: Sequence[Row]) -> dict[str, Figure]:
-    """As build/bench/search.json has them."""
-    figures = dict[str, Figure]()
-    for row in rows:
-        spread, name = row.asked.spread, "" if row.name == "all" else f"_{row.name}"
-        values = {"p50": spread.p50, "p95": spread.p95, "p99": spread.p99}
-        for percentile, value in values.items():
-            key = f"{row.name}_{percentile}_ms" if row.name in ("cold", "cache_hit") else f"{percentile}_ms{name}"
-            figures[key] = round(value, 2)
-        if row.recall_at_10 is not None:
-            figures[f"recall_at_10{name}"] = round(row.recall_at_10, 4)
-        figures[f"failed{name}"] = len(row.asked.errors)
-        figures[f"words_only{name}"] = row.asked.words_only
-    return figures
-
-
-def figures_of_indexes(indexes: Sequence[Index]) -> dict[str, Figure]:
-    """Likewise; the names of peers are in their keys."""
-    figures = dict[str, Figure]()
-    for one in indexes:
-        prefix = "index" if one.name == "ours" else f"peer_{one.name}"
-        figures |= {f"{prefix}_qps": round(one.qps, 1), f"{prefix}_recall_at_10": round(one.recall_at_10, 4)}
-        figures |= {f"{prefix}_p95_ms": round(one.p95_ms, 2), f"{prefix}_built_s": one.built_s}
-        key = "bytes_per_vector" if one.name == "ours" else f"{prefix}_bytes_per_vector"
-        figures[key] = round(one.bytes_per_vector)
-    return figures
-
-
-def shown_rows(rows: Sequence[Row], title: str) -> Table:
-    """The ways of asking, for people."""
-    table = Table("asked", "p50 ms", "p95 ms", "p99 ms", "recall@10", "failed", "by words only", title=title)
-    for row in rows:
-        spread, found = row.asked.spread, row.recall_at_10
-        shown = [f"{ms:.1f}" for ms in (spread.p50, spread.p95, spread.p99)]
-        total = spread.count + len(row.asked.errors)
-        recalled = "" if found is None else f"{found:.3f}"
-        table.add_row(row.name, *shown, recalled, f"{len(row.asked.errors)} of {total}", str(row.asked.words_only))
-    return table
-
-
-def shown_indexes(indexes: Sequence[Index], title: str) -> Table:
-    """The indexes, for people."""
-    table = Table("index", "effort", "recall@10", "p50 ms", "p95 ms", "a second", "bytes", "built s", title=title)
-    for one in indexes:
-        built = f"{one.built_s:.0f}" if one.built_s else ""
-        times = (f"{one.p50_ms:.2f}", f"{one.p95_ms:.2f}", f"{one.qps:.0f}")
-        table.add_row(
-            one.name, str(one.effort), f"{one.recall_at_10:.3f}", *times, f"{one.bytes_per_vector:.0f}", built
-        )
-    return table
+    return rows, found
 
 
 def by_themselves(ground: Ground, sections: Sequence[str], peers: Sequence[str]) -> tuple[list[Index], list[str]]:
@@ -241,8 +187,20 @@ def by_themselves(ground: Ground, sections: Sequence[str], peers: Sequence[str])
             failures.append(str(found))
         else:
             indexes.append(found)
-            ground.console.print(f"{found.name}: {found.qps:.0f} a second, built in {found.built_s:.0f} s")
+            asked = f"{found.qps:.0f} a second on {found.qps_threads} threads"
+            ground.console.print(f"{found.name}: {asked}, built in {found.built_s:.0f} s")
     return indexes, failures
+
+
+def keep(console: Console, vectors: int, measured: dict[str, Figure]) -> None:
+    """Add the figures to those of the size, and the peers' to those of the largest; says what is missing."""
+    name = NAME if vectors == build.VECTORS else f"{NAME}-{vectors}"
+    path = report.merge(name, measured | {"vectors": vectors, "machine": report.machine()})
+    if peers := figures.of_peers():
+        report.merge(NAME, peers, [figures.OF_PEERS])
+    console.print(f"figures: {path}")
+    if missing := figures.missing(measured, report.read(NAME)):
+        console.print(f"not measured in this run, and of peers in none: {', '.join(missing)}")
 
 
 def main() -> int:
@@ -271,23 +229,24 @@ def main() -> int:
     base = int(os.environ.get("AI2TEXT_BENCH_PORT_BASE", PORT_BASE))
     ground = Ground(contents, arguments.vectors, exact, home, Ports.from_base(base), console)
     title = f"{arguments.vectors:,} vectors, {report.machine()}"
-    figures: dict[str, Figure] = {"vectors": arguments.vectors, "machine": report.machine()}
+    measured: dict[str, Figure] = {}
     if {"alone", "peers"} & set(arguments.only):
         indexes, failures = by_themselves(ground, arguments.only, arguments.peers)
-        console.print(shown_indexes(indexes, title))
+        console.print(figures.shown_indexes(indexes, title))
         for failure in failures:
             console.print(failure, style="yellow")
-        figures |= figures_of_indexes(indexes)
+        measured |= figures.of_indexes(indexes)
     rows, more = run(ground, arguments.only, arguments.rate, arguments.seconds)
     if rows:
         console.print(
-            shown_rows(rows, f"{title}, {arguments.rate:g} a second through the edge, {arguments.traced} % traced")
+            figures.shown_rows(
+                rows, f"{title}, {arguments.rate:g} a second through the edge, {arguments.traced} % traced"
+            )
         )
     errors = Counter(error for row in rows for error in row.asked.errors)
     for error, times in errors.most_common(5):
         console.print(f"  {times} times {error}", style="red")
-    name = NAME if arguments.vectors == build.VECTORS else f"{NAME}-{arguments.vectors}"
-    console.print(f"figures: {report.merge(name, figures | figures_of(rows) | more)}")
+    keep(console, arguments.vectors, measured | figures.of_rows(rows) | more)
     return 1 if errors else 0
 
 

@@ -35,6 +35,7 @@ PATIENCE_S = 3 * 3600.0
 
 PROBES = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 THREADS = 2
+"""From so many each index is asked when its questions a second are counted."""
 
 
 class NotMeasured(Exception):
@@ -50,6 +51,8 @@ class Index:
     p50_ms: float
     p95_ms: float
     qps: float
+    """Questions a second, asked from `qps_threads` threads at once."""
+    qps_threads: int
     bytes_per_vector: float
     built_s: float
     """0 where it had been built before."""
@@ -87,7 +90,7 @@ def ours(home: Home, contents: Contents, exact: Ids, wanted: float) -> Index:
     finally:
         shelf.close()
     spread = Spread.of(took_ms)
-    return Index("ours", reached, spread.p50, spread.p95, qps, stats.bytes / stats.vectors, 0.0, probes)
+    return Index("ours", reached, spread.p50, spread.p95, qps, THREADS, stats.bytes / stats.vectors, 0.0, probes)
 
 
 def peers(
@@ -126,7 +129,8 @@ def _asked(indexes: Vectors, question: Embedding) -> tuple[list[int], float]:
 def _peer(name: str, folder: Path, wanted: float) -> Index:
     """NotMeasured when it fails or takes too long."""
     files = [folder / f"{file}.npy" for file in ("vectors", "questions", "truth")]
-    command = [str(part) for part in (ENVIRONMENT / "bin" / "python", SCRIPT, name, *files, "--recall", wanted)]
+    options = ("--recall", wanted, "--threads", THREADS)
+    command = [str(part) for part in (ENVIRONMENT / "bin" / "python", SCRIPT, name, *files, *options)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=True)
     except subprocess.CalledProcessError as error:

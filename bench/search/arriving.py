@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from dataclasses import dataclass
 
 from ai2text.events.v1 import embedding_events_pb2, recording_events_pb2, transcript_events_pb2
 
@@ -12,28 +13,40 @@ BLOCK = 1_000_000
 """From this block on the drawn vectors are nobody else's."""
 
 
+@dataclass(frozen=True)
+class Arrived:
+    """What became of the new segments."""
+
+    published: int
+    waiting: int
+    """Those that search had not taken in when the last of them was there."""
+
+
 class Arrivals:
     """A recording that grows, and is deleted in the end."""
 
-    def __init__(self, nats_url: str, contents: Contents) -> None:
+    def __init__(self, nats_url: str, durable: str, contents: Contents) -> None:
+        """`durable` is the consumer that takes them into the index."""
         self._url = nats_url
+        self._durable = durable
         self._model = contents.model_name
         self._vectors = contents.cloud.block(BLOCK)
         self._texts = contents.sentences.block(BLOCK)
         self._recording = str(uuid.uuid4())
 
-    async def keep_coming(self, rate: float, seconds: float) -> int:
-        """`rate` segments a second for so long; how many came."""
-        loop = asyncio.get_running_loop()
-        async with events.connected(self._url) as bus, asyncio.TaskGroup() as tasks:
-            began = loop.time()
-            for number in range(round(rate * seconds)):
-                await asyncio.sleep(max(0.0, began + number / rate - loop.time()))
-                event = self._event(number)
-                tasks.create_task(
-                    events.publish(bus, events.EMBEDDING_CREATED, event.event_id, event.SerializeToString())
-                )
-        return round(rate * seconds)
+    async def keep_coming(self, rate: float, seconds: float) -> Arrived:
+        """`rate` segments a second for so long."""
+        loop, count = asyncio.get_running_loop(), round(rate * seconds)
+        async with events.connected(self._url) as bus:
+            async with asyncio.TaskGroup() as tasks:
+                began = loop.time()
+                for number in range(count):
+                    await asyncio.sleep(max(0.0, began + number / rate - loop.time()))
+                    event = self._event(number)
+                    tasks.create_task(
+                        events.publish(bus, events.EMBEDDING_CREATED, event.event_id, event.SerializeToString())
+                    )
+            return Arrived(count, await bus.waiting("EMBEDDINGS", self._durable))
 
     async def go(self) -> None:
         """Have all of them deleted."""

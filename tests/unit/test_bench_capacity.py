@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from bench import capacity
+from bench.budget import Budget
 from bench.capacity import Capacity
 from bench.measures import Figures
 from bench.spread import Spread
@@ -80,3 +81,9 @@ def test_more_than_were_admitted_are_not_tried() -> None:
 
 def test_without_a_failure_it_tries_twice_as_many() -> None:
     assert machine(50, 1, 10).next_try() == 20
+
+
+def test_a_search_that_the_budget_ends_has_no_answer() -> None:
+    assert machine(5, 1, 10).search(1, Budget(0)) is None
+    assert machine(math.inf).search(1, Budget(0)) is None
+    assert machine(5, 1, 10).search(1, Budget(math.inf)) == 5

@@ -2,7 +2,7 @@
 
 from ai2text.asr.v1 import result_pb2
 
-from bench.continuity import difference
+from bench.continuity import changes_by_stretch, difference
 
 Final = result_pb2.FinalResult
 
@@ -45,3 +45,16 @@ def test_an_utterance_that_was_cut_in_two_is_neither_lost_nor_doubled() -> None:
     ]
     seen = difference(WHOLE, halves)
     assert (seen.lost, seen.doubled, seen.words_changed) == (0, 0, 0)
+
+
+def test_changed_words_are_counted_where_in_the_sound_they_were_said() -> None:
+    other = [
+        Final(final_index=0, text="one too tree", start_ms=0, end_ms=1000),
+        Final(final_index=1, text="four more five", start_ms=2000, end_ms=3000),
+        WHOLE[2],
+    ]
+    assert changes_by_stretch(WHOLE, other, [0, 1500, 3500]) == [2, 1, 0]
+    assert changes_by_stretch(WHOLE, other, [600, 2200]) == [2, 1], "the first stretch has what comes before it"
+    assert changes_by_stretch(WHOLE, WHOLE[:2], [0, 1500, 3500]) == [0, 0, 1]
+    assert changes_by_stretch(WHOLE, [], [0, 1500, 3500]) == [3, 2, 1]
+    assert changes_by_stretch(WHOLE, WHOLE, [0]) == [0]

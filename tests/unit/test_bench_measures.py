@@ -9,7 +9,7 @@ import pytest
 from ai2text.asr.v1 import result_pb2, speech_service_pb2
 from google.protobuf import duration_pb2
 
-from bench import accuracy, measures
+from bench import accuracy, measures, tables
 from bench.clips import Clip
 from bench.load import Round
 from bench.measures import Flicker
@@ -72,6 +72,17 @@ def test_a_server_that_hears_the_end_elsewhere_is_taken_by_its_word() -> None:
     assert (round(found.ms), found.offset_ms) == (500, None)
 
 
+def test_an_end_that_the_server_hears_late_counts_from_the_reference() -> None:
+    (found,) = measures.delays(SCRIPT, take(started(), final(5000, 1200, 4600)))
+    assert (round(found.ms), found.offset_ms) == (1300, 900)
+
+
+def test_how_many_finals_count_from_the_servers_own_end_is_told() -> None:
+    heard = take(started(), final(2500, 1200, 2000), final(4100, 2400, 3740), final(11_500, 8200, 11_400))
+    shown = figures(heard)
+    assert (shown.latency.count, shown.by_server) == (3, 1)
+
+
 def test_a_final_that_the_end_of_the_session_brought_has_no_latency() -> None:
     heard = take(started(), final(16_000, 15_200, 15_600), final(17_300, 16_400, 17_000))
     assert [round(delay.ms) for delay in measures.delays(SCRIPT, heard)] == [400]
@@ -119,6 +130,14 @@ def test_words_that_no_final_follows_have_all_changed() -> None:
     assert measures.flicker(take(started(), partial(1900, 1200, "one two")), stable_only=True) == Flicker(2, 2)
     broken = take(started(), partial(1900, 1200, "one two"), ending=Ending("UNAVAILABLE", "", None))
     assert measures.flicker(broken, stable_only=True) == Flicker(0, 0)
+
+
+def test_changed_words_are_those_of_the_worst_round_and_none_where_nothing_was_shown() -> None:
+    steady = figures(take(started(), partial(1900, 1200, "one", " two"), final(4100, 1200, 3700)))
+    wavering = figures(take(started(), partial(1900, 1200, "one", " too"), final(4100, 1200, 3700)))
+    assert tables.flickers([steady, wavering, steady]) == {"flicker_rate": 0.5, "flicker_rate_stable": 0.0}
+    assert tables.flickers([figures(take(started()))]) == {}
+    assert math.isnan(Flicker().rate)
 
 
 def test_a_refinement_is_the_last_word() -> None:

@@ -1,14 +1,20 @@
-"""When a peer that tells no finals had settled what was said."""
+"""When a peer that tells no finals had settled what was said, and how other indexes are asked."""
 
+import threading
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bench.clips import Clip
+from bench.peers import vector_indexes
 from bench.peers.livekit import Heard, settling_times
 from bench.peers.padded import Silences, utterances
+from bench.peers.rounds import largest
 from bench.scripts import Script, Turn
+from bench.spread import Spread
 from bench.voices import SAMPLES_PER_MS, Voice
 
 
@@ -49,3 +55,36 @@ def test_short_utterances_wait_longer_for_what_follows() -> None:
     regions = [(0, 1000), (1400, 2400), (2800, 3000), (4000, 4100)]
     assert list(utterances(regions, silences)) == [(0, 2400, 2656), (2800, 3000, 3448), (4000, 4100, 4548)]
     assert list(utterances([], silences)) == []
+
+
+def spreads(**p95: float) -> dict[int, Spread]:
+    return {int(name[1:]): Spread(1, value, value, value) for name, value in p95.items()}
+
+
+def test_the_most_speakers_of_a_peer_are_known_only_when_more_were_too_many() -> None:
+    assert largest(spreads(n1=400, n2=450, n5=900), 500) == 2
+    assert largest(spreads(n1=900), 500) == 0
+    assert largest(spreads(n1=900, n2=400), 500) == 0
+    assert largest(spreads(n1=400, n2=450), 500) is None
+    assert largest({}, 500) is None
+
+
+def test_an_index_is_asked_from_as_many_threads_as_are_told_and_with_one_effort() -> None:
+    efforts: list[int] = []
+    askers: set[int] = set()
+
+    def asking(effort: int) -> vector_indexes.Ask:
+        efforts.append(effort)
+
+        def ask(question: vector_indexes.Matrix, count: int) -> Sequence[int]:
+            askers.add(threading.get_ident())
+            time.sleep(0.001)  # as those do that let other threads run meanwhile
+            return list(range(count)) if effort >= 32 else []
+
+        return ask
+
+    questions, right = np.zeros((20, 4), np.float32), np.tile(np.arange(10), (20, 1))
+    found = vector_indexes.measured(asking, questions, right, 0.95, threads=2)
+    assert (found["effort"], found["recall_at_10"], found["qps_threads"]) == (32, 1.0, 2)
+    assert efforts == [16, 24, 32]
+    assert len(askers - {threading.get_ident()}) == 2

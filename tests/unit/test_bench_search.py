@@ -7,12 +7,15 @@ import numpy.typing as npt
 import pytest
 
 from bench import report
-from bench.search import build, growth, truth
+from bench.search import build, figures, growth, truth
 from bench.search import contents as contents_module
 from bench.search import shape as shapes
 from bench.search import texts as corpus
-from bench.search.alone import document_id
+from bench.search.alone import Index, document_id
+from bench.search.arriving import Arrived
+from bench.search.asking import Asked
 from bench.search.contents import SHARES, TENANT, Contents, number_of
+from bench.search.figures import Row
 from bench.search.sentences import LONGEST, SHORTEST, Sentences
 from bench.search.vectors import Cloud, Real, nearest, recall
 from servers.search.documents import Scope
@@ -211,3 +214,42 @@ def test_growth_has_a_line_for_each_way_of_asking_over_the_sizes_measured(
     assert found["through the edge"].hollow == {9000.0}
     assert found["index alone"].points == [(1000.0, 1.0)]
     assert found["index alone"].hollow == frozenset()
+
+
+def test_an_index_tells_from_how_many_threads_it_was_asked_and_how_long_it_took_to_build_if_it_was_built() -> None:
+    found = figures.of_indexes(
+        [Index("ours", 0.95, 1, 2, 9, 2, 100, 0.0, 8), Index("faiss", 0.95, 1, 2, 9, 2, 50, 4, 8)]
+    )
+    assert (found["index_qps_threads"], found["peer_faiss_qps_threads"]) == (2, 2)
+    assert "index_built_s" not in found
+    assert found["peer_faiss_built_s"] == 4
+
+
+def test_what_was_written_beside_is_told_with_what_waits_of_it() -> None:
+    found = figures.of_rows([Row("with_writes", Asked([3.0]), arrived=Arrived(published=300, waiting=20))])
+    assert (found["segments_published_with_writes"], found["segments_waiting_with_writes"]) == (300, 20)
+    assert "p50_ms" not in figures.of_rows([Row("all", Asked())]), "nothing was answered"
+
+
+def test_the_largest_file_has_the_peers_of_the_largest_size_at_which_they_ran(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "FOLDER", tmp_path)
+    assert figures.of_peers() == {}
+    report.write("search-1000", {"vectors": 1000, "machine": "a", "peer_faiss_qps": 5.0})
+    report.write("search-2000", {"vectors": 2000, "machine": "b", "peer_faiss_qps": 4.0, "index_qps": 9.0})
+    report.write("search-3000", {"vectors": 3000, "machine": "b", "index_qps": 8.0})
+    report.write("search", {"vectors": 9000, "machine": "b", "peer_old_qps": 1.0, "peer_vectors": 500})
+    found = figures.of_peers()
+    assert found == {"peer_faiss_qps": 4.0, "peer_vectors": 2000, "peer_machine": "b"}
+    report.merge("search", found, [figures.OF_PEERS])
+    assert figures.of_peers() == found
+    assert "peer_old_qps" not in report.read("search")
+
+
+def test_what_is_missing_is_named_of_peers_only_when_they_never_ran() -> None:
+    kept = dict.fromkeys((*figures.PROMISED, *figures.PROMISED_OF_PEERS), 1)
+    assert figures.missing(kept, kept) == []
+    assert "p95_ms" in figures.missing({}, kept)
+    assert "peer_pgvector_qps" not in figures.missing({}, kept)
+    assert "peer_pgvector_qps" in figures.missing(kept, {})

@@ -17,7 +17,7 @@ const captions: LiveHandlers = {
   partial: ({ stableText, unstableText }) => console.log(`      … ${stableText}[${unstableText}]`),
   final: ({ startMs, text }) => console.log(`${(Number(startMs) / 1000).toFixed(1).padStart(7)} ${text}`),
   resuming: (failure) => console.log(`resuming: ${describe(failure)}`),
-  resumed: ({ serverVersion }) => console.log(`resumed (${serverVersion})`),
+  resumed: ({ serverVersion }, anew) => console.log(`${anew ? "begun anew" : "resumed"} (${serverVersion})`),
 };
 
 async function speak(endpoint: string, token: string, file: string, languageCode: string): Promise<void> {

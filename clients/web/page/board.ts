@@ -17,9 +17,13 @@ export class Board {
   /** Where the utterance begins whose words are shown as being said. */
   private captionFrom = 0n;
 
-  /** What to do when the button is pressed. */
+  /** What to do when the button is pressed, unless there is nothing to be done now. */
   onRecord(pressed: () => void): void {
-    this.record.addEventListener("click", pressed);
+    this.record.addEventListener("click", () => {
+      if (this.record.getAttribute("aria-disabled") !== "true") {
+        pressed();
+      }
+    });
   }
 
   /** Says how things stand; the button follows. */
@@ -27,8 +31,9 @@ export class Board {
     const speaking = state === "live" || state === "resuming";
     this.status.dataset.state = state;
     this.status.textContent = text;
-    this.record.disabled = state === "opening" || state === "finishing";
-    this.record.setAttribute("aria-pressed", String(speaking));
+    // A button that is really disabled would lose the focus of the keyboard.
+    this.record.setAttribute("aria-disabled", String(state === "opening" || state === "finishing"));
+    this.record.dataset.speaking = String(speaking);
     this.label.textContent = speaking ? "Stop" : "Speak";
   }
 

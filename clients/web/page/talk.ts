@@ -17,6 +17,8 @@ import type { Choices } from "./controls.js";
 export class Talk {
   private load = "";
   private finishing = false;
+  /** What finals were written to: several recordings when a session was forgotten and another went on. */
+  private readonly recordings = new Set<string>();
 
   private constructor(
     private readonly board: Board,
@@ -34,7 +36,8 @@ export class Talk {
     const drawing = this.drawLevel();
     const leaving = new AbortController();
     try {
-      const session = await LiveSession.open(live, this.config(choices), this.handlers(), { signal: leaving.signal });
+      const handlers = this.handlers(() => this.recordings.add(session.session.recordingId));
+      const session = await LiveSession.open(live, this.config(choices), handlers, { signal: leaving.signal });
       this.tell("Listening.");
       for await (const sound of this.microphone.sounds) {
         await session.push(sound);
@@ -42,8 +45,8 @@ export class Talk {
       this.finishing = true;
       this.tell("Finishing.");
       const finals = await session.close();
-      const kept = choices.stored && finals.length > 0 ? ` Kept as recording ${session.session.recordingId}.` : "";
-      this.board.say("done", `Done.${kept}`);
+      const kept = choices.stored && finals.length > 0;
+      this.board.say("done", kept ? `Done. Kept as recording ${[...this.recordings].join(" and ")}.` : "Done.");
     } finally {
       leaving.abort(); // a session whose microphone has failed would stay open for as long as the page does
       cancelAnimationFrame(drawing());
@@ -68,10 +71,13 @@ export class Talk {
     };
   }
 
-  private handlers(): LiveHandlers {
+  private handlers(written: () => void): LiveHandlers {
     return {
       partial: (partial) => this.board.showPartial(partial),
-      final: (final) => this.board.showFinal(final),
+      final: (final) => {
+        this.board.showFinal(final);
+        written();
+      },
       refinement: (refinement) => this.board.showRefinement(refinement),
       status: (status) => {
         this.load = loadOf(status);
@@ -86,7 +92,8 @@ export class Talk {
           this.board.say("resuming", `${text} Go on speaking.`);
         }
       },
-      resumed: () => this.tell("Resumed; nothing was lost."),
+      resumed: (_, anew) =>
+        this.tell(anew ? "The session was forgotten; another one goes on." : "Resumed; nothing was lost."),
     };
   }
 

@@ -7,7 +7,9 @@ import { EmbeddingService } from "../gen/ai2text/embeddings/v1/embedding_service
 import { IngestionService } from "../gen/ai2text/ingestion/v1/ingestion_service_pb.js";
 import { RecordingService } from "../gen/ai2text/metadata/v1/recording_service_pb.js";
 import { TranscriptService } from "../gen/ai2text/metadata/v1/transcript_service_pb.js";
+import { TextService } from "../gen/ai2text/nlp/v1/text_service_pb.js";
 import { SearchService } from "../gen/ai2text/search/v1/search_service_pb.js";
+import { Operations } from "../gen/google/longrunning/operations_pb.js";
 
 /** Gives the token of the next call; asked before each call, so that it may renew one that is about to expire. */
 export type TokenSource = () => string | Promise<string>;
@@ -29,10 +31,14 @@ export interface Ai2Text {
   readonly live: Client<typeof LiveSessionService>;
   /** Uploads in parts, and addresses of what was uploaded. */
   readonly ingestion: Client<typeof IngestionService>;
+  /** What `completeUpload` and `batchRecognize` begin; `anyUnpack` reads how far it has come and what it led to. */
+  readonly operations: Client<typeof Operations>;
   readonly recordings: Client<typeof RecordingService>;
   readonly transcripts: Client<typeof TranscriptService>;
   readonly search: Client<typeof SearchService>;
   readonly embeddings: Client<typeof EmbeddingService>;
+  /** Puts raw text in order. */
+  readonly text: Client<typeof TextService>;
 }
 
 /** Clients that share one gRPC-web transport to the edge. Nothing is sent before the first call. */
@@ -51,10 +57,12 @@ function overTransport(transport: Transport): Ai2Text {
     speech: createClient(SpeechService, transport),
     live: createClient(LiveSessionService, transport),
     ingestion: createClient(IngestionService, transport),
+    operations: createClient(Operations, transport),
     recordings: createClient(RecordingService, transport),
     transcripts: createClient(TranscriptService, transport),
     search: createClient(SearchService, transport),
     embeddings: createClient(EmbeddingService, transport),
+    text: createClient(TextService, transport),
   };
 }
 

@@ -67,9 +67,11 @@ suite("the page in a browser", { skip, timeout: 120_000 }, () => {
   test("says what is wrong with a token", async () => {
     const page = await opened(browser, "pcm");
     await page.fill("[name=token]", "not a token");
-    await page.click("#record");
+    await page.focus("#record");
+    await page.keyboard.press("Enter");
     await page.waitForSelector("#status[data-state=failed]");
     assert.match(await page.innerText("#status"), /^Unauthenticated/);
+    assert.equal(await page.evaluate(() => document.activeElement?.id), "record", "the button keeps the focus");
     await page.close();
   });
 });

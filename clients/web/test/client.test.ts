@@ -2,17 +2,21 @@ import assert from "node:assert/strict";
 import { describe as suite, test } from "node:test";
 
 import { create } from "@bufbuild/protobuf";
-import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import { anyPack, durationFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.js";
 import {
+  anyUnpack,
+  BatchRecognizeResponseSchema,
   createAi2Text,
   describe,
   ErrorReason,
   ExportFormat,
   failureOf,
+  Operations,
   SearchService,
+  TextService,
   TranscriptService,
 } from "../src/index.js";
 import { Edge } from "./edge.js";
@@ -47,6 +51,33 @@ suite("the token", () => {
     });
     const { hits } = await createAi2Text({ endpoint: edge.endpoint }).search.search({ query: "một" });
     assert.equal(hits[0]?.startMs, 9007199254740993n, "64 bits arrive whole");
+  });
+});
+
+suite("what an upload begins", () => {
+  test("is asked for by name, and its result can be read", async () => {
+    const files = [{ recordingId: "r", transcriptId: "t" }];
+    const value = anyPack(BatchRecognizeResponseSchema, create(BatchRecognizeResponseSchema, { files }));
+    await using edge = await Edge.serving((router) => {
+      router.service(Operations, {
+        getOperation: ({ name }) => ({ name, done: true, result: { case: "response", value } }),
+      });
+    });
+    const { operations } = createAi2Text({ endpoint: edge.endpoint });
+    const { name, result } = await operations.getOperation({ name: "operations/1" });
+    assert.equal(name, "operations/1");
+    assert.ok(result.case === "response");
+    assert.equal(anyUnpack(result.value, BatchRecognizeResponseSchema)?.files[0]?.transcriptId, "t");
+  });
+});
+
+suite("raw text", () => {
+  test("is put in order", async () => {
+    await using edge = await Edge.serving((router) => {
+      router.service(TextService, { refine: ({ text }) => ({ text: text.replace("mười hai", "12") }) });
+    });
+    const { text } = createAi2Text({ endpoint: edge.endpoint });
+    assert.equal((await text.refine({ text: "ngày mười hai" })).text, "ngày 12");
   });
 });
 

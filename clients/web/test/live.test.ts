@@ -167,11 +167,12 @@ suite("a live session fails", () => {
     assert.deepEqual(scene.asr.calls, ["open config", "watch"]);
   });
 
-  test("when nobody knows it any more, and keeps the finals it has", async () => {
+  test("when nobody knows it any more and no other may begin, and keeps the finals it has", async () => {
+    let opened = 0;
     const scene = Scene.with({
       opening({ start }) {
-        if (start.case === "resume") {
-          throw refusal(Code.NotFound, "SESSION_NOT_FOUND");
+        if (start.case === "config" && opened++ > 0) {
+          throw refusal(Code.Unauthenticated, "IDENTITY_MISSING");
         }
       },
     });
@@ -179,9 +180,9 @@ suite("a live session fails", () => {
     const audio = randomBytes(SECOND);
     await say(session, audio);
     await until(() => session.finals.length === 1);
-    scene.asr.kill();
-    await thrownBy(session.close());
-    assert.deepEqual(scene.told, [...textsOf(audio), "resuming: UNSPECIFIED", "failed: SESSION_NOT_FOUND"]);
+    scene.asr.forget();
+    await thrownBy(session.ended);
+    assert.deepEqual(scene.told, [...textsOf(audio), "resuming: UNSPECIFIED", "failed: IDENTITY_MISSING"]);
     assert.deepEqual(session.finals.map(({ text }) => text), textsOf(audio));
   });
 

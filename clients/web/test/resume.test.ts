@@ -8,7 +8,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { createAi2Text, LiveSession } from "../src/index.js";
 import { Edge } from "./edge.js";
 import { Scene, say, STEP, textsAtTheEnd, textsOf, until, WEBM } from "./scene.js";
-import { FORMAT, refusal, ScriptedAsr, SECOND } from "./scripted-asr.js";
+import { type Faults, FORMAT, refusal, ScriptedAsr, SECOND } from "./scripted-asr.js";
 
 suite("a live session resumes", () => {
   test("twenty times in a row, and neither loses nor doubles a word", async () => {
@@ -130,6 +130,73 @@ suite("a live session resumes", () => {
     });
     assert.deepEqual(await textsAtTheEnd(session), textsOf(audio));
     assert.ok(resumed > 0);
+  });
+});
+
+suite("a live session that was forgotten", () => {
+  for (const [name, format] of [["LINEAR16", FORMAT], ["a container", WEBM]] as const) {
+    test(`goes on as another one, and counts on: ${name}`, async () => {
+      const scene = Scene.with();
+      const session = await scene.open(format);
+      const audio = randomBytes(4.5 * SECOND);
+      const first = session.session.sessionId;
+      await say(session, audio.subarray(0, 2.5 * SECOND));
+      await until(() => session.finals.length === 2);
+      scene.asr.forget();
+      await say(session, audio.subarray(2.5 * SECOND));
+      assert.deepEqual(await textsAtTheEnd(session), textsOf(audio));
+      assert.deepEqual(scene.changes, ["resuming: UNSPECIFIED", "begun anew"]);
+      assert.deepEqual(scene.told.filter((line) => !scene.changes.includes(line)), textsOf(audio));
+      assert.deepEqual(session.finals.map(({ finalIndex }) => finalIndex), [0, 1, 2, 3, 4]);
+      assert.deepEqual(session.finals.map(({ endMs }) => endMs), [1000n, 2000n, 3000n, 4000n, 4500n]);
+      assert.notEqual(session.session.sessionId, first);
+    });
+  }
+
+  test("may be lost again, and resumed as the one it is now", async () => {
+    const scene = Scene.with();
+    const session = await scene.open();
+    const audio = randomBytes(6 * SECOND);
+    for (const [second, lose] of [[1, () => scene.asr.forget()], [3, () => scene.asr.kill()]] as const) {
+      await say(session, audio.subarray((second - 1) * SECOND, second * SECOND));
+      await until(() => session.finals.length === second);
+      const changes = scene.changes.length;
+      lose();
+      await say(session, audio.subarray(second * SECOND, (second + 1) * SECOND));
+      await until(() => scene.changes.length === changes + 2);
+    }
+    await say(session, audio.subarray(4 * SECOND));
+    assert.deepEqual(await textsAtTheEnd(session), textsOf(audio));
+    assert.deepEqual(scene.changes.filter((line) => !line.startsWith("resuming")), ["begun anew", "resumed"]);
+  });
+
+  test("has better texts for its own finals, and none for those before it", async () => {
+    const scene = Scene.with();
+    const session = await scene.open(WEBM);
+    await say(session, randomBytes(SECOND));
+    await until(() => session.finals.length === 1);
+    scene.asr.forget();
+    await say(session, randomBytes(SECOND));
+    await until(() => session.finals.length === 2);
+    for (const finalIndex of [0, 1]) {
+      scene.asr.host.tell({ case: "refinement", value: { finalIndex, text: `${finalIndex}` } });
+    }
+    await session.close();
+    assert.deepEqual(scene.told.filter((line) => line.startsWith("better")), ["better 1: 1"]);
+  });
+
+  test("is not begun anew when all was said", async () => {
+    const closed: Faults["closed"] = () => {
+      scene.asr.forget();
+      throw new ConnectError("connection reset", Code.Unavailable);
+    };
+    const scene = Scene.with({ closed });
+    const session = await scene.open();
+    const audio = randomBytes(SECOND);
+    await say(session, audio);
+    await until(() => session.finals.length === 1);
+    assert.deepEqual(await textsAtTheEnd(session), textsOf(audio));
+    assert.ok(!scene.asr.calls.slice(1).includes("open config"));
   });
 });
 

@@ -24,7 +24,7 @@ export class Scene {
     final: ({ text }) => this.told.push(text),
     refinement: ({ finalIndex, text }) => this.told.push(`better ${finalIndex}: ${text}`),
     resuming: ({ reason }) => this.told.push(`resuming: ${ErrorReason[reason]}`),
-    resumed: () => this.told.push("resumed"),
+    resumed: (_, anew) => this.told.push(anew ? "begun anew" : "resumed"),
     failed: ({ reason }) => this.told.push(`failed: ${ErrorReason[reason]}`),
   };
 
@@ -36,7 +36,7 @@ export class Scene {
 
   /** What was told but for the finals. */
   get changes(): string[] {
-    return this.told.filter((line) => /^(resum|fail)/.test(line));
+    return this.told.filter((line) => /^(resum|begun|fail)/.test(line));
   }
 
   async open(format: object = FORMAT, options: LiveOptions = {}): Promise<LiveSession> {

@@ -39,7 +39,7 @@ export function refusal(code: Code, reason: string, retryMs?: number): ConnectEr
 
 /** What is known of a session wherever it goes on. */
 class Ticket {
-  readonly finals: string[] = [];
+  readonly finals: { text: string; startMs: bigint; endMs: bigint }[] = [];
   settled = 0;
 
   constructor(
@@ -102,8 +102,10 @@ class Hearing {
   }
 
   private end(bytes: number): void {
-    this.ticket.finals.push(digest(this.utterance.subarray(0, bytes)));
+    const startMs = msOf(this.ticket.settled);
     this.ticket.settled += bytes;
+    const text = digest(this.utterance.subarray(0, bytes));
+    this.ticket.finals.push({ text, startMs, endMs: msOf(this.ticket.settled) });
     this.utterance = this.utterance.subarray(bytes);
   }
 }
@@ -172,6 +174,12 @@ export class ScriptedAsr {
     setTimeout(() => (host.up = true), 5);
   }
 
+  /** The server that has the session is killed, and what was known of the session is lost with it. */
+  forget(): void {
+    this.tickets.clear();
+    this.kill();
+  }
+
   /** The host says that it is about to stop, and takes no new sessions. */
   drain(): void {
     const { host } = this;
@@ -204,7 +212,7 @@ export class ScriptedAsr {
       throw refusal(Code.NotFound, "SESSION_NOT_FOUND");
     }
     const format = start.case === "config" ? start.value.format! : known!.format;
-    const ticket = known ?? new Ticket(`session ${this.tickets.size}`, format);
+    const ticket = known ?? new Ticket(`session ${this.calls.length}`, format);
     this.tickets.set(ticket.id, ticket);
     return ticket;
   }
@@ -260,7 +268,7 @@ export class ScriptedAsr {
       }
       while (index < hearing.ticket.finals.length) {
         for (const finalIndex of this.faults.finals?.(index) ?? [index]) {
-          const value = { finalIndex, text: hearing.ticket.finals[finalIndex]! };
+          const value = { finalIndex, ...hearing.ticket.finals[finalIndex]! };
           yield { event: { event: { case: "final", value } as const, cursors: cursorsOf(hearing) } };
         }
         index += 1;
@@ -286,8 +294,12 @@ export class ScriptedAsr {
 
 function cursorsOf({ ticket, position }: Hearing) {
   return {
-    receivedMs: BigInt(Math.floor(position / BYTES_PER_MS)),
-    finalMs: BigInt(Math.floor(ticket.settled / BYTES_PER_MS)),
+    receivedMs: msOf(position),
+    finalMs: msOf(ticket.settled),
     finalIndex: ticket.finals.length,
   };
+}
+
+function msOf(bytes: number): bigint {
+  return BigInt(Math.floor(bytes / BYTES_PER_MS));
 }

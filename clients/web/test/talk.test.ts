@@ -56,6 +56,21 @@ suite("the talk of the page", { timeout: 20_000 }, () => {
     await until(() => asr.watches === 0);
   });
 
+  test("goes on in another session when its own was forgotten", async () => {
+    const asr = new ScriptedAsr();
+    await using edge = await Edge.serving(asr.routes);
+    async function* sounds(): AsyncGenerator<Uint8Array> {
+      yield* sounding();
+      await until(() => asr.watches === 1);
+      asr.forget();
+      yield* sounding();
+    }
+    const page = new Page(sounds());
+    await page.talk.run(choices(edge));
+    assert.ok(page.said.some(([state, text]) => state !== "failed" && text.includes("another one goes on")));
+    assert.equal(page.said.at(-1)![0], "done");
+  });
+
   test("asks nobody to go on speaking who has finished", async () => {
     let losses = 1;
     const closed: Faults["closed"] = () => {

@@ -96,6 +96,21 @@ suite("a tape", () => {
     assert.deepEqual(await taken(tape), [{ kind: "audio", bytes: bytes(5 * MS, 20 * MS) }]);
   });
 
+  test("of LINEAR16 begins behind what was said in every channel, or with what is kept; no other one cuts", () => {
+    const tape = new Tape(create(AudioFormatSchema, { ...LINEAR, channelCount: 2 }), 1 << 20);
+    tape.append(bytes(0, 100 * MS));
+    assert.equal(tape.beginAfter(new Map([[0, 30n]])), 0);
+    assert.equal(tape.beginAfter(new Map([[0, 30n], [1, 20n]])), 20);
+    tape.append(bytes(0, 7));
+    tape.rewind(50);
+    assert.equal(tape.beginAfter(new Map([[0, 30n], [1, 20n]])), 50);
+    assert.equal(tape.isSaidBy(51), false);
+    tape.close();
+    assert.equal(tape.isSaidBy(50), false);
+    assert.equal(tape.isSaidBy(51), true);
+    assert.equal(new Tape(WEBM, 1 << 20).beginAfter(new Map([[0, 30n]])), 0);
+  });
+
   test("of two channels counts both", async () => {
     const tape = new Tape(create(AudioFormatSchema, { ...LINEAR, channelCount: 2 }), 1 << 20);
     tape.append(bytes(0, 10 * MS));

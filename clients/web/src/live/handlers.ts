@@ -19,8 +19,8 @@ export interface LiveHandlers {
   status?(status: SessionStatus): void;
   /** The connection was lost, or the server is about to stop: the session is being resumed. */
   resuming?(failure: Failure): void;
-  /** The session goes on. */
-  resumed?(session: SessionStarted): void;
+  /** The session goes on; `anew`: it was forgotten, and another one goes on for it, with a recording of its own. */
+  resumed?(session: SessionStarted, anew: boolean): void;
   /** The session is over before it was closed, and cannot be resumed. */
   failed?(failure: Failure): void;
 }

@@ -4,7 +4,11 @@ import type { Client } from "@connectrpc/connect";
 import { AudioFormatSchema } from "../../gen/ai2text/asr/v1/audio_pb.js";
 import type { LiveSessionService } from "../../gen/ai2text/asr/v1/live_session_service_pb.js";
 import type { FinalResult } from "../../gen/ai2text/asr/v1/result_pb.js";
-import { type SessionStarted, StreamingConfigSchema } from "../../gen/ai2text/asr/v1/speech_service_pb.js";
+import {
+  type SessionStarted,
+  type StreamingConfig,
+  StreamingConfigSchema,
+} from "../../gen/ai2text/asr/v1/speech_service_pb.js";
 import { failureOf } from "../failure.js";
 import { Captions } from "./captions.js";
 import type { LiveHandlers } from "./handlers.js";
@@ -44,6 +48,10 @@ type Chosen = LiveOptions & typeof DEFAULTS;
  * It survives the loss of its connection and of its server: it resumes, sends again what was not settled, and passes on
  * each final once. Of LINEAR16 it keeps the last minute or two for that. Audio in any other encoding it keeps whole, 15
  * to 30 MB for each hour of Opus, because that has to be sent again from its header on.
+ *
+ * When the servers have forgotten the session, as after five minutes without a connection, another one goes on behind
+ * the last final, with a recording of its own; times and indices go on counting. In an encoding with a header it hears
+ * and stores all once more, and only what is new is passed on.
  */
 export class LiveSession {
   /** Resolves with all finals when the session has ended; rejects with what it failed with. Need not be awaited. */
@@ -52,6 +60,7 @@ export class LiveSession {
 
   private constructor(
     private readonly client: Client<typeof LiveSessionService>,
+    private readonly config: StreamingConfig,
     private readonly options: Chosen,
     private readonly tape: Tape,
     private readonly captions: Captions,
@@ -73,10 +82,11 @@ export class LiveSession {
     const format = value.format ?? create(AudioFormatSchema);
     const chosen = { ...DEFAULTS, ...options };
     const link = await Link.open(client, { case: "config", value }, "", options.signal);
-    return new LiveSession(client, chosen, new Tape(format, chosen.bufferBytes), new Captions(handlers), link);
+    const tape = new Tape(format, chosen.bufferBytes);
+    return new LiveSession(client, value, chosen, tape, new Captions(handlers), link);
   }
 
-  /** Its names, what it writes to, and the version of its server. */
+  /** Its names, what it writes to, and the version of its server; others once it had to begin anew. */
   get session(): SessionStarted {
     return this.link.session;
   }
@@ -111,8 +121,8 @@ export class LiveSession {
 
   private async run(): Promise<FinalResult[]> {
     try {
-      while (!(await this.stay())) {
-        this.captions.tell("resumed", this.session);
+      for (let over = false; !over; ) {
+        over = await this.stay();
       }
       return this.captions.finals;
     } catch (thrown) {
@@ -135,26 +145,34 @@ export class LiveSession {
       if (this.captions.nextFinalIndex > settled || performance.now() - began > LASTING_MS) {
         this.patience.restore();
       }
-      await this.resume(thrown);
-      return false;
+      return this.resume(thrown);
     }
   }
 
-  /** Goes on after a loss, on any server. Throws what it was lost by, or the newest refusal, when it cannot. */
-  private async resume(loss: unknown): Promise<void> {
+  /**
+   * Goes on after a loss, on any server; true when nothing is left to say. Throws what it was lost by, or the newest
+   * refusal, when it cannot.
+   */
+  private async resume(loss: unknown): Promise<boolean> {
     if (this.options.signal?.aborted || !(isLoss(loss) || isGone(loss))) {
       throw loss;
     }
     this.captions.tell("resuming", failureOf(loss));
     // What the lost server advised does not bind another one.
-    for (let thrown = loss, advisedMs = 0; ; ) {
+    for (let thrown = loss, advisedMs = 0, anew = false; ; ) {
       await this.patience.wait(thrown, advisedMs, this.options.signal);
+      if (anew && this.tape.isSaidBy(this.tape.beginAfter(this.captions.saidMs))) {
+        return true;
+      }
       try {
-        return await this.reopen();
+        await (anew ? this.openAnew() : this.reopen());
+        this.captions.tell("resumed", this.session, anew);
+        return false;
       } catch (again) {
-        if (!isLoss(again)) {
+        if (!(isLoss(again) || isGone(again))) {
           throw again;
         }
+        anew ||= isGone(again);
         thrown = again;
         advisedMs = failureOf(again).retryAfterMs ?? 0;
       }
@@ -166,6 +184,14 @@ export class LiveSession {
     const value = { sessionId, resumeToken, nextFinalIndex: this.captions.nextFinalIndex };
     const start = { case: "resume", value } as const;
     this.link = await Link.open(this.client, start, this.link.version, this.options.signal);
-    this.tape.rewind(Number(this.session.replayFromMs));
+    this.tape.rewind(this.captions.place.at(this.session.replayFromMs));
+  }
+
+  /** Another session in place of one that was forgotten, for what is kept and was not yet said. */
+  private async openAnew(): Promise<void> {
+    this.link = await Link.open(this.client, { case: "config", value: this.config }, "", this.options.signal);
+    const beginMs = this.tape.beginAfter(this.captions.saidMs);
+    this.captions.beginAnew(beginMs);
+    this.tape.rewind(beginMs);
   }
 }

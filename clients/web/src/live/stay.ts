@@ -61,7 +61,7 @@ export class Stay {
   private async watch(): Promise<void> {
     for await (const event of this.link.watch(() => this.captions.nextFinalIndex, this.stop.signal)) {
       this.captions.take(event);
-      this.tape.settle(Number(event.cursors?.finalMs ?? 0));
+      this.tape.settle(this.captions.place.at(event.cursors?.finalMs ?? 0n));
       if (isClosing(event) && !this.closing) {
         throw lost("the server is about to stop", "DRAINING");
       }
@@ -86,7 +86,7 @@ export class Stay {
     const { signal } = this.stop;
     for (let piece = await this.tape.take(signal); piece !== undefined; piece = await this.tape.take(signal)) {
       const cursors = await this.link.push(piece, signal);
-      this.tape.settle(Number(cursors.finalMs));
+      this.tape.settle(this.captions.place.at(cursors.finalMs));
       this.checkWatch(cursors);
     }
   }

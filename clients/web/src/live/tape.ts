@@ -128,6 +128,21 @@ export class Tape {
     }
   }
 
+  /** Where a session begins that is to hear what comes after `saidMs` of each channel, in whole milliseconds. */
+  beginAfter(saidMs: ReadonlyMap<number, bigint>): number {
+    if (!this.isLinear) {
+      return 0;
+    }
+    const channels = Array.from({ length: this.channels }, (_, channel) => Number(saidMs.get(channel) ?? 0n));
+    const kept = Math.ceil((this.stretches[0]?.from ?? this.end) / (BYTES_PER_SAMPLE * this.channels));
+    return Math.max(Math.ceil((kept * 1000) / this.format.sampleRateHz), Math.min(...channels));
+  }
+
+  /** Whether the tape was closed, and holds nothing from `ms` on. Only of LINEAR16 that is known. */
+  isSaidBy(ms: number): boolean {
+    return this.closed && this.isLinear && this.bytesUntil(ms) >= this.end;
+  }
+
   /** Goes back to where a server wants the audio from, for a new stay. Throws RangeError when it is no longer kept. */
   rewind(ms: number): void {
     const position = this.isLinear ? this.bytesUntil(ms) : 0;
@@ -148,9 +163,12 @@ export class Tape {
     return this.format.encoding === AudioEncoding.LINEAR16;
   }
 
+  private get channels(): number {
+    return Math.max(1, this.format.channelCount);
+  }
+
   private bytesUntil(ms: number): number {
-    const frame = BYTES_PER_SAMPLE * Math.max(1, this.format.channelCount);
-    return Math.round((ms * this.format.sampleRateHz) / 1000) * frame;
+    return Math.round((ms * this.format.sampleRateHz) / 1000) * BYTES_PER_SAMPLE * this.channels;
   }
 
   private add(saying: Saying, length: number): void {

@@ -1,6 +1,6 @@
 import { AudioEncoding } from "../../gen/ai2text/asr/v1/audio_pb.js";
 import { recordOpus } from "./opus.js";
-import { recordPcm } from "./pcm.js";
+import { recordPcm, samplingContext } from "./pcm.js";
 import type { Sounds } from "./sounds.js";
 
 /** What a live session is told of the audio. */
@@ -40,7 +40,8 @@ export class Microphone {
   /** Asks for the microphone, and begins. Throws DOMException when there is none, or the user does not allow it. */
   static async open(codec: Codec): Promise<Microphone> {
     const stream = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1 } });
-    const context = new AudioContext();
+    // Opus has a rate of its own; the context only measures how loud it is.
+    const context = codec === "pcm" ? await samplingContext() : new AudioContext();
     try {
       await context.resume();
       const source = context.createMediaStreamSource(stream);

@@ -5,10 +5,22 @@ import { Sounds } from "./sounds.js";
 
 const LIMIT_BYTES = 16 * 1024 * 1024; // three minutes at 48 kHz
 const LAST_SAMPLES_MS = 1_000;
+/** The most that servers take. */
+const HIGHEST_RATE_HZ = 48_000;
 const NODE = { numberOfOutputs: 0, channelCount: 1, channelCountMode: "explicit" } as const;
 
+/** A context at the rate of the device; where that is higher than servers take, the browser converts. */
+export async function samplingContext(): Promise<AudioContext> {
+  const context = new AudioContext();
+  if (context.sampleRate <= HIGHEST_RATE_HZ) {
+    return context;
+  }
+  await context.close();
+  return new AudioContext({ sampleRate: HIGHEST_RATE_HZ });
+}
+
 /**
- * LINEAR16 at the rate of the device, made by `pcm-worklet.js`, which must lie beside the script that this is part of.
+ * LINEAR16 at the rate of the context, made by `pcm-worklet.js`, which must lie beside the script that this is part of.
  */
 export async function recordPcm(source: MediaStreamAudioSourceNode): Promise<Recording> {
   const context = source.context as AudioContext;
