@@ -41,7 +41,7 @@ class Delay:
 
 @dataclass(frozen=True)
 class Flicker:
-    """Words of partials that the final has otherwise, at the same place; each partial counts all its words anew."""
+    """Words of partials that the final has otherwise; each partial counts all its words anew."""
 
     changed: int = 0
     shown: int = 0
@@ -224,10 +224,16 @@ def refined(take: Take) -> Flicker:
 
 
 def _changed(shown: str, settled: str) -> Flicker:
-    """The words shown that are others in the settled text at their places. Case and punctuation do not count."""
+    """The fewest words to change, to take out or to put in, so that what was shown begins the settled text: a word that
+    only moved, because another came before it, has not changed. Case and punctuation do not count."""
     words, kept = normalised(shown).split(), normalised(settled).split()
-    pairs = itertools.zip_longest(words, kept[: len(words)])
-    return Flicker(sum(word != other for word, other in pairs), len(words))
+    edits = list(range(len(kept) + 1))  # for each beginning of the settled text; the rows of Levenshtein's distance
+    for number, word in enumerate(words, 1):
+        row = [number]
+        for place, other in enumerate(kept, 1):
+            row.append(min(edits[place] + 1, row[-1] + 1, edits[place - 1] + (word != other)))
+        edits = row
+    return Flicker(min(edits), len(words))
 
 
 def _same_utterance(partial: result_pb2.PartialResult, final: result_pb2.FinalResult) -> bool:

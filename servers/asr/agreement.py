@@ -1,4 +1,5 @@
-"""LocalAgreement-2: the words on which two hypotheses in a row agree are taken as stable.
+"""LocalAgreement-2: the words on which two hypotheses in a row agree are taken as stable. Of the others the last is
+held back ("hold-n" with n = 1 in the same paper): where the audio breaks off, it is half heard.
 
 Liu et al., "Low-Latency Sequence-to-Sequence Speech Recognition and Translation by Partial Hypothesis Selection", 2020.
 """
@@ -18,6 +19,17 @@ class Agreement:
     def stable_words(self) -> int:
         """How many words the stable part has."""
         return len(self.stable.split())
+
+    @property
+    def words(self) -> int:
+        """How many words there are."""
+        return self.stable_words + len(self.unstable.split())
+
+    def held_back(self, *, alone: bool) -> "Agreement":
+        """Without the last word, unless that is stable, or all there is to show. `alone`: nothing stands before it."""
+        if not self.unstable or (alone and self.words == 1):
+            return self
+        return Agreement(self.stable, self.unstable.rpartition(" ")[0])
 
 
 class LocalAgreement:

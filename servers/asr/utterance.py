@@ -175,7 +175,8 @@ class Utterance:
             return None
         self._sketch(hypothesis, span)
         agreement = self._agreement.update(hypothesis.text)
-        partial = self._partial(agreement, hypothesis, span, self._settled, answered, complete=False)
+        shown = agreement.held_back(alone=not self._settled.words)
+        partial = self._partial(shown, hypothesis, span, self._settled, answered, complete=False)
         if span.seconds > TRIM_AFTER_S and not self.pausing:
             self._settle(agreement, hypothesis, span)
         return partial
@@ -314,7 +315,7 @@ class Utterance:
         self._shown = span.end
         words: tuple[TimedWord, ...] = ()
         if self._manner.partial_words:
-            words = settled.words + placed(hypothesis.words, span.begin, self.start, span.end)
+            words = settled.words + placed(hypothesis.words[: agreement.words], span.begin, self.start, span.end)
         stable = f"{settled.text} {agreement.stable}".strip()
         gap = " " if stable and not agreement.stable and agreement.unstable else ""
         return Partial(

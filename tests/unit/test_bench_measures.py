@@ -115,7 +115,23 @@ def test_a_complete_partial_shows_the_text_before_the_final() -> None:
     assert found.complete_ms is None
 
 
-def test_flicker_counts_the_words_that_the_final_has_otherwise_at_their_place() -> None:
+@pytest.mark.parametrize(
+    ("shown", "settled", "changed"),
+    [
+        ("two three four", "One two, three four.", 1),
+        ("one two two three", "one two three four", 1),
+        ("one two", "one two three four five", 0),
+        ("alpha beta", "one two three", 2),
+        ("", "one", 0),
+        ("one two", "", 2),
+    ],
+)
+def test_words_that_only_move_have_not_changed(shown: str, settled: str, changed: int) -> None:
+    heard = take(started(), partial(1900, 1200, "", shown), final(4100, 1200, 3700, settled))
+    assert measures.flicker(heard, stable_only=False) == Flicker(changed, len(shown.split()))
+
+
+def test_flicker_counts_the_words_that_the_final_has_otherwise() -> None:
     heard = take(
         started(),
         partial(1900, 1200, "one", " too"),
