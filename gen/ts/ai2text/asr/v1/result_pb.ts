@@ -147,7 +147,8 @@ export type PartialResult = Message<"ai2text.asr.v1.PartialResult"> & {
   stableText: string;
 
   /**
-   * The rest of the newest hypothesis; to be shown after `stable_text`, with nothing between them.
+   * The rest of the newest hypothesis but for its last word, which is half heard, unless that is all there is; to be
+   * shown after `stable_text`, with nothing between them.
    *
    * @generated from field: string unstable_text = 2;
    */
