@@ -112,9 +112,11 @@ async def served(
     behind: Callable[[], bool] = lambda: False,
     cache: Cache | None = None,
     generations: Generations | None = None,
+    embeds_within_s: float = 10.0,
 ) -> AsyncIterator[Served]:
     """A search server; `embeddings` says where its embeddings server listens (default: one in this process), `behind`
-    whether its index has much to take in, `cache` where it keeps answers."""
+    whether its index has much to take in, `cache` where it keeps answers, `embeds_within_s` how long it waits for a
+    vector."""
     async with contextlib.AsyncExitStack() as stack:
         model = LetterCounter()
         mount = mounted(model)
@@ -122,7 +124,7 @@ async def served(
         connection = await stack.enter_async_context(channel.connect(address))
         generations = generations or Generations()
         kept = await stack.enter_async_context(shelves(folder, generations.count_up))
-        embedder = RemoteEmbedder(connection, timeout_s=1.0)
+        embedder = RemoteEmbedder(connection, timeout_s=embeds_within_s)
         questions = LimitedEmbedder(embedder)
         searches = Searches(kept, questions, Reranker(embedder, 5), at_once, behind)
         taken = await stack.enter_async_context(intake(kept, keeping=False))

@@ -1,5 +1,6 @@
 """The command against real gRPC on a real port: what is sent, what is printed, how it exits."""
 
+import itertools
 import json
 import os
 import re
@@ -87,7 +88,9 @@ def test_live_json_shows_every_event_with_its_latency(edge: Edge, shell: Shell, 
     assert (result.exit_code, result.stderr) == (0, "")
     events = objects(result.stdout)
     kinds = [event["type"] for event in events]
-    assert kinds == ["session", "speech_started", "partial", "partial", "partial", "speech_ended", "final"]
+    in_turn = [kind for kind, _ in itertools.groupby(kinds)]
+    assert in_turn == ["session", "speech_started", "partial", "speech_ended", "final"]
+    assert 1 <= kinds.count("partial") <= 3, "fewer when much sound is sent at a time"
     assert all({"type", "text", "start_ms", "end_ms", "latency_ms"} <= event.keys() for event in events)
     assert (events[0]["recording_id"], events[0]["server_version"]) == (RECORDING_ID, VERSION)
     assert "secret" not in result.output, "a resume token is for this process alone"
@@ -95,7 +98,7 @@ def test_live_json_shows_every_event_with_its_latency(edge: Edge, shell: Shell, 
     final = events[-1]
     assert (final["text"], final["end_ms"]) == ("Xin chào Việt Nam.", CLIP_MS)
     assert [word["text"] for word in final["words"]] == ["Xin", "chào", "Việt", "Nam."]
-    assert 0 <= final["latency_ms"] < CLIP_MS
+    assert final["latency_ms"] >= 0
     assert took > CLIP_MS / 1000, "a live file plays at the pace of speech"
     config = edge.speech.configs[0]
     assert (config.language_code, config.title, config.format.sample_rate_hz) == ("vi", "Thử", 16_000)
@@ -208,8 +211,8 @@ def test_channels_are_sent_apart(edge: Edge, shell: Shell, tmp_path: Path) -> No
 
 
 def test_verbose_says_how_the_server_stands(edge: Edge, shell: Shell, clip: Path) -> None:
-    edge.speech.acts = [Act(closing_after_ms=500)]
-    result = shell("live", str(clip), "-v")
+    edge.speech.acts = [Act(closing_after_ms=100)]
+    result = shell("live", str(clip), "-v", "--speed", "0.3")
     assert result.exit_code == 0
     assert "server: it closes in 5.0 s" in result.stderr
     assert "the server is closing; resumed after" in result.stderr

@@ -3,13 +3,13 @@
 import asyncio
 import functools
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import grpc
 import pytest
 from ai2text.asr.v1 import speech_service_pb2
 
-from bench.proxy import TcpProxy, proxied
+from bench.proxy import proxied
 from clients.cli.connection import Connect, connected
 from clients.cli.live_stream import LiveStream, Resumption
 from clients.cli.pcm import BYTES_PER_MS
@@ -18,6 +18,7 @@ from clients.cli.refusal import Refusal
 from clients.cli.setup import Setup
 from clients.cli.wish import Wish
 from servers.common import errors
+from tests.fakes.recognizers import come_true
 from tests.rpc.cli_edge import TOKEN, Edge, serving
 from tests.rpc.cli_speech import REPLAYED_MS, VERSION, Act, Speech, digest
 
@@ -81,12 +82,14 @@ class Talk:
         patience_s: float = 10,
         stalled_after_s: float = 30,
         wish: Wish = Wish(),  # noqa: B008 - it cannot change
+        source: AsyncIterator[bytes] | None = None,
     ) -> LiveStream:
+        """Says what the source says; without one the sound, at `pace`."""
         self.stream = LiveStream(
             self.connect, wish, self.responses.append, self.resumptions.append, patience_s, stalled_after_s
         )
         async with asyncio.timeout(30):
-            await self.stream.run(chunks(sound, pace, wish.bytes_per_ms))
+            await self.stream.run(source or chunks(sound, pace, wish.bytes_per_ms))
         return self.stream
 
 
@@ -98,6 +101,17 @@ async def chunks(sound: bytes, pace: float, bytes_per_ms: int) -> AsyncIterator[
         due_s = began + at / bytes_per_ms / 1000 / pace if pace else 0
         await asyncio.sleep(max(0, due_s - asyncio.get_running_loop().time()))
         yield sound[at : at + size]
+
+
+async def interrupted(speech: Speech, interrupt: Callable[[], None]) -> AsyncIterator[bytes]:
+    """SOUND, in the midst of which something happens: the server has heard half a second, and more is to come."""
+    middle = 1_300 * BYTES_PER_MS
+    async for piece in chunks(SOUND[:middle], 10, BYTES_PER_MS):
+        yield piece
+    await come_true(lambda: speech.received_ms >= 500)
+    interrupt()
+    async for piece in chunks(SOUND[middle:], 10, BYTES_PER_MS):
+        yield piece
 
 
 @pytest.fixture
@@ -185,8 +199,7 @@ async def test_a_server_that_is_full_is_asked_again(speech: Speech, talk: Talk, 
 async def test_a_connection_that_is_reset_is_made_again(edge: Edge, speech: Speech) -> None:
     async with proxied(f"127.0.0.1:{edge.port}") as proxy:
         talk = Talk(proxy.port)
-        asyncio.get_running_loop().call_later(0.1, proxy.cut)
-        stream = await talk.speak()
+        stream = await talk.speak(source=interrupted(speech, proxy.cut))
     assert_nothing_is_lost(speech, talk)
     assert (stream.resumes, proxy.connections) == (1, 2)
 
@@ -194,28 +207,31 @@ async def test_a_connection_that_is_reset_is_made_again(edge: Edge, speech: Spee
 async def test_a_connection_that_is_only_silent_is_noticed(edge: Edge, speech: Speech) -> None:
     async with proxied(f"127.0.0.1:{edge.port}") as proxy:
         talk = Talk(proxy.port)
-        asyncio.get_running_loop().call_later(0.1, proxy.blackhole)
-        running = asyncio.create_task(talk.speak())
-        await noticed(proxy)
+        running = asyncio.create_task(talk.speak(source=interrupted(speech, proxy.blackhole)))
+        await come_true(lambda: proxy.connections == 2)
         proxy.mend()
         stream = await running
     assert_nothing_is_lost(speech, talk)
     assert stream.resumes == 1
 
 
-async def noticed(proxy: TcpProxy) -> None:
-    """Returns when the client has tried another connection."""
-    async with asyncio.timeout(15):
-        while proxy.connections < 2:
-            await asyncio.sleep(0.05)
-
-
 async def test_a_closing_server_hands_over_while_its_stream_goes_on(speech: Speech, talk: Talk) -> None:
     speech.acts = [Act(closing_after_ms=300), Act(refuse=DRAINING), Act(refuse=DRAINING)]
-    stream = await talk.speak(pace=2)
+    speech.always = Act(refuse=DRAINING)
+
+    async def slowly_until_handed_over() -> AsyncIterator[bytes]:
+        async for piece in chunks(SOUND, 0, BYTES_PER_MS):
+            yield piece
+            if talk.finals:
+                speech.always = Act()
+            if not talk.resumptions:
+                await asyncio.sleep(0.08)
+
+    stream = await talk.speak(source=slowly_until_handed_over())
     assert_nothing_is_lost(speech, talk)
     assert (stream.resumes, [resumption.why for resumption in talk.resumptions]) == (1, [""])
-    assert speech.firsts[3].resume.next_final_index >= 1, "the first stream went on meanwhile"
+    assert len(speech.firsts) >= 4
+    assert speech.firsts[-1].resume.next_final_index >= 1, "the first stream went on meanwhile"
 
 
 async def test_a_closing_server_that_finishes_in_time_is_enough(speech: Speech, talk: Talk) -> None:
@@ -254,7 +270,7 @@ async def test_a_session_forgotten_after_its_end_needs_no_other(speech: Speech, 
 
 async def test_a_hanging_server_is_left(speech: Speech, talk: Talk) -> None:
     speech.acts = [Act(hang_after_ms=700)]
-    stream = await talk.speak(stalled_after_s=0.6)
+    stream = await talk.speak(stalled_after_s=3)
     assert_nothing_is_lost(speech, talk)
     assert stream.resumes == 1
 
@@ -262,13 +278,11 @@ async def test_a_hanging_server_is_left(speech: Speech, talk: Talk) -> None:
 async def test_a_silent_source_is_kept_alive(speech: Speech, talk: Talk) -> None:
     async def hesitating() -> AsyncIterator[bytes]:
         yield SOUND[: 600 * BYTES_PER_MS]
-        await asyncio.sleep(1.2)
+        await come_true(lambda: speech.others.count("keepalive") >= 5)  # one comes after a quarter of what is a stall
         yield SOUND[600 * BYTES_PER_MS :]
 
-    stream = LiveStream(talk.connect, Wish(), talk.responses.append, stalled_after_s=0.8)
-    await stream.run(hesitating())
+    stream = await talk.speak(stalled_after_s=3, source=hesitating())
     assert_nothing_is_lost(speech, talk)
-    assert speech.others.count("keepalive") >= 3
     assert stream.resumes == 0, "silence is no stall"
 
 

@@ -176,7 +176,7 @@ async def test_without_anybody_at_the_embedder_s_address_too(tmp_path: Path) -> 
 
 
 async def test_an_embedder_that_hangs_is_waited_for_by_the_first_questions_only(
-    server: Served, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = list[str]()
 
@@ -185,10 +185,11 @@ async def test_an_embedder_that_hangs_is_waited_for_by_the_first_questions_only(
         await asyncio.sleep(60)
         raise AssertionError
 
-    await server.put([segment("s1", "xin chào")])
-    monkeypatch.setattr(server.model, "encode", hang)
-    answers = await asyncio.gather(*(find(server, f"chào {n}") for n in range(3)))
-    answers += [await find(server, f"xin {n}") for n in range(5)]
+    async with served(tmp_path, embeds_within_s=1.0) as server:
+        await server.put([segment("s1", "xin chào")])
+        monkeypatch.setattr(server.model, "encode", hang)
+        answers = await asyncio.gather(*(find(server, f"chào {n}") for n in range(3)))
+        answers += [await find(server, f"xin {n}") for n in range(5)]
     assert all((ids(answer), answer.rankings) == (["s1"], WORDS_ONLY) for answer in answers)
     assert sorted(asked) == ["chào 0", "chào 1", "chào 2"]
 

@@ -16,6 +16,7 @@ from tests.fakes.ticket_store import MemoryTickets
 from tests.stores import valkey_server
 from tests.stores.valkey_server import ValkeyServer
 
+HOST = "127.0.0.1"
 PATIENT_S = 20.0
 """For calls that have to succeed, however busy the machine is."""
 
@@ -258,14 +259,14 @@ class SilentServer:
         writer.close()
 
     async def listen(self) -> asyncio.Server:
-        return await asyncio.start_server(self._taken, "127.0.0.1", 0)
+        return await asyncio.start_server(self._taken, HOST, 0)
 
 
 async def silence_of(pause_s: float, calls: int) -> tuple[int, list[BaseException | bool]]:
     """How many connections so many saves make to a server that does not answer, and what they end with."""
     silent = SilentServer()
-    async with await silent.listen() as server, Valkey(port=server.sockets[0].getsockname()[1]) as client:
-        tickets = ValkeyTickets(client, timeout_s=0.05, pause_s=pause_s)
+    async with await silent.listen() as server, Valkey(host=HOST, port=server.sockets[0].getsockname()[1]) as client:
+        tickets = ValkeyTickets(client, timeout_s=1, pause_s=pause_s)
         await asyncio.gather(tickets.save(new_ticket()), return_exceptions=True)
         results = await asyncio.gather(*(tickets.save(new_ticket()) for _ in range(calls)), return_exceptions=True)
     return silent.connections, results

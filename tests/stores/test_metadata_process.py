@@ -81,7 +81,7 @@ async def test_it_waits_for_what_it_needs_and_stops_when_told(postgres: Postgres
                 await asyncio.to_thread(postgres.start)
                 await health_becomes(SERVING, channel)
                 await append(channel)
-                async with events.connected(nats.url) as bus, asyncio.timeout(5):
+                async with events.connected(nats.url) as bus, asyncio.timeout(20):
                     jetstream = await bus.jetstream()
                     while not (await jetstream.stream_info("TRANSCRIPTS")).state.messages:
                         await asyncio.sleep(0.02)

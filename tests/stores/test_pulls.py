@@ -76,7 +76,7 @@ async def test_what_comes_later_comes_at_once(bus: Bus) -> None:
 async def test_nothing_comes_when_there_is_nothing_and_an_order_that_ended_is_given_again(bus: Bus) -> None:
     pull = await listening(bus)
     for _ in range(2):
-        assert await asyncio.wait_for(pull.next(8, 0.3), 1) == []
+        assert await asyncio.wait_for(pull.next(8, 0.3), 10) == []
     await publish(bus, range(1))
     assert read(await pull.next(8, 0.3)) == [0]
     await pull.end()

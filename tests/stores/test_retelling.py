@@ -252,21 +252,25 @@ async def test_listeners_are_behind_by_what_they_have_not_done_with(bus: Bus) ->
 
 async def test_a_search_server_knows_that_a_retelling_goes_on(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backlog, "LOOK_EVERY_S", 0.02)
-    monkeypatch.setattr(backlog, "UNDER_WAY_S", 0.5)
+    monkeypatch.setattr(backlog, "UNDER_WAY_S", 0.0)
     listeners, waiting = BusListeners(bus), Backlog(bus, "search-1")
 
     async def long() -> bool:
         return waiting.is_long
 
     async with job(waiting.run):
+        await eventually(lambda: _is(long(), False))  # it was looked at for the first time
         await listeners.announce(True)
         await eventually(long)
         await listeners.announce(False)
-        assert await long()  # what was told last may still be coming
         await eventually(lambda: _is(long(), False))
-        monkeypatch.setattr(backlog, "SAID_EVERY_S", 0.5)
+        monkeypatch.setattr(backlog, "UNDER_WAY_S", 60.0)
+        await eventually(long)  # what was told last may still be coming
+        monkeypatch.setattr(backlog, "UNDER_WAY_S", 0.5)
+        await eventually(lambda: _is(long(), False))
         await listeners.announce(True)
         await eventually(long)
+        monkeypatch.setattr(backlog, "SAID_EVERY_S", 0.5)
         await eventually(lambda: _is(long(), False))  # it was broken off
     info = await (await bus.jetstream()).stream_info(streams.RETELLINGS)
     assert info.state.messages == 1

@@ -16,6 +16,9 @@ from tests.rpc.search_server import segment, served
 from tests.stores import valkey_server
 from tests.stores.valkey_server import ValkeyServer
 
+PATIENT_S = 20.0
+"""For calls that have to succeed, however busy the machine is."""
+
 
 @pytest.fixture(scope="module")
 def valkey() -> Iterator[ValkeyServer]:
@@ -24,7 +27,7 @@ def valkey() -> Iterator[ValkeyServer]:
 
 
 def settings(url: str, **fields: object) -> Settings:
-    given = {"listen": "", "embeddings": "", "nats_url": "", "data_dir": Path(), "hot_cache_timeout_s": 0.1}
+    given = {"listen": "", "embeddings": "", "nats_url": "", "data_dir": Path(), "hot_cache_timeout_s": PATIENT_S}
     return Settings.model_validate(given | {"valkey_url": url} | fields)
 
 

@@ -102,7 +102,7 @@ async def messages(bus: Bus, subject: str, count: int) -> list[Msg]:
 
 async def eventually(condition: Callable[[], Awaitable[Any]]) -> Any:
     """What `condition` answers as soon as that is true."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not (answer := await condition()):
             await asyncio.sleep(0.02)
     return answer
