@@ -16,11 +16,13 @@ OF_PEERS = re.compile(r"peer_\w+")
 PROMISED = (
     "p50_ms", "p95_ms", "p99_ms", "recall_at_10", "p95_ms_filter_1pct", "recall_at_10_filter_1pct",
     "p95_ms_filter_001pct", "recall_at_10_filter_001pct", "p95_ms_with_writes", "segments_waiting_with_writes",
-    "p95_ms_never_asked", "cache_hit_p95_ms", "cold_p95_ms", "qps", "memory_mib", "index_qps", "index_p95_ms",
-    "bytes_per_vector",
+    "p95_ms_never_asked", "cache_hit_p95_ms", "cold_p95_ms", "cold_p99_ms", "qps", "memory_mib",
+    "index_qps", "index_p95_ms", "bytes_per_vector",
 )  # fmt: skip
 """What a run of all sections but the peers has."""
-PROMISED_OF_PEERS = ("peer_vectors", *(f"peer_{name}_qps" for name in alone.PEERS))
+PROMISED_OF_PEERS = (
+    "peer_vectors", *(f"peer_{name}_{figure}" for name in alone.PEERS for figure in ("qps", "bytes_per_vector"))
+)  # fmt: skip
 """What build/bench/search.json has besides, once they have run at any size."""
 
 

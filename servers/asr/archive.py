@@ -26,7 +26,7 @@ from ai2text.metadata.v1 import (
 )
 from opentelemetry import context, metrics
 
-from servers.asr import begun
+from servers.asr import transcripts
 from servers.asr.results import Final
 from servers.asr.wording import NoRefiner, Refiner, reads_whole
 from servers.common import backoff
@@ -220,7 +220,7 @@ class RecordingWriter:
                 model=self._archive.model,
                 channel=channel,
             )
-            there = await begun.created(self._archive.transcripts, transcript, self._call)
+            there = await transcripts.created(self._archive.transcripts, transcript, self._call)
             self._stored[channel] = there.segment_count
 
     async def _refined(self, batch: list[Final]) -> list[transcript_pb2.Segment]:

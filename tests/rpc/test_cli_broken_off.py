@@ -1,33 +1,23 @@
 """`ai2text transcribe` and `live` that end too early: what was heard until then is kept, and said where."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 import wave
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from clients.cli.__main__ import app
 from servers.common import errors
-from tests.rpc.cli_edge import Edge, environment, serving
+from tests.rpc.cli_edge import Edge, serving
+from tests.rpc.cli_shell import Shell
 from tests.rpc.cli_speech import RECORDING_ID, Act
 
 SOUND_S = 100
 FINAL_S = 30
 FAR_S = 95
 """No more than 60 s of a file are sent unsettled: when so much has arrived, the first final was heard by the client."""
-AS_AT_A_TERMINAL = """
-import runpy, signal
-signal.signal(signal.SIGINT, signal.default_int_handler)
-runpy.run_module("clients.cli", run_name="__main__", alter_sys=True)
-"""
-"""What shells start in the background, these tests perhaps, has SIGINT ignored, and so has what that starts."""
 TAKEN_OVER = errors.SessionTakenOver("the session goes on over another connection")
 
 
@@ -45,25 +35,6 @@ def clip(tmp_path: Path) -> Path:
         file.setparams((1, 2, 16_000, 0, "NONE", ""))
         file.writeframes(bytes(2 * 16_000 * SOUND_S))
     return path
-
-
-class Shell:
-    """Runs the command in this process, or as one of its own."""
-
-    def __init__(self, edge: Edge, home: Path) -> None:
-        self._environ = environment(edge.address, home)
-
-    def __call__(self, *args: str | Path) -> Result:
-        return CliRunner().invoke(app, [str(arg) for arg in args], env=self._environ)
-
-    def start(self, *args: str | Path) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-c", AS_AT_A_TERMINAL, *args],
-            env={**os.environ, **self._environ},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
 
 
 @pytest.fixture

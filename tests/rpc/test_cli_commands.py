@@ -2,11 +2,8 @@
 
 import itertools
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
 import time
 import wave
 from collections.abc import Callable, Iterator
@@ -16,13 +13,12 @@ import av
 import grpc
 import pytest
 from ai2text.metadata.v1 import recording_service_pb2
-from typer.testing import CliRunner
 
 from clients.cli import library
-from clients.cli.__main__ import app
 from mesh.keys import Keys
 from servers.common import errors
-from tests.rpc.cli_edge import OTHER_ID, RECORDING_ID, Edge, environment, serving
+from tests.rpc.cli_edge import OTHER_ID, RECORDING_ID, Edge, serving
+from tests.rpc.cli_shell import Shell
 from tests.rpc.cli_speech import MANY, VERSION, Act, digest
 
 CLIP_MS = 1050
@@ -44,25 +40,6 @@ def clip(tmp_path: Path) -> Path:
         file.setframerate(48_000)
         file.writeframes(b"\x10\x00\x10\x00" * (48 * CLIP_MS))
     return path
-
-
-class Shell:
-    """Runs the command as a shell would, in a world without a mesh of its own."""
-
-    def __init__(self, edge: Edge, home: Path) -> None:
-        self.environ = environment(edge.address, home)
-
-    def __call__(self, *args: str, answer: str = "", **environ: str):
-        return CliRunner().invoke(app, list(args), input=answer, env={**self.environ, **environ})
-
-    def start(self, *args: str, **environ: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "clients.cli", *args],
-            env={**os.environ, **self.environ, **environ},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
 
 
 @pytest.fixture

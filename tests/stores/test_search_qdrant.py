@@ -341,14 +341,19 @@ def test_a_collection_that_was_lost_unseen_is_written_anew_with_what_comes_next(
     assert len(found(indexes, entry("x"), 50)) == 21
 
 
-def test_a_collection_that_another_tenant_has_made_anew_answers_nobody_with_nothing(
-    fake: FakeQdrant, store: Store, indexes: QdrantVectors
-) -> None:
+def lose_the_points_of_two(fake: FakeQdrant, store: Store, indexes: QdrantVectors) -> None:
+    """Two tenants find what they have, and then their collection is gone."""
     store.put([entry("s1"), entry("s1", tenant="idle")])
     for tenant in ("acme", "idle"):
         indexes.follow(tenant, SPACE)
         assert len(found(indexes, entry("x"), tenant=tenant)) == 1
     fake.client.delete_collection(NAME)
+
+
+def test_a_collection_that_another_tenant_has_made_anew_answers_nobody_with_nothing(
+    fake: FakeQdrant, store: Store, indexes: QdrantVectors
+) -> None:
+    lose_the_points_of_two(fake, store, indexes)
     store.put([entry("new", tenant="newcomer")])
     assert indexes.follow("newcomer", SPACE)
     with pytest.raises(DependencyUnavailable):
@@ -362,11 +367,7 @@ def test_points_that_were_lost_with_a_collection_that_is_there_again_are_missed_
     fake: FakeQdrant, store: Store, connection: Qdrant, indexes: QdrantVectors
 ) -> None:
     """As when another search server has made it anew."""
-    store.put([entry("s1"), entry("s1", tenant="idle")])
-    for tenant in ("acme", "idle"):
-        indexes.follow(tenant, SPACE)
-        assert len(found(indexes, entry("x"), tenant=tenant)) == 1
-    fake.client.delete_collection(NAME)
+    lose_the_points_of_two(fake, store, indexes)
     connection.make(NAME, DIMENSIONS)
     store.put([entry("new")])
     assert indexes.follow("acme", SPACE)

@@ -1,7 +1,5 @@
 """Utterances that are torn: no word is lost or heard twice there, whatever is settled and however busy all is."""
 
-from collections.abc import AsyncIterator
-
 import numpy as np
 import pytest
 
@@ -9,21 +7,11 @@ from servers.asr import audio
 from servers.asr.endpointing import WINDOW
 from servers.asr.results import Final
 from servers.asr.utterance import PADDING, SETTLED_AT_PAUSE_S
-from tests.fakes.listener import RULES, SECOND, Echo, Listener
-from tests.fakes.recognizers import settled
+from tests.fakes.listener import RULES, SECOND, Listener
 
 DIP = (WINDOW / SECOND, 0.0)
 """The quietest moment: too short for a pause."""
 PAUSE = ((RULES.pause_ms + 32) / 1000, 0.0)
-
-
-@pytest.fixture
-async def echo() -> AsyncIterator[Listener]:
-    listener = Listener(Echo())
-    listener.begin()
-    yield listener
-    listener.track.close()
-    await settled()
 
 
 def spoken(final: Final | None) -> list[tuple[str, int]]:

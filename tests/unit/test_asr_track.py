@@ -13,7 +13,7 @@ from servers.asr.passage import GAP_MS, LONGEST_S
 from servers.asr.results import Partial, Refinement, SpeechEnded, SpeechStarted
 from servers.asr.track import LONG_EVERY_MS, MEMORY_MS, STATE_EVERY
 from servers.asr.utterance import PADDING, TRIM_AFTER_S
-from tests.fakes.listener import SECOND, Echo, Listener
+from tests.fakes.listener import SECOND, Listener
 from tests.fakes.recognizers import GatedRecognizer, come_true, heard, settled
 
 
@@ -174,15 +174,6 @@ async def test_minutes_of_speech_with_its_finals_are_not_remembered(listener: Li
 
 
 # Finals that belong together.
-
-
-@pytest.fixture
-async def echo() -> AsyncIterator[Listener]:
-    listener = Listener(Echo())
-    listener.begin()
-    yield listener
-    listener.track.close()
-    await settled()
 
 
 async def refined(listener: Listener) -> dict[int, str]:

@@ -16,7 +16,7 @@ from ai2text.metadata.v1 import (
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from servers.asr import begun
+from servers.asr import transcripts
 from servers.asr.batch.hearing import Segment
 from servers.asr.batch.progress import Job
 from servers.asr.batch.transcription import Recording
@@ -93,7 +93,7 @@ class RemoteLibrary:
         async def call(method: Callable[..., Awaitable[R]], request: Any) -> R:
             return await self._call(operation, method, request, caller, job.recording_id)
 
-        return await begun.created(self._transcripts, request, call)
+        return await transcripts.created(self._transcripts, request, call)
 
     async def _recording(self, tenant: str, subject: str, recording_id: str) -> recording_pb2.Recording:
         request = recording_service_pb2.GetRecordingRequest(recording_id=recording_id)
