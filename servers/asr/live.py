@@ -233,7 +233,7 @@ class Sessions:
         self._closing = True
         self._parking.hurry()
         behind = [guest for guest in self._live if guest.keeper.behind]
-        # Who is told to go on elsewhere goes at once.
+        # Who is told to go on elsewhere goes at once. A session that is no longer ours has gone already.
         await asyncio.gather(*(guest.keeper.save(guest.session.progress) for guest in behind), return_exceptions=True)
         for guest in self._live:
             guest.session.warn(closing_in_s)
