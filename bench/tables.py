@@ -136,14 +136,17 @@ def flat(rounds: Mapping[int, Round], figures: Mapping[int, Figures], suffix: st
 
 
 def flickers(figures: Iterable[Figures]) -> dict[str, Figure]:
-    """Words of partials that were changed later, of all that were shown and of those told as stable: each of the round
-    in which it was most. A key is left out where no round has shown any."""
-    rounds = list(figures)
+    """The share of words of partials that were changed later: of all that any round has shown, of those told as stable,
+    and of all of the round in which it was most. No key where none was shown."""
+    rounds = [shown for shown in figures if shown.flicker_all.shown]
+    if not rounds:
+        return {}
     found = {
-        "flicker_rate": [shown.flicker_all.rate for shown in rounds if shown.flicker_all.shown],
-        "flicker_rate_stable": [shown.flicker_stable.rate for shown in rounds if shown.flicker_stable.shown],
+        "flicker_rate": sum((shown.flicker_all for shown in rounds), Flicker()).rate,
+        "flicker_rate_stable": sum((shown.flicker_stable for shown in rounds), Flicker()).rate,
+        "flicker_rate_worst_round": max(shown.flicker_all.rate for shown in rounds),
     }
-    return {key: round(max(rates), 4) for key, rates in found.items() if rates}
+    return {key: round(rate, 4) for key, rate in found.items() if not math.isnan(rate)}
 
 
 def memory_a_stream(rounds: Mapping[int, Round], part: str) -> float | None:

@@ -1,11 +1,23 @@
-"""LocalAgreement-2: the words on which two hypotheses in a row agree are taken as stable. Of the others the last is
-held back ("hold-n" with n = 1 in the same paper): where the audio breaks off, it is half heard.
+"""LocalAgreement-2: the words on which two hypotheses in a row agree are taken as stable. Of the others those are held
+back that are half heard, where the audio breaks off, and all from the first on of which the model is unsure. (The paper
+holds back a number of words, "hold-n".)
 
 Liu et al., "Low-Latency Sequence-to-Sequence Speech Recognition and Translation by Partial Hypothesis Selection", 2020.
 """
 
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
+
+from servers.asr.recognition import Word
+
+SURE, HALF_HEARD_S = 0.4, 0.3
+"""A word that is not stable is shown from this probability on, and when it ends so long before the audio does.
+
+Of 3,072 words that were shown to 1 to 20 speakers 15.3 % were changed later; without the last of each hypothesis 11.8,
+and 5.4 so, which holds back every fourth of the rest.
+"""
 
 
 @dataclass(frozen=True)
@@ -25,11 +37,22 @@ class Agreement:
         """How many words there are."""
         return self.stable_words + len(self.unstable.split())
 
-    def held_back(self, *, alone: bool) -> "Agreement":
-        """Without the last word, unless that is stable, or all there is to show. `alone`: nothing stands before it."""
-        if not self.unstable or (alone and self.words == 1):
-            return self
-        return Agreement(self.stable, self.unstable.rpartition(" ")[0])
+    def held_back(self, words: Sequence[Word], heard_s: float, *, alone: bool) -> "Agreement":
+        """Without what is not stable and unsure or half heard, and all behind it; but a sure first word is shown where
+        there is nothing else to show.
+
+        `words` are those of the hypothesis, which has heard `heard_s` seconds; where they are not as many as this has,
+        as in languages without spaces, the last is held back. `alone`: nothing stands before these words.
+        """
+        texts, first = self.unstable.split(), alone and not self.stable
+        if len(words) == self.words:
+            rest, newest = words[self.stable_words :], heard_s - HALF_HEARD_S
+            whole = takewhile(lambda word: word.probability >= SURE and word.end_s <= newest, rest)
+            least = int(first and bool(rest) and rest[0].probability >= SURE)
+            shown = texts[: max(least, sum(1 for _ in whole))]
+        else:
+            shown = texts[: max(int(first), len(texts) - 1)]
+        return Agreement(self.stable, " ".join(["", *shown] if self.stable and shown else shown))
 
 
 class LocalAgreement:

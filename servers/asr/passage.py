@@ -94,9 +94,7 @@ async def hear_again(passage: Passage, scheduler: Scheduler, manner: Manner) -> 
     if len(finals) < 1 + torn or len({final.language for final in finals}) > 1:
         return []
     assert passage.heard is not None
-    request = Request(
-        passage.heard, finals[0].language, "", manner.hotwords, careful=True, background=True, word_times=True
-    )
+    request = Request(passage.heard, finals[0].language, "", manner.hotwords, careful=True, background=True)
     hypothesis = await scheduler.run(Errand(Urgency.REFINEMENT, lambda: request))
     answered = time.perf_counter()
     if hypothesis is None or guards.rejection(hypothesis, len(passage.heard) / audio.SAMPLE_RATE):

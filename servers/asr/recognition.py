@@ -26,7 +26,6 @@ class Hypothesis:
     text: str
     language: str
     words: tuple[Word, ...]
-    """Empty unless they were asked for."""
     avg_logprob: float
     """Mean log-probability of the tokens."""
     no_speech_probability: float
@@ -58,8 +57,6 @@ class Request:
     """Searched with a beam; otherwise greedily."""
     background: bool = False
     """Whether nobody waits for it, so that it may have what time the others leave."""
-    word_times: bool = False
-    """Whether the hypothesis is to have words."""
 
 
 class Recognizer(Protocol):

@@ -163,8 +163,7 @@ class Utterance:
             if self.pausing or self.end is not None:
                 return None
             span.begin, span.end = self._begin, self._buffer.end
-            words = self._manner.partial_words or span.seconds > TRIM_AFTER_S
-            return self._request(span, self._likely_language, careful=False, word_times=words)
+            return self._request(span, self._likely_language, careful=False)
 
         urgency = Urgency.SETTLING if self.is_long else Urgency.PARTIAL
         hypothesis = await self._scheduler.run(Errand(urgency, make))
@@ -175,8 +174,10 @@ class Utterance:
             return None
         self._sketch(hypothesis, span)
         agreement = self._agreement.update(hypothesis.text)
-        shown = agreement.held_back(alone=not self._settled.words)
-        partial = self._partial(shown, hypothesis, span, self._settled, answered, complete=False)
+        partial, alone = None, not self._settled.words
+        shown = agreement.held_back(hypothesis.words, span.seconds, alone=alone)
+        if shown.words or not alone:
+            partial = self._partial(shown, hypothesis, span, self._settled, answered, complete=False)
         if span.seconds > TRIM_AFTER_S and not self.pausing:
             self._settle(agreement, hypothesis, span)
         return partial
@@ -191,7 +192,7 @@ class Utterance:
         if self._decoding is not None:
             self._decoding.task.cancel()
         span = _Span(self._begin, min(end + PADDING, heard))
-        request = self._request(span, self._manner.language, careful=True, word_times=True)
+        request = self._request(span, self._manner.language, careful=True)
         self._decoding = _Decoding(self._scheduler, request, span, end, self._settled)
 
     def note_silence(self, end: int, heard: int) -> None:
@@ -284,11 +285,11 @@ class Utterance:
             if decoding is not None:
                 decoding.task.cancel()
 
-    def _request(self, span: _Span, language: str, *, careful: bool, word_times: bool) -> Request:
+    def _request(self, span: _Span, language: str, *, careful: bool) -> Request:
         heard = self._buffer.slice(span.begin, span.end)
         context, hotwords, draft = self._settled.text, self._manner.hotwords, "" if careful else self._draft
         background = not careful
-        return Request(heard, language, context, hotwords, draft, careful, background, word_times)
+        return Request(heard, language, context, hotwords, draft, careful, background)
 
     def _sketch(self, hypothesis: Hypothesis, span: _Span) -> None:
         """What was heard now is what the next partial goes on from."""

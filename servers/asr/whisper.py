@@ -46,7 +46,6 @@ def inputs(request: Request, beam: int) -> dict[str, Tensor]:
         "CONTEXT": strings(request.context),
         "HOTWORDS": strings(request.hotwords),
         "DRAFT": strings(request.draft),
-        "WORD_TIMES": np.array([[request.word_times]]),
         "BEAM_SIZE": np.array([[beam]], np.int32),
     }
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from servers.asr.recognition import Hypothesis, Request, Word
 from servers.common.errors import DependencyUnavailable
@@ -12,6 +12,13 @@ def heard(text: str, *, word_s: float = 1.0, logprob: float = -0.1, language: st
     """A hypothesis whose words last `word_s` seconds each, without gaps."""
     words = tuple(Word(word, n * word_s, (n + 1) * word_s, 0.9) for n, word in enumerate(text.split()))
     return Hypothesis(text, language, words, logprob, 0.0, 1.0, inference_s=0.01, worked_s=0.01)
+
+
+def unsure(text: str, place: int) -> Hypothesis:
+    """Words of half a second, of one of which, by its place, the model is unsure."""
+    sure = heard(text, word_s=0.5)
+    words = [replace(word, probability=0.3) if at == place else word for at, word in enumerate(sure.words)]
+    return replace(sure, words=tuple(words))
 
 
 @dataclass

@@ -37,10 +37,13 @@ class Speaker:
         return end
 
     async def partial(self, answer: Hypothesis | str) -> Partial | None:
-        """The partial that comes of this answer."""
+        """The partial that comes of this answer; a text is said at an even pace, until the audio ends."""
         asking = asyncio.create_task(self.utterance.partial())
         await settled()
-        await self.model.give(heard(answer) if isinstance(answer, str) else answer)
+        if isinstance(answer, str):
+            seconds = len(self.model.begun[-1].audio) / SAMPLE_RATE if self.model.begun else 1.0
+            answer = heard(answer, word_s=seconds / max(1, len(answer.split())))
+        await self.model.give(answer)
         return await asking
 
     async def final(self, answer: Hypothesis | str | None = None) -> Final | None:

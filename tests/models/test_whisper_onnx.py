@@ -106,7 +106,7 @@ def same_words(one: Hypothesis, other: Hypothesis) -> Iterator[float]:
 
 
 def test_both_hear_the_same_words_at_the_same_time(both: Both) -> None:
-    jobs = [Job(clip.samples, clip.language, word_times=True, beam_size=3) for clip in both.clips]
+    jobs = [Job(clip.samples, clip.language, beam_size=3) for clip in both.clips]
     new, old = ([heard(recogniser, job) for job in jobs] for recogniser in (both.onnx, both.ctranslate2))
     apart = [apart for pair in zip(old, new, strict=True) for apart in same_words(*pair)]
     assert len(apart) > 0.7 * sum(len(answer.words) for answer in old)
@@ -146,12 +146,12 @@ def test_the_text_before_is_taken_after(both: Both) -> None:
 
 
 def test_the_same_clip_is_heard_the_same_twice(both: Both) -> None:
-    job = Job(both.clips[0].samples, both.clips[0].language, word_times=True, beam_size=3)
+    job = Job(both.clips[0].samples, both.clips[0].language, beam_size=3)
     assert heard(both.onnx, job) == heard(both.onnx, job)
 
 
 def test_what_a_clip_says_does_not_depend_on_its_company(both: Both) -> None:
-    jobs = [Job(clip.samples, clip.language, word_times=True, beam_size=3) for clip in both.clips]
+    jobs = [Job(clip.samples, clip.language, beam_size=3) for clip in both.clips]
     alone = [heard(both.onnx, job).text for job in jobs]
     together = [answer.text for answer in both.onnx.recognise(jobs) if isinstance(answer, Hypothesis)]
     differ = [pair for pair in zip(alone, together, strict=True) if pair[0] != pair[1]]
@@ -166,7 +166,7 @@ def test_a_failure_inside_the_network_is_an_error_of_that_clip(both: Both) -> No
 
 def test_noise_of_half_a_minute_is_answered(both: Both) -> None:
     noise = np.random.default_rng(0).normal(0, 0.1, 30 * SAMPLE_RATE).astype(np.float32)
-    answer = heard(both.onnx, Job(noise, "en", word_times=True))
+    answer = heard(both.onnx, Job(noise, "en"))
     assert answer.context_seconds == 30
     assert len(answer.tokens) < token_room(noise.size)
     assert all(0 <= word.start <= word.end <= 30 for word in answer.words)

@@ -10,10 +10,12 @@ from servers.common.events import Bus
 from servers.common.postgres import Database, connected
 from servers.search.store import Store
 from servers.search.terms import Terms
+from servers.search.vectors import Vectors
 from tests.stores import nats_server, object_server, postgres_server
 from tests.stores.nats_server import NatsServer
 from tests.stores.object_server import ObjectServer
 from tests.stores.postgres_server import PostgresServer
+from tests.stores.vector_indexes import LISTED
 
 
 @pytest.fixture(scope="session")
@@ -65,3 +67,15 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def terms(tmp_path: Path, store: Store) -> Terms:
     """Its indexes of words."""
     return Terms(tmp_path / "words", store)
+
+
+@pytest.fixture
+def indexes(tmp_path: Path, store: Store) -> Vectors:
+    """The vector indexes over it."""
+    return Vectors(tmp_path / "vectors", store)
+
+
+@pytest.fixture
+def listed(tmp_path: Path, store: Store) -> Vectors:
+    """The same, with lists for few vectors."""
+    return Vectors(tmp_path / "vectors", store, LISTED)

@@ -73,7 +73,6 @@ async def test_a_long_utterance_settles_the_agreed_words_up_to_the_widest_gap(sp
     await settle_first_words(speaker)
     begin_s = (speaker.utterance.needed_from - (START - PADDING)) / SAMPLE_RATE
     assert begin_s == pytest.approx(5 * 1.3 + 0.2, abs=0.001)  # the middle of the gap
-    assert all(request.word_times for request in speaker.model.begun)
 
 
 async def test_what_follows_is_heard_after_the_settled_words_and_told_them(speaker: Speaker) -> None:
@@ -90,7 +89,7 @@ async def test_what_follows_is_heard_after_the_settled_words_and_told_them(speak
 async def test_partials_join_over_the_cut_without_doubling(speaker: Speaker) -> None:
     await settle_first_words(speaker)
     speaker.speaks(0.5)
-    first = await speaker.partial(spaced("sáu bảy tám chín muội", logprob=CERTAIN_LOGPROB - 0.1))  # settles no more
+    first = await speaker.partial(spaced("sáu bảy tám chín muội", begin_s=0.8, logprob=CERTAIN_LOGPROB - 0.1))
     assert shown(first) == ("một hai ba bốn năm sáu bảy tám chín", "")
     speaker.speaks(0.5)
     assert shown(await speaker.partial("xấu bảy tám")) == ("một hai ba bốn năm", " xấu bảy")

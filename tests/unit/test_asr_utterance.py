@@ -12,7 +12,7 @@ from servers.asr.utterance import (
     Manner,
 )
 from servers.common.errors import DependencyUnavailable
-from tests.fakes.recognizers import heard, settled
+from tests.fakes.recognizers import heard, settled, unsure
 from tests.fakes.speaker import START, Speaker, shown
 
 # Partials.
@@ -27,11 +27,43 @@ async def test_partials_grow_stable_where_two_agree(speaker: Speaker) -> None:
     assert shown(await speaker.partial("một hai ba bốn năm")) == ("một hai ba bốn năm", "")
 
 
+@pytest.mark.parametrize(("after_s", "unstable"), [(0.2, "một"), (0.4, "một hai")])
+async def test_a_word_is_shown_when_some_more_was_heard_behind_it(
+    speaker: Speaker, after_s: float, unstable: str
+) -> None:
+    speaker.speaks(2.0)
+    word_s = (2.0 + PADDING / SAMPLE_RATE - after_s) / 2
+    assert shown(await speaker.partial(heard("một hai", word_s=word_s))) == ("", unstable)
+
+
 async def test_the_last_word_is_shown_where_there_is_no_other(speaker: Speaker) -> None:
     speaker.speaks(1.0)
     assert shown(await speaker.partial("mốt")) == ("", "mốt")
     speaker.speaks(1.0)
     assert shown(await speaker.partial("một hai")) == ("", "một")
+
+
+async def test_what_is_unsure_is_not_shown_nor_what_follows_it(speaker: Speaker) -> None:
+    speaker.speaks(2.0)
+    assert shown(await speaker.partial(unsure("một hái ba bốn", 1))) == ("", "một")
+    speaker.speaks(1.0)
+    assert shown(await speaker.partial(unsure("một hái ba bốn", 1))) == ("một hái ba bốn", "")
+    speaker.speaks(1.0)
+    assert shown(await speaker.partial(unsure("một hái ba bốn năm sáu bảy", 5))) == ("một hái ba bốn", " năm")
+
+
+@pytest.mark.parametrize("text", ["mốt", "mốt hai"])
+async def test_there_is_no_partial_while_all_is_unsure(speaker: Speaker, text: str) -> None:
+    speaker.speaks(1.0)
+    assert await speaker.partial(unsure(text, 0)) is None
+    speaker.speaks(1.0)
+    assert shown(await speaker.partial("một")) == ("", "một")
+
+
+async def test_where_words_have_no_spaces_none_is_unsure(speaker: Speaker) -> None:
+    speaker.speaks(2.0)
+    in_parts = replace(unsure("你好 世界 再见", 0), text="你好世界再见")
+    assert shown(await speaker.partial(in_parts)) == ("", "你好世界再见")
 
 
 async def test_a_partial_says_where_it_is(speaker: Speaker) -> None:
@@ -42,7 +74,7 @@ async def test_a_partial_says_where_it_is(speaker: Speaker) -> None:
     assert (partial.language, partial.complete, partial.words) == ("vi", False, ())
     (request,) = speaker.model.begun
     assert len(request.audio) == PADDING + 2.5 * SAMPLE_RATE
-    assert (request.careful, request.word_times) == (False, False)
+    assert not request.careful
 
 
 async def test_a_partial_hears_what_was_said_when_its_turn_came(speaker: Speaker) -> None:
@@ -74,8 +106,7 @@ async def test_partials_have_words_when_they_are_asked_for(speaker: Speaker) -> 
     speaker.speaks(2.0)
     partial = await speaker.partial("một hai ba")
     assert partial is not None
-    assert speaker.model.begun[0].word_times
-    assert [(word.text, word.start_ms) for word in partial.words] == [("một", 2_000), ("hai", 2_712)]
+    assert [(word.text, word.start_ms) for word in partial.words] == [("một", 2_000), ("hai", 2_475)]
     assert all(2_000 <= word.start_ms <= word.end_ms <= 4_000 for word in partial.words)
 
 
@@ -88,7 +119,7 @@ async def test_the_model_is_told_what_the_session_wants(speaker: Speaker) -> Non
     partial, final = speaker.model.begun
     assert (partial.language, partial.hotwords) == ("", "Ghiền, Mì Gõ")
     assert (final.language, final.hotwords) == ("vi,en", "Ghiền, Mì Gõ")
-    assert (final.careful, final.word_times) == (True, True)
+    assert final.careful
 
 
 # The pause, and what was begun there.

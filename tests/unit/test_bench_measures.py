@@ -148,11 +148,14 @@ def test_words_that_no_final_follows_have_all_changed() -> None:
     assert measures.flicker(broken, stable_only=True) == Flicker(0, 0)
 
 
-def test_changed_words_are_those_of_the_worst_round_and_none_where_nothing_was_shown() -> None:
+def test_changed_words_are_those_of_all_rounds_and_none_where_nothing_was_shown() -> None:
     steady = figures(take(started(), partial(1900, 1200, "one", " two"), final(4100, 1200, 3700)))
     wavering = figures(take(started(), partial(1900, 1200, "one", " too"), final(4100, 1200, 3700)))
-    assert tables.flickers([steady, wavering, steady]) == {"flicker_rate": 0.5, "flicker_rate_stable": 0.0}
-    assert tables.flickers([figures(take(started()))]) == {}
+    silent = figures(take(started()))
+    assert tables.flickers([steady, silent, wavering, steady]) == {
+        "flicker_rate": 0.1667, "flicker_rate_stable": 0.0, "flicker_rate_worst_round": 0.5,
+    }  # fmt: skip
+    assert tables.flickers([silent]) == {}
     assert math.isnan(Flicker().rate)
 
 

@@ -43,10 +43,10 @@ def answered(batch: Batch[Hypothesis], *talks: Generator[Pass, Ran, Hypothesis])
 @pytest.mark.parametrize("beam", [1, 3])
 @pytest.mark.parametrize("clips", [2, 3, 5])
 def test_clips_that_come_one_after_the_other_share_passes_and_say_what_they_say_alone(beam: int, clips: int) -> None:
-    alone = recognised(whisper(Decoder(TEXT))[0], Job(clip(2), "vi", beam_size=beam, word_times=True))
+    alone = recognised(whisper(Decoder(TEXT))[0], Job(clip(2), "vi", beam_size=beam))
     decoder = Decoder(TEXT)
     recogniser, _ = whisper(decoder)
-    jobs = [Job(clip(2), "vi", beam_size=beam, word_times=True) for _ in range(clips)]
+    jobs = [Job(clip(2), "vi", beam_size=beam) for _ in range(clips)]
     answers = answered(Batch(), *map(recogniser.hearing, jobs))
     assert [heard(answer).text for answer in answers] == [TEXT] * clips
     assert [heard(answer).words for answer in answers] == [alone.words] * clips

@@ -233,14 +233,13 @@ def test_a_loop_in_a_long_clip_is_heard_with_all_that_whisper_was_trained_on() -
     assert encoder.frames == [1600, 3000]
 
 
-def test_words_come_with_their_times_when_asked_for() -> None:
+def test_words_come_with_their_times() -> None:
     recogniser, _ = whisper(Decoder("xin chao"))
-    answer = recognised(recogniser, Job(clip(), "vi", word_times=True))
+    answer = recognised(recogniser, Job(clip(), "vi"))
     assert [word.text for word in answer.words] == ["xin", "chao"]
     assert all(0 <= word.start <= word.end <= 3 for word in answer.words)
     assert len(answer.token_logprobs) == len(answer.tokens) == 8
     assert answer.token_logprobs == pytest.approx([SURE] * 8, abs=1e-3)
-    assert recognised(recogniser, Job(clip(), "vi")).words == []
 
 
 def test_words_are_timed_by_what_each_token_attended_to_while_it_was_written() -> None:
@@ -248,7 +247,7 @@ def test_words_are_timed_by_what_each_token_attended_to_while_it_was_written() -
     recogniser, _ = whisper(decoder)
     recognised(recogniser, Job(clip(), "vi", beam_size=3))
     passes = len(decoder.heard)
-    answer = recognised(recogniser, Job(clip(), "vi", beam_size=3, word_times=True))
+    answer = recognised(recogniser, Job(clip(), "vi", beam_size=3))
     assert len(decoder.heard) == 2 * passes  # none for the times
     assert [word.start for word in answer.words] == sorted(word.start for word in answer.words)
 
@@ -258,7 +257,7 @@ def test_words_are_timed_by_what_each_token_attended_to_while_it_was_written() -
 )
 def test_a_draft_is_read_at_once_and_goes_on_from_where_it_holds_no_more(draft: str, kept: int) -> None:
     alone, decoder = Decoder("xin chao cac ban"), Decoder("xin chao cac ban")
-    job = Job(clip(), "vi", word_times=True)
+    job = Job(clip(), "vi")
     told = recognised(whisper(alone)[0], job)
     answer = recognised(whisper(decoder)[0], replace(job, draft=draft))
     assert (answer.text, answer.tokens) == (told.text, told.tokens)

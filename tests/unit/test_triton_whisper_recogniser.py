@@ -113,7 +113,6 @@ def test_clips_of_one_kind_are_encoded_alone_and_decoded_together() -> None:
     assert (second.text, second.language) == ("hello", "en")
     assert engine.contexts == [11, 11]
     assert len(engine.calls) == 1
-    assert first.words == []
     assert engine.script == []
 
 
@@ -153,24 +152,23 @@ def test_an_english_only_model_detects_nothing() -> None:
 
 def test_words_come_with_their_times_when_asked_for() -> None:
     whisper, _ = recogniser([" xin chao"])
-    answer = heard(whisper.recognise([Job(clip(), "vi", word_times=True)])[0])
+    answer = heard(whisper.recognise([Job(clip(), "vi")])[0])
     assert [word.text for word in answer.words] == ["xin", "chao"]
     assert answer.words[1].start == pytest.approx(answer.words[0].end)
     assert len(answer.token_logprobs) == len(answer.tokens) == 9
 
 
-def test_silence_has_no_words_even_when_asked_for() -> None:
+def test_silence_has_no_words() -> None:
     whisper, _ = recogniser([""])
-    answer = heard(whisper.recognise([Job(clip(), "vi", word_times=True)])[0])
+    answer = heard(whisper.recognise([Job(clip(), "vi")])[0])
     assert (answer.text, answer.words, answer.tokens) == ("", [], [])
 
 
 def test_words_of_clips_in_one_language_are_timed_together() -> None:
-    whisper, engine = recogniser([" mot", " hai ba", " four", " nam", ""])
-    wanted = [("vi", True), ("vi", True), ("en", True), ("vi", False), ("vi", True)]
-    jobs = [Job(clip(), code, word_times=words) for code, words in wanted]
+    whisper, engine = recogniser([" mot", " hai ba", " four", ""])
+    jobs = [Job(clip(), code) for code in ("vi", "vi", "en", "vi")]
     answers = [heard(answer) for answer in whisper.recognise(jobs)]
-    assert [[word.text for word in answer.words] for answer in answers] == [["mot"], ["hai", "ba"], ["four"], [], []]
+    assert [[word.text for word in answer.words] for answer in answers] == [["mot"], ["hai", "ba"], ["four"], []]
     assert sorted(engine.alignments) == [1, 2]
 
 

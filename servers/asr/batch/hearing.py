@@ -80,7 +80,7 @@ class Hearing:
 
     async def _chunk(self, chunk: Chunk, language: str) -> list[Found]:
         """What is said in a chunk."""
-        request = Request(chunk.audio, language, careful=True, background=True, word_times=True)
+        request = Request(chunk.audio, language, careful=True, background=True)
         hypothesis = await self._recognizer.recognize(request)
         length_s = len(chunk.audio) / SAMPLE_RATE
         why = guards.rejection(hypothesis, length_s)

@@ -50,7 +50,7 @@ class CountingRecognizer:
         return Hypothesis(
             text=" ".join(word.text for word in words),
             language=language,
-            words=words if request.word_times else (),
+            words=words,
             avg_logprob=-0.1,
             no_speech_probability=0.0,
             compression_ratio=1.0,

@@ -32,7 +32,6 @@ class Job:
     samples: Samples
     language: str = ""
     previous_text: str = ""
-    word_times: bool = False
     beam_size: int = 1
     hotwords: str = ""
     draft: str = ""
@@ -52,7 +51,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """What was heard. `token_logprobs` and `words` are empty unless the job asked for word times."""
+    """What was heard. `token_logprobs` and `words` are empty where nothing was heard."""
 
     text: str
     tokens: list[int]

@@ -9,7 +9,6 @@ Inputs, one clip a request (Triton makes the batches, for live speech on a CPU `
     HOTWORDS    STRING [1] terms that may be spoken, commas or line ends between them; absent or "": none
     DRAFT       STRING [1] what was heard of the clip's beginning before: without a beam, in ONNX Runtime, it is written
                            again only from where it does not hold any more; absent or "": nothing
-    WORD_TIMES  BOOL [1]   whether WORDS, WORD_* and TOKEN_LOGPROBS are wanted; absent: no
     BEAM_SIZE   INT32 [1]  1 to 10; absent or 0: 1. Slower, with fewer errors
 
 Outputs: TEXT, TOKENS (ids of the model that decoded; a cut has its own), TOKEN_LOGPROBS, AVG_LOGPROB, NO_SPEECH_PROB,
@@ -182,7 +181,6 @@ def _job(request: Any) -> Job:
         samples=(audio[0] if audio.shape[0] == 1 else audio).copy(),  # the request's memory may go before it is read
         language=first("LANGUAGE", b"").decode(errors="replace"),
         previous_text=first("CONTEXT", b"").decode(errors="replace"),
-        word_times=bool(first("WORD_TIMES", False)),
         beam_size=int(first("BEAM_SIZE", 0)) or 1,
         hotwords=first("HOTWORDS", b"").decode(errors="replace"),
         draft=first("DRAFT", b"").decode(errors="replace"),

@@ -62,7 +62,7 @@ class OnnxRecogniser:
         if is_stuck(found.text, found.tokens, job.samples.size):
             said, found = yield from _written(writer, heard, language, prompt, job, no_loops=True)
         found = replace(found, language_prob=probability)
-        return _timed(writer, said, found, job) if job.word_times and found.tokens else found
+        return _timed(writer, said, found, job) if found.tokens else found
 
     def _language(self, heard: Heard, candidates: tuple[str, ...]) -> Generator[Pass, Ran, tuple[str, float]]:
         """The likeliest of `candidates`, of all languages where there are none, and its probability among them."""

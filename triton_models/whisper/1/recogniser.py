@@ -129,9 +129,9 @@ class Recogniser:
 
 
 def _timed(settled: list[tuple[Clip, Hypothesis]]) -> list[Hypothesis]:
-    """The hypotheses, with words where they are wanted and there are any."""
+    """The hypotheses, with words where there are any."""
     timed: dict[Clip, Hypothesis] = {}
-    wanted = [(clip, found) for clip, found in settled if clip.job.word_times and found.tokens]
+    wanted = [(clip, found) for clip, found in settled if found.tokens]
     for alike in grouped(wanted, lambda pair: (pair[0].language, pair[0].seconds)):
         clips, found = zip(*alike, strict=True)
         timed.update(zip(clips, clips[0].decoder.time(clips, found), strict=True))

@@ -147,8 +147,9 @@ export type PartialResult = Message<"ai2text.asr.v1.PartialResult"> & {
   stableText: string;
 
   /**
-   * The rest of the newest hypothesis but for its last word, which is half heard, unless that is all there is; to be
-   * shown after `stable_text`, with nothing between them.
+   * What of the rest of the newest hypothesis will hardly change: its words up to the first of which the model is unsure
+   * (its confidence is below 0.4) or that is half heard (it ends less than 0.3 s before the audio does); a sure first
+   * word is there all the same. To be shown after `stable_text`, with nothing between them.
    *
    * @generated from field: string unstable_text = 2;
    */

@@ -156,7 +156,7 @@ export type StreamingConfig = Message<"ai2text.asr.v1.StreamingConfig"> & {
   endpointing?: Endpointing | undefined;
 
   /**
-   * True: partials carry words with times and confidence, which costs the model a tenth more.
+   * True: partials carry words with times and confidence.
    *
    * @generated from field: bool partial_words_enabled = 9;
    */
