@@ -27,7 +27,7 @@ def site(running: RunningMesh) -> Path:
 
 
 def test_live_captions_in_a_browser(running: RunningMesh, site: Path, speech_folder: Path, tmp_path: Path) -> None:
-    clip = web.written(tmp_path, clips(speech_folder, "vi")[:1])
+    clip = web.written(tmp_path, clips(speech_folder, "vi")[:2])
     with serve.served(site) as page:
         told = {
             **running.environment,
