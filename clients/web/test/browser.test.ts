@@ -22,7 +22,7 @@ declare global {
   }
 }
 
-suite("the page in a browser", { skip, timeout: 120_000 }, () => {
+suite("the page in a browser", { skip, timeout: 120_000, concurrency: 2 }, () => {
   let browser: Browser;
   let captions = 0;
 
