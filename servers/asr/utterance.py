@@ -174,10 +174,11 @@ class Utterance:
             return None
         self._sketch(hypothesis, span)
         agreement = self._agreement.update(hypothesis.text)
-        partial, alone = None, not self._settled.words
-        shown = agreement.held_back(hypothesis.words, span.seconds, alone=alone)
-        if shown.words or not alone:
-            partial = self._partial(shown, hypothesis, span, self._settled, answered, complete=False)
+        settled = self._settled
+        shown = agreement.held_back(hypothesis.words, span.seconds, alone=not settled.words)
+        partial = None
+        if shown.words or settled.words:
+            partial = self._partial(shown, hypothesis, span, settled, answered, complete=False)
         if span.seconds > TRIM_AFTER_S and not self.pausing:
             self._settle(agreement, hypothesis, span)
         return partial

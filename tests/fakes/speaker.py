@@ -9,9 +9,7 @@ from servers.asr import audio
 from servers.asr.audio import SAMPLE_RATE, SampleBuffer
 from servers.asr.recognition import Hypothesis
 from servers.asr.results import Final, Partial
-from servers.asr.utterance import (
-    Utterance,
-)
+from servers.asr.utterance import Utterance
 from tests.fakes.recognizers import GatedRecognizer, heard, settled
 
 START = 2 * SAMPLE_RATE

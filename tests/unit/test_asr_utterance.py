@@ -7,10 +7,7 @@ import pytest
 
 from servers.asr import audio
 from servers.asr.audio import SAMPLE_RATE
-from servers.asr.utterance import (
-    PADDING,
-    Manner,
-)
+from servers.asr.utterance import PADDING, Manner
 from servers.common.errors import DependencyUnavailable
 from tests.fakes.recognizers import heard, settled, unsure
 from tests.fakes.speaker import START, Speaker, shown
